@@ -1,0 +1,1 @@
+"""Decoding: one clock per file, addressed in seconds."""

@@ -1,0 +1,77 @@
+"""What the rest of the engine asks of a media file, whoever decodes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2l_engine.result import StreamInfo
+
+Poll = Callable[[], None]
+"""Called between packets; raises to stop the work (timeout, cancel)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioWindows:
+    """Audio at the knots.
+
+    Attributes:
+        samples: float32 [M, window], mono, in [-1, 1]; zero past the end and where nothing was decoded.
+        valid: bool [M]; False where the window should have held sound and none could be decoded.
+    """
+
+    samples: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Frames at the knots.
+
+    Attributes:
+        images: uint8 [M, crop, crop, 3], RGB, short side resized, centre crop, rotation applied.
+        valid: bool [M]; False where no frame could be decoded.
+        shown_at: float64 [M], seconds: the presentation time of the frame that stands for the knot
+            (NaN where not valid).
+        frames_decoded: Frames that went through the decoder to get these.
+    """
+
+    images: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+    shown_at: NDArray[np.float64]
+    frames_decoded: int
+
+
+class MediaSource(Protocol):
+    """One opened media file on one clock: seconds, 0 at the earliest start of its used streams."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds, always finite and > 0; measured from packets when the container does not say."""
+
+    @property
+    def streams(self) -> tuple[StreamInfo, ...]:
+        """The video and audio stream used (at most one each)."""
+
+    @property
+    def has_video(self) -> bool: ...
+
+    @property
+    def has_audio(self) -> bool: ...
+
+    def audio_windows(
+        self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
+    ) -> AudioWindows:
+        """Decode ``window`` samples at ``sample_rate`` Hz from each of ``starts`` (seconds, increasing)."""
+
+    def frames(
+        self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
+    ) -> Frames:
+        """Decode the frame shown at each of ``times`` (seconds, increasing)."""
+
+    def close(self) -> None:
+        """Release the file; safe to call twice."""

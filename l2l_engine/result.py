@@ -1,0 +1,179 @@
+"""What a prediction says: frozen dataclasses that turn into JSON and back without loss."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Presence = Literal["present", "absent"]
+FloatArray = NDArray[np.float32]
+TimeArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """One stream of a media file, as its container declares it (a hint, never trusted)."""
+
+    kind: Literal["video", "audio"]
+    codec: str
+    start: float
+    """First timestamp in seconds, on the container's own clock."""
+    width: int | None = None
+    height: int | None = None
+    frame_rate: float | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What was found in the file, and how much of it was read.
+
+    Attributes:
+        duration: Length in seconds on the file's clock; measured when the container does not say.
+        streams: The streams used.
+        video, audio: ``"present"`` or ``"absent"``.
+        coverage: Share of the requested frames and audio windows that could be decoded, 0 to 1.
+        image_knots, audio_knots: Times at which features were really extracted.
+        frames_decoded: Video frames that went through the decoder.
+    """
+
+    duration: float
+    streams: tuple[StreamInfo, ...]
+    video: Presence
+    audio: Presence
+    coverage: float
+    image_knots: int
+    audio_knots: int
+    frames_decoded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Wall-clock seconds a stage took; stages may overlap, so they need not sum to ``total``."""
+
+    probe: float = 0.0
+    audio: float = 0.0
+    frames: float = 0.0
+    encode: float = 0.0
+    skim: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """One choice of the skimmer (DESIGN: the T-1 mixtures chosen by attention, Eq. 5-9).
+
+    Attributes:
+        step: The step whose attention chose the moment, 1 to T-1.
+        look_at: Seconds in the video where the image attention peaks; None without video.
+        listen_to: Seconds where the audio attention peaks; None without audio.
+        modality_scores: (image, audio), positive, sum 1.
+        image_attention, audio_attention: float32 [N], over ``Prediction.timestamps``; each sums to 1,
+            all zero for an absent modality.
+    """
+
+    step: int
+    look_at: float | None
+    listen_to: float | None
+    modality_scores: tuple[float, float]
+    image_attention: FloatArray
+    audio_attention: FloatArray
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Moment) and _plain(self) == _plain(other)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """The answer for one video.
+
+    Attributes:
+        label: The most probable class.
+        confidence: Its calibrated probability.
+        top_k: (class name, probability), most probable first.
+        probabilities: float32 [C], in the order of ``Classifier.class_names``.
+        moments: The moments looked at and listened to, in the order they were chosen.
+        timestamps: float64 [N], seconds; the axis of every attention curve.
+        timings: Where the time went.
+        media: The file's streams and how much was read; None for ``predict_features``.
+        device: What did the work, e.g. ``"cpu"``.
+        decoder: e.g. ``"pyav"``; None for ``predict_features``.
+        precision: Precision of the encoders, e.g. ``"bf16"``; None for ``predict_features``.
+    """
+
+    label: str
+    confidence: float
+    top_k: tuple[tuple[str, float], ...]
+    probabilities: FloatArray
+    moments: tuple[Moment, ...]
+    timestamps: TimeArray
+    timings: Timings
+    media: MediaInfo | None
+    device: str
+    decoder: str | None
+    precision: str | None
+    path: str | None = field(default=None)
+    """The name the file was given by, if it had one."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Prediction) and _plain(self) == _plain(other)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dictionary of plain Python values, ready for any serialiser."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """The prediction as JSON text; :meth:`from_json` reads it back to an equal object."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Prediction:
+        """Rebuild a prediction from :meth:`to_dict`.
+
+        Raises:
+            KeyError, TypeError: If a field is missing or unknown.
+        """
+        values = dict(plain)
+        values["top_k"] = tuple((str(name), float(p)) for name, p in plain["top_k"])
+        values["probabilities"] = np.asarray(plain["probabilities"], np.float32)
+        values["timestamps"] = np.asarray(plain["timestamps"], np.float64)
+        values["moments"] = tuple(_moment(m) for m in plain["moments"])
+        values["timings"] = Timings(**plain["timings"])
+        if plain["media"] is not None:
+            media = dict(plain["media"])
+            media["streams"] = tuple(StreamInfo(**s) for s in media["streams"])
+            values["media"] = MediaInfo(**media)
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str) -> Prediction:
+        """Rebuild a prediction from :meth:`to_json`."""
+        return cls.from_dict(json.loads(text))
+
+
+def _moment(plain: Mapping[str, Any]) -> Moment:
+    values = dict(plain)
+    image, audio = plain["modality_scores"]
+    values["modality_scores"] = (image, audio)
+    values["image_attention"] = np.asarray(plain["image_attention"], np.float32)
+    values["audio_attention"] = np.asarray(plain["audio_attention"], np.float32)
+    return Moment(**values)
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses to dicts, arrays and tuples to lists; floats stay exact (repr round-trips)."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value
