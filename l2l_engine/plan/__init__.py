@@ -1,0 +1,21 @@
+"""The plan: one safetensors file with everything a Classifier needs, every byte of it checked."""
+
+from l2l_engine.plan.document import (
+    FORMAT_VERSION,
+    MediaSettings,
+    PlanDocument,
+    SamplingSettings,
+    SkimSettings,
+)
+from l2l_engine.plan.file import Plan, read_plan, write_plan
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MediaSettings",
+    "Plan",
+    "PlanDocument",
+    "SamplingSettings",
+    "SkimSettings",
+    "read_plan",
+    "write_plan",
+]

@@ -1,0 +1,183 @@
+"""The plan's JSON document: typed settings that refuse anything they do not know."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
+
+from l2l_engine.errors import PlanError
+
+FORMAT_VERSION = 1
+"""Raised whenever a reader of the old version could misread a new file."""
+
+MODALITIES = ("image", "audio")
+_T = TypeVar("_T")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise PlanError(message)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: object, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSettings:
+    """How pixels and samples reach the encoders (DESIGN: the clock, I_j and A_j).
+
+    Attributes:
+        hop: Seconds between timestamps.
+        short_side: Pixels the frame's short side is resized to.
+        crop: Pixels of the centre crop, both sides.
+        sample_rate: Hz, mono.
+        window: Samples of sound that belong to a timestamp.
+    """
+
+    hop: float = 16 / 30
+    short_side: int = 128
+    crop: int = 112
+    sample_rate: int = 16000
+    window: int = 16000
+
+    def __post_init__(self) -> None:
+        _require(_is_number(self.hop) and 1e-3 <= self.hop <= 3600, f"media.hop is {self.hop!r}")
+        _require(_is_count(self.short_side, 4096), f"media.short_side is {self.short_side!r}")
+        _require(
+            _is_count(self.crop, 4096) and self.crop <= self.short_side,
+            f"media.crop is {self.crop!r}, short side {self.short_side}",
+        )
+        _require(_is_count(self.sample_rate, 384_000), f"media.sample_rate is {self.sample_rate!r}")
+        _require(_is_count(self.window, 10_000_000), f"media.window is {self.window!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingSettings:
+    """Where features are extracted: every ``factor``-th timestamp, gaps bounded in seconds."""
+
+    factor: int = 5
+    max_image_gap_s: float = 8 / 3
+    max_audio_gap_s: float = 8 / 3
+
+    def __post_init__(self) -> None:
+        _require(_is_count(self.factor, 10_000), f"sampling.factor is {self.factor!r}")
+        for name in ("max_image_gap_s", "max_audio_gap_s"):
+            gap = getattr(self, name)
+            _require(_is_number(gap) and gap > 0, f"sampling.{name} is {gap!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class SkimSettings:
+    """Which form of Eq. 5-9 the weights belong to, and the number of steps by default."""
+
+    preset: str = "paper"
+    steps: int = 10
+    key_activation: str = "none"
+    exclude_previous_argmax: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.preset in ("paper", "released"), f"skim.preset is {self.preset!r}")
+        _require(_is_count(self.steps, 1000), f"skim.steps is {self.steps!r}")
+        _require(self.key_activation in ("none", "relu"), f"skim.key_activation is {self.key_activation!r}")
+        _require(isinstance(self.exclude_previous_argmax, bool), "skim.exclude_previous_argmax is no boolean")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDocument:
+    """Everything a plan says apart from its tensors.
+
+    Attributes:
+        classes: Class names, in the order of the logits.
+        output: "softmax" (one label) or "sigmoid" (several).
+        calibration: Temperature that divides the logits after 1, 2, ... steps; the last one holds for
+            more. Empty means 1.
+        modalities: ("image", "audio"), or ("image",) for a visual-only plan.
+        recogniser: Settings of the optional recogniser; None without one.
+        provenance: Data, metrics, tool versions; free-form JSON.
+    """
+
+    classes: tuple[str, ...]
+    media: MediaSettings = MediaSettings()
+    sampling: SamplingSettings = SamplingSettings()
+    skim: SkimSettings = SkimSettings()
+    output: str = "softmax"
+    calibration: tuple[float, ...] = ()
+    modalities: tuple[str, ...] = MODALITIES
+    recogniser: None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names: tuple[object, ...] = self.classes  # JSON may hold anything
+        good = bool(names) and all(isinstance(name, str) and name for name in names)
+        _require(good, "classes must be one or more non-empty names")
+        _require(len(set(self.classes)) == len(self.classes), "a class name stands twice")
+        _require(self.output in ("softmax", "sigmoid"), f"output is {self.output!r}")
+        good = all(_is_number(t) and t > 0 for t in self.calibration)
+        _require(good, "calibration must be positive temperatures")
+        _require(self.modalities in (("image", "audio"), ("image",)), f"modalities are {self.modalities!r}")
+        _require(self.recogniser is None, "this version knows no recogniser")
+        _require(isinstance(self.provenance, Mapping), "provenance is no object")
+
+    def temperature(self, steps: int) -> float:
+        """The temperature for a prediction of ``steps`` steps."""
+        return self.calibration[min(steps, len(self.calibration)) - 1] if self.calibration else 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, with the format version."""
+        plain = dataclasses.asdict(dataclasses.replace(self, provenance=dict(self.provenance)))
+        return {"format_version": FORMAT_VERSION, **plain}
+
+
+def parse_document(text: str) -> tuple[PlanDocument, dict[str, Any]]:
+    """Read the JSON document.
+
+    Returns:
+        The settings, and the table of tensors: name to {dtype, shape, sha256}.
+
+    Raises:
+        PlanError: If the text is no JSON, of another format version, or anything in it is missing,
+            unknown or out of range.
+    """
+    try:
+        plain = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise PlanError(f"the plan's document is no JSON: {error}") from error
+    _require(isinstance(plain, dict), "the plan's document is no JSON object")
+    version = plain.pop("format_version", None)
+    _require(
+        isinstance(version, int) and version == FORMAT_VERSION,
+        f"the plan has format version {version!r}, this l2l_engine reads {FORMAT_VERSION}",
+    )
+    tensors = plain.pop("tensors", None)
+    _require(isinstance(tensors, dict), "the plan's document has no table of tensors")
+    for name in ("classes", "calibration", "modalities"):
+        _require(isinstance(plain.get(name), list), f"{name} is missing or no list")
+        plain[name] = tuple(plain[name])
+    plain["media"] = _build(MediaSettings, plain.get("media"), "media")
+    plain["sampling"] = _build(SamplingSettings, plain.get("sampling"), "sampling")
+    plain["skim"] = _build(SkimSettings, plain.get("skim"), "skim")
+    return _build(PlanDocument, plain, "the plan's document"), tensors
+
+
+def _build(cls: type[_T], plain: object, where: str) -> _T:
+    """A settings object from JSON that must have exactly its fields."""
+    if not isinstance(plain, dict):
+        raise PlanError(f"{where} is missing or no object")
+    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if plain.keys() != known:
+        odd = sorted(map(str, plain.keys() ^ known))
+        raise PlanError(f"{where} has missing or unknown fields: {', '.join(odd[:5])}")
+    return cls(**plain)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

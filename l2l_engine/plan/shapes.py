@@ -1,0 +1,95 @@
+"""Do the skimmer's tensors add up? The table of DESIGN section 5, as checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from l2l_engine.errors import PlanError
+from l2l_engine.plan.document import PlanDocument
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """Sizes read off the skimmer's tensors: D, F, K, H and C of the design."""
+
+    feature: int
+    fusion: int
+    key: int
+    hidden: int
+    classes: int
+
+
+def check_skim_shapes(document: PlanDocument, shapes: Shapes) -> Dimensions:
+    """Check that exactly the expected ``skim.`` tensors are there and that their shapes agree.
+
+    Args:
+        document: Says which modalities and preset the tensors belong to.
+        shapes: Shape of every tensor, named without the ``skim.`` prefix.
+
+    Raises:
+        PlanError: Naming the first tensor that is missing, unknown, or of the wrong shape.
+    """
+    dims = _dimensions(shapes)
+    expected = _expected(document, dims, shapes)
+    for name, shape in expected.items():
+        if name not in shapes:
+            raise PlanError(f"tensor skim.{name} is missing")
+        if shapes[name] != shape:
+            raise PlanError(f"tensor skim.{name} has shape {shapes[name]}, expected {shape}")
+    unknown = sorted(shapes.keys() - expected.keys())
+    if unknown:
+        raise PlanError(f"tensor skim.{unknown[0]} is unknown")
+    if dims.classes != len(document.classes):
+        raise PlanError(
+            f"the classifier has {dims.classes} rows, the plan names {len(document.classes)} classes"
+        )
+    return dims
+
+
+def _dimensions(shapes: Shapes) -> Dimensions:
+    def side(name: str, axis: int) -> int:
+        shape = shapes.get(name)
+        if shape is None:
+            raise PlanError(f"tensor skim.{name} is missing")
+        if len(shape) != 2 or min(shape) < 1:
+            raise PlanError(f"tensor skim.{name} has shape {shape}, expected two sides of at least 1")
+        return shape[axis]
+
+    return Dimensions(
+        feature=side("fusion.1.weight", 0),
+        fusion=side("fusion.1.weight", 1),
+        key=side("key_image.weight", 0),
+        hidden=side("lstm.weight_hh", 1),
+        classes=side("classifier.weight", 0),
+    )
+
+
+def _expected(document: PlanDocument, dims: Dimensions, shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    d, f, k, h = dims.feature, dims.fusion, dims.key, dims.hidden
+    expected: dict[str, tuple[int, ...]] = {}
+
+    def linear(name: str, rows: int, columns: int) -> None:
+        expected[f"{name}.weight"] = (rows, columns)
+        expected[f"{name}.bias"] = (rows,)
+
+    linear("fusion.0", f, d * len(document.modalities))
+    linear("fusion.1", d, f)
+    for modality in document.modalities:
+        linear(f"key_{modality}", k, d)
+        query = f"query_{modality}"
+        if document.skim.preset == "paper":
+            linear(f"{query}.0", k, h)
+        else:
+            inner = shapes.get(f"{query}.0.weight", (h,))[0]
+            linear(f"{query}.0", inner, h)
+            linear(f"{query}.1", k, inner)
+    if len(document.modalities) == 2:
+        linear("modality", 2, h)
+    expected["lstm.weight_ih"] = (4 * h, d)
+    expected["lstm.weight_hh"] = (4 * h, h)
+    expected["lstm.bias"] = (4 * h,)
+    linear("classifier", dims.classes, d)
+    return expected
