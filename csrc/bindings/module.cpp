@@ -1,0 +1,6 @@
+#include "bindings/module.h"
+
+PYBIND11_MODULE(_native, module) {
+  module.doc() = "The native core of l2l_engine; l2l_engine.skim is its front.";
+  l2l::bindings::bind_skimmer(module);
+}

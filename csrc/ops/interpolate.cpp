@@ -1,0 +1,42 @@
+#include "ops/interpolate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+
+namespace l2l {
+
+void check_finite(const char* name, const double* times, std::int64_t count, std::int64_t video) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    require(std::isfinite(times[i]), name, ": value ", i, " of video ", video, " is not finite");
+  }
+}
+
+void check_knots(const char* name, const double* times, std::int64_t count, std::int64_t video) {
+  check_finite(name, times, count, video);
+  for (std::int64_t i = 1; i < count; ++i) {
+    require(times[i - 1] < times[i], name, ": knots must be strictly increasing, but knot ", i, " of video ",
+            video, " (", times[i], ") does not come after ", times[i - 1]);
+  }
+}
+
+void locate(const double* knots, std::int64_t knot_count, const double* timestamps, std::int64_t count,
+            Segments& segments) {
+  segments.lower.resize(static_cast<std::size_t>(count));
+  segments.fraction.resize(static_cast<std::size_t>(count));
+  for (std::int64_t j = 0; j < count; ++j) {
+    const double time = timestamps[j];
+    const std::int64_t after = std::upper_bound(knots, knots + knot_count, time) - knots;
+    const std::int64_t lower = std::max<std::int64_t>(after - 1, 0);
+    double fraction = 0.0;
+    if (after > 0 && after < knot_count) {
+      // Halves keep the difference of two finite times finite.
+      fraction = (time / 2 - knots[lower] / 2) / (knots[after] / 2 - knots[lower] / 2);
+    }
+    segments.lower[static_cast<std::size_t>(j)] = static_cast<std::int32_t>(lower);
+    segments.fraction[static_cast<std::size_t>(j)] = static_cast<float>(fraction);
+  }
+}
+
+}  // namespace l2l

@@ -1,0 +1,61 @@
+// The skimmer's weights: checked, folded (DESIGN §2, "the fused kernel") and rounded to the working precision.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/half.h"
+
+namespace l2l {
+
+struct NamedTensor {
+  const float* data = nullptr;
+  std::vector<std::int64_t> shape;
+};
+using TensorMap = std::map<std::string, NamedTensor>;
+
+// y = W x + b, W [out, in] row-major.
+struct Linear {
+  std::int64_t out = 0;
+  std::int64_t in = 0;
+  std::vector<float> weight;
+  std::vector<float> bias;
+};
+
+// What one modality asks of its bank (Eq. 5-7). With affine keys the last query layer is folded with the
+// key layer, so `query` yields a vector that is compared with bank rows; with ReLU keys it yields a
+// query of K values, and `key` makes the keys.
+struct Attention {
+  bool has_hidden = false;
+  Linear hidden;  // `released`: first query layer, ReLU after it
+  Linear query;   // scaled by 1/sqrt(K)
+  Linear key;     // empty with affine keys
+};
+
+struct Settings {
+  bool relu_keys = false;
+  bool exclude_previous_argmax = false;
+  Precision precision = Precision::fp32;
+};
+
+struct Weights {
+  std::int64_t feature = 0;  // D
+  std::int64_t fused = 0;    // F
+  std::int64_t state = 0;    // H
+  std::int64_t key = 0;      // K
+  std::int64_t classes = 0;  // C
+  bool visual_only = false;  // fusion is F x D; no audio attention, no modality head
+  Linear fusion_in, fusion_out;
+  Linear lstm_input, lstm_hidden;  // gates i, f, g, o; the bias is on lstm_input
+  Attention image, audio;
+  Linear modality;
+  Linear classifier;
+};
+
+// Throws std::invalid_argument naming the tensor that is missing, unexpected, misshapen, not finite or
+// too large for the precision.
+Weights load_weights(const TensorMap& tensors, const Settings& settings);
+
+}  // namespace l2l

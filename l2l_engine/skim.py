@@ -1,0 +1,222 @@
+"""ImgAud-Skimming (Eq. 5-9 of the paper): where to look, where to listen, and what it all says.
+
+A thin front of the native skimmer: it settles dtypes and names the argument at fault.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l2l_engine import _native
+
+Modality = Literal["both", "image", "audio"]
+KeyActivation = Literal["none", "relu"]
+Precision = Literal["fp32", "bf16", "fp16", "auto"]
+
+_FLOATS = ("float32", "float16", "bfloat16")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SkimResult:
+    """What the skimmer saw; all float32.
+
+    Attributes:
+        logits: [B, C], the classifier on the mean of the T step features.
+        image_attention, audio_attention: [B, T, N]. Row t is the attention computed *at* step t from the
+            state h_t (Eq. 6-7), so it chose the input of step t + 1; the last row chose nothing. A row
+            sums to 1 over the video's own timestamps and is 0 past its length; all 0 for an absent modality.
+        modality_scores: [B, T, 2], (s^I, s^A) of Eq. 8 at step t; positive, sum 1.
+        step_features: [B, T, D], fused feature of step t; step 0 is the mean that starts it.
+    """
+
+    logits: NDArray[np.float32]
+    image_attention: NDArray[np.float32]
+    audio_attention: NDArray[np.float32]
+    modality_scores: NDArray[np.float32]
+    step_features: NDArray[np.float32]
+
+
+class Skimmer:
+    """The trained skimmer, ready to run. Immutable; any number of threads may call :meth:`run` at once.
+
+    The same input gives the same bits whatever the number of threads and whatever else is in the batch.
+
+    Args:
+        weights: The ``skim.*`` tensors of a plan without that prefix; float32, float16 or bfloat16, with
+            D features, F fused, H state, K key values and C classes:
+            ``fusion.0`` [F, 2D], ``fusion.1`` [D, F], ``key_image`` and ``key_audio`` [K, D],
+            ``query_image.i`` and ``query_audio.i`` [.., H] to [K, ..] (i = 0, or 0 and 1 with a ReLU
+            between), ``modality`` [2, H] (image, audio), ``classifier`` [C, D], each as ``.weight`` and
+            ``.bias``; ``lstm.weight_ih`` [4H, D], ``lstm.weight_hh`` [4H, H], ``lstm.bias`` [4H], gates
+            i, f, g, o. Visual only: ``fusion.0`` is [F, D] and the audio and modality tensors are absent.
+        key_activation: ``"relu"`` puts a ReLU after the key layers (``released`` preset).
+        exclude_previous_argmax: Give no attention to moments that were the argmax of an earlier step, by
+            modality (``released`` preset). Argmax is the lowest index among equals; when every moment of
+            a video is excluded, all are allowed again.
+        precision: How weights and banks are stored; sums and softmax are always float32. ``"auto"``
+            takes bf16 where the CPU multiplies it natively, else fp32.
+        threads: Threads one run may use; all CPUs this process may run on by default.
+
+    Raises:
+        TypeError: A tensor or argument is of the wrong type; the message names it.
+        ValueError: A tensor is missing, unexpected, misshapen or not finite, or an argument is out of
+            range; the message names it.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, ArrayLike],
+        *,
+        key_activation: KeyActivation = "none",
+        exclude_previous_argmax: bool = False,
+        precision: Precision = "fp32",
+        threads: int | None = None,
+    ) -> None:
+        _one_of("key_activation", key_activation, ("none", "relu"))
+        _one_of("precision", precision, ("fp32", "bf16", "fp16", "auto"))
+        if not isinstance(weights, Mapping):
+            raise TypeError(f"weights: expected a mapping, got {type(weights).__name__}")
+        self._threads = len(os.sched_getaffinity(0)) if threads is None else _integer("threads", threads)
+        if self._threads < 1:
+            raise ValueError(f"threads: {threads} is not at least 1")
+        tensors = {str(name): _float32(str(name), value) for name, value in weights.items()}
+        self._native = _native.Skimmer(
+            tensors, key_activation == "relu", bool(exclude_previous_argmax), precision
+        )
+
+    @property
+    def feature_size(self) -> int:
+        """D."""
+        return self._native.feature_size
+
+    @property
+    def class_count(self) -> int:
+        """C."""
+        return self._native.class_count
+
+    @property
+    def visual_only(self) -> bool:
+        """Whether the weights know no audio."""
+        return self._native.visual_only
+
+    @property
+    def precision(self) -> str:
+        """What ``precision`` became: ``"fp32"``, ``"bf16"`` or ``"fp16"``."""
+        return self._native.precision
+
+    @property
+    def threads(self) -> int:
+        """Threads one run may use."""
+        return self._threads
+
+    def run(  # noqa: PLR0917 - two banks, their times and the axis belong together
+        self,
+        image_bank: ArrayLike | None,
+        audio_bank: ArrayLike | None,
+        image_times: ArrayLike | None,
+        audio_times: ArrayLike | None,
+        timestamps: ArrayLike,
+        steps: int,
+        *,
+        image_lengths: ArrayLike | None = None,
+        audio_lengths: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        modality: Modality = "both",
+    ) -> SkimResult:
+        """Skim a batch of videos (Eq. 5-9), starting from the mean of their interpolated rows.
+
+        Args:
+            image_bank: [B, Mi, D] features at the image knots; float32, float16 or bfloat16. Not read
+                (None will do, for its times too) with ``modality="audio"``.
+            audio_bank: [B, Ma, D], likewise. Not read with ``modality="image"`` or visual-only weights.
+            image_times: [B, Mi] seconds, strictly increasing; features between two knots are
+                interpolated, before the first and after the last the nearest holds.
+            audio_times: [B, Ma], likewise.
+            timestamps: [B, N] seconds, the moments attention is spread over, in any order.
+            steps: T, 1 to 1000; the result rests on T - 1 chosen mixtures.
+            image_lengths: int [B], knots of each video (1 to Mi); what lies past them is never read.
+            audio_lengths: int [B], likewise.
+            lengths: int [B], timestamps of each video (1 to N).
+            modality: What the videos have. The missing bank counts as one zero row, and the modality
+                scores are forced.
+
+        Raises:
+            TypeError: An argument is of the wrong type or dtype; the message names it.
+            ValueError: An argument is of the wrong rank or shape, out of range or not finite, or knots
+                do not increase; the message names it.
+        """
+        _one_of("modality", modality, ("both", "image", "audio"))
+        if self.visual_only and modality == "audio":
+            raise ValueError("modality: these weights are visual only")
+        no_image = modality == "audio"
+        no_audio = modality == "image" or self.visual_only
+        outputs = self._native.run(
+            None if no_image else _float32("image_bank", image_bank),
+            None if no_audio else _float32("audio_bank", audio_bank),
+            None if no_image else _float64("image_times", image_times),
+            None if no_audio else _float64("audio_times", audio_times),
+            _float64("timestamps", timestamps),
+            _integer("steps", steps),
+            None if no_image else _int64("image_lengths", image_lengths),
+            None if no_audio else _int64("audio_lengths", audio_lengths),
+            _int64("lengths", lengths),
+        )
+        return SkimResult(*outputs)
+
+
+def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected one of {', '.join(choices)}, got {type(value).__name__}")
+    if value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+
+def _integer(name: str, value: object) -> int:
+    if isinstance(value, bool):
+        raise TypeError(f"{name}: expected an integer, got bool")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # that is what the except is for
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer, got {type(value).__name__}") from None
+    if abs(number) > 1 << 31:
+        raise ValueError(f"{name}: {number} is out of range")
+    return number
+
+
+def _array(name: str, value: ArrayLike | None) -> NDArray[Any]:
+    if value is None:
+        raise TypeError(f"{name}: expected an array, got None")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _float32(name: str, value: ArrayLike | None) -> NDArray[np.float32]:
+    array = _array(name, value)
+    if array.dtype.name not in _FLOATS:
+        raise TypeError(f"{name}: expected {', '.join(_FLOATS)}, got {array.dtype.name}")
+    return np.ascontiguousarray(array, np.float32).reshape(array.shape)
+
+
+def _float64(name: str, value: ArrayLike | None) -> NDArray[np.float64]:
+    array = _array(name, value)
+    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
+        raise TypeError(f"{name}: expected float64, got {array.dtype.name}")
+    return np.ascontiguousarray(array, np.float64).reshape(array.shape)
+
+
+def _int64(name: str, value: ArrayLike | None) -> NDArray[np.int64] | None:
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" or array.dtype == np.uint64:
+        raise TypeError(f"{name}: expected int64, got {array.dtype.name}")
+    return np.ascontiguousarray(array, np.int64).reshape(array.shape)
