@@ -1,1 +1,49 @@
-"""l2l_engine: says what happens in a long video by listening before it looks."""
+"""l2l_engine says what happens in a long, untrimmed video, fast, by listening before it looks.
+
+import l2l_engine
+
+with l2l_engine.Classifier("engine.plan") as classifier:
+    prediction = classifier.predict("long_video.mp4")
+print(prediction.label, prediction.confidence)
+"""
+
+from importlib.metadata import version as _version
+
+from l2l_engine.classifier import Classifier
+from l2l_engine.errors import (
+    ClosedError,
+    DeviceError,
+    L2LError,
+    LimitError,
+    MediaAccessError,
+    MediaError,
+    MediaNotFoundError,
+    PlanError,
+    PlanNotFoundError,
+    PredictionTimeoutError,
+)
+from l2l_engine.media import Limits
+from l2l_engine.result import MediaInfo, Moment, Prediction, StreamInfo, Timings
+
+__version__ = _version("l2l_engine")
+
+__all__ = [
+    "Classifier",
+    "ClosedError",
+    "DeviceError",
+    "L2LError",
+    "LimitError",
+    "Limits",
+    "MediaAccessError",
+    "MediaError",
+    "MediaInfo",
+    "MediaNotFoundError",
+    "Moment",
+    "PlanError",
+    "PlanNotFoundError",
+    "Prediction",
+    "PredictionTimeoutError",
+    "StreamInfo",
+    "Timings",
+    "__version__",
+]

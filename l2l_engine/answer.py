@@ -1,0 +1,90 @@
+"""From the skimmer's numbers to what a person asked: label, confidence, moments."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2l_engine.plan import PlanDocument
+from l2l_engine.result import FloatArray, MediaInfo, Moment, Prediction, TimeArray, Timings
+from l2l_engine.skim import SkimResult
+
+
+def make_prediction(
+    skimmed: SkimResult,
+    timestamps: TimeArray,
+    document: PlanDocument,
+    *,
+    has_image: bool,
+    has_audio: bool,
+    top_k: int,
+    timings: Timings,
+    device: str,
+    media: MediaInfo | None = None,
+    decoder: str | None = None,
+    precision: str | None = None,
+    path: str | None = None,
+) -> Prediction:
+    """Build the prediction for the one video in ``skimmed``.
+
+    Args:
+        skimmed: Result for a batch of one.
+        timestamps: float64 [N], seconds.
+        document: Class names, output and calibration.
+        has_image, has_audio: Whether the video had that modality.
+        top_k: Classes to list; all of them if there are fewer.
+        timings, device, media, decoder, precision, path: Handed on to the prediction.
+    """
+    steps = skimmed.image_attention.shape[1]
+    probabilities = class_probabilities(skimmed.logits[0], document, steps)
+    order = np.argsort(-probabilities, kind="stable")[:top_k]
+    ranked = tuple((document.classes[i], float(probabilities[i])) for i in order)
+    best = int(np.argmax(probabilities))
+    return Prediction(
+        label=document.classes[best],
+        confidence=float(probabilities[best]),
+        top_k=ranked,
+        probabilities=probabilities,
+        moments=_moments(skimmed, timestamps, has_image=has_image, has_audio=has_audio),
+        timestamps=timestamps,
+        timings=timings,
+        media=media,
+        device=device,
+        decoder=decoder,
+        precision=precision,
+        path=path,
+    )
+
+
+def class_probabilities(logits: FloatArray, document: PlanDocument, steps: int) -> FloatArray:
+    """Calibrated probabilities float32 [C] from logits [C] after ``steps`` steps."""
+    scaled: NDArray[np.float64] = logits.astype(np.float64) / document.temperature(steps)
+    if document.output == "sigmoid":
+        # exp(-log(1 + exp(-x))): no overflow on either side.
+        probabilities = np.exp(-np.logaddexp(0.0, -scaled))
+    else:
+        weights = np.exp(scaled - scaled.max())
+        probabilities = weights / weights.sum()
+    return np.asarray(probabilities, np.float32)
+
+
+def _moments(
+    skimmed: SkimResult, timestamps: TimeArray, *, has_image: bool, has_audio: bool
+) -> tuple[Moment, ...]:
+    """The T-1 mixtures chosen: the last step's attention feeds nothing."""
+    chosen = skimmed.image_attention.shape[1] - 1
+    moments = []
+    for t in range(chosen):
+        image, audio = skimmed.image_attention[0, t], skimmed.audio_attention[0, t]
+        scores = skimmed.modality_scores[0, t]
+        moments.append(
+            Moment(
+                step=t + 1,
+                look_at=float(timestamps[np.argmax(image)]) if has_image else None,
+                listen_to=float(timestamps[np.argmax(audio)]) if has_audio else None,
+                modality_scores=(float(scores[0]), float(scores[1])),
+                image_attention=image.copy(),
+                audio_attention=audio.copy(),
+            )
+        )
+    return tuple(moments)

@@ -1,0 +1,65 @@
+"""Checks of what callers hand in: each error names the argument."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from l2l_engine.result import FloatArray, TimeArray
+
+_T = TypeVar("_T")
+
+
+def positive(name: str, value: int) -> int:
+    """An integer of at least 1."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {value!r}") from None
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, not {number}")
+    return number
+
+
+def positive_seconds(name: str, value: float) -> float:
+    """A finite number of seconds above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive and finite, not {value!r}")
+    return float(value)
+
+
+def one_of(name: str, value: _T, allowed: Sequence[object]) -> _T:
+    """One of a few words."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+    return value
+
+
+def times(name: str, value: ArrayLike) -> TimeArray:
+    """Seconds, float64 [N]; the skimmer checks that they increase."""
+    array = _numbers(name, value).astype(np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have one axis, not shape {array.shape}")
+    return array
+
+
+def features(name: str, value: ArrayLike, dimension: int) -> FloatArray:
+    """A bank of features, float32 [M, D] with M at least 1."""
+    array = _numbers(name, value)
+    if array.ndim != 2 or array.shape[1] != dimension or not len(array):
+        raise ValueError(f"{name} must have shape [M, {dimension}] with M at least 1, not {array.shape}")
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _numbers(name: str, value: ArrayLike) -> np.ndarray[tuple[int, ...], np.dtype[np.number]]:
+    array = np.asarray(value)
+    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+        raise TypeError(f"{name} must hold real numbers, not {array.dtype}")
+    return array

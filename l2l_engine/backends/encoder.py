@@ -1,0 +1,30 @@
+"""What the rest of the engine asks of an encoder, whoever runs it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Encoder(Protocol):
+    """One network that turns a batch of frames or audio windows into features.
+
+    ``encode`` may be called from many threads at once.
+    """
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic really used, e.g. "fp32" or "bf16"."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample, without the batch axis."""
+
+    @property
+    def features(self) -> int:
+        """Length D of the feature."""
+
+    def encode(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """Features [B, D] of a batch [B, ...]; row i depends on sample i alone."""

@@ -1,0 +1,90 @@
+"""Encoders on the CPU, by OpenVINO."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from l2l_engine.errors import PlanError
+
+_PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
+
+
+class OpenVINOEncoder:
+    """One ONNX graph compiled for the CPU.
+
+    Inference requests are made on demand and kept, one for each thread that is inside ``encode`` at
+    the same time, so that callers never wait for one another here.
+
+    Args:
+        name: The graph's name in the plan, for messages.
+        graph: ONNX bytes: one input [B, ...] of ``dtype``, one output [B, D].
+        dtype: What the graph must take.
+        threads: Threads the network may use.
+
+    Raises:
+        PlanError: If the graph is none, reads other files, or takes or gives something else.
+    """
+
+    def __init__(self, name: str, graph: bytes, *, dtype: type[np.generic], threads: int) -> None:
+        # ONNX keeps weights outside the graph behind this key; a plan must never open another file.
+        if b"location" in graph:
+            raise PlanError(f"graph.{name} refers to data outside the plan")
+        try:
+            core = ov.Core()
+            model = core.read_model(graph)
+            _check_interface(name, model, dtype)
+            config = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+            self._compiled = core.compile_model(model, "CPU", config)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise PlanError(f"graph.{name} cannot be compiled: {reason}") from error
+        self._idle: list[Any] = []
+        self._lock = threading.Lock()
+        self._input_shape = tuple(int(side.get_length()) for side in list(model.input(0).partial_shape)[1:])
+        self._features = int(model.output(0).partial_shape[1].get_length())
+        hint: str = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        self._precision = _PRECISIONS.get(hint, hint)
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic really used, e.g. "fp32" or "bf16"."""
+        return self._precision
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample, without the batch axis."""
+        return self._input_shape
+
+    @property
+    def features(self) -> int:
+        """Length D of the feature."""
+        return self._features
+
+    def encode(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """Features float32 [B, D] of a batch [B, ...]. Releases the GIL; safe from many threads."""
+        with self._lock:
+            request = self._idle.pop() if self._idle else self._compiled.create_infer_request()
+        try:
+            request.infer([np.ascontiguousarray(batch)], share_inputs=True)
+            return np.array(request.get_output_tensor(0).data, np.float32)
+        finally:
+            with self._lock:
+                self._idle.append(request)
+
+
+def _check_interface(name: str, model: Any, dtype: type[np.generic]) -> None:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise PlanError(f"graph.{name} must have one input and one output")
+    found = model.input(0).get_element_type().to_dtype()
+    if found != np.dtype(dtype):
+        raise PlanError(f"graph.{name} takes {found}, expected {np.dtype(dtype)}")
+    shape, output = list(model.input(0).partial_shape), list(model.output(0).partial_shape)
+    if not shape or shape[0].is_static or any(side.is_dynamic for side in shape[1:]):
+        raise PlanError(f"graph.{name} must have a free batch axis and no other")
+    if len(output) != 2 or output[1].is_dynamic:
+        raise PlanError(f"graph.{name} must give features [B, D]")

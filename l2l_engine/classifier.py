@@ -1,0 +1,323 @@
+"""The one class a user needs: a plan in, predictions out."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from l2l_engine import arguments
+from l2l_engine.answer import make_prediction
+from l2l_engine.deadline import Deadline, Progress
+from l2l_engine.errors import ClosedError, L2LError
+from l2l_engine.loading import load_encoders, load_skimmer, resolve_device, thread_budget
+from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
+from l2l_engine.pipeline import BATCH, Bank, Pipeline, Request, Sampling, Stopwatch
+from l2l_engine.plan import Plan, read_plan
+from l2l_engine.result import Prediction
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Classifier:
+    """Says what happens in a video, by the networks of one plan.
+
+    One instance may be used by many threads at once, and gives each the same bits as if it were alone. It
+    is a context manager, can be pickled (as its plan's path and options: the other side loads the plan
+    again), and refuses to work in a forked child.
+
+    Args:
+        plan: Path of a plan file.
+        device: "cpu", "cuda", or "auto" for the best that works here.
+        threads: Processor threads it may use; by default those this process may run on.
+        trust_compiled: Use engines compiled into the plan even if this machine did not build them. Such
+            an engine is as good as executable code.
+        limits: What one file may cost; see :class:`l2l_engine.Limits`.
+
+    Raises:
+        PlanError: If the plan is missing, damaged, or does not add up.
+        DeviceError: If the device cannot be used here; the message says why.
+    """
+
+    def __init__(
+        self,
+        plan: str | os.PathLike[str],
+        *,
+        device: Device = "auto",
+        threads: int | None = None,
+        trust_compiled: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._pid = os.getpid()
+        self._pipeline: Pipeline | None = None
+        self._options: dict[str, Any] = {
+            "device": device,
+            "threads": threads,
+            "trust_compiled": trust_compiled,
+            "limits": limits,
+        }
+        self._device = resolve_device(device)
+        self._threads = thread_budget(threads)
+        self._plan = read_plan(plan)
+        self._encoders = load_encoders(self._plan, self._threads)
+        self._precision = "/".join(sorted({encoder.precision for encoder in self._encoders.values()}))
+        skimmer = load_skimmer(self._plan, self._threads)
+        self._pipeline = Pipeline(self._plan, self._encoders, skimmer, limits=limits)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names, in the order of ``Prediction.probabilities``."""
+        return self._plan.document.classes
+
+    @property
+    def plan(self) -> Plan:
+        """The plan, verified and read-only."""
+        return self._plan
+
+    @property
+    def device(self) -> str:
+        """The device that does the work: "cpu"."""
+        return self._device
+
+    @property
+    def precision(self) -> str:
+        """Arithmetic of the encoders on this machine, e.g. "bf16"."""
+        return self._precision
+
+    def predict(
+        self,
+        path: MediaFile,
+        *,
+        steps: int | None = None,
+        sampling: Sampling = "auto",
+        max_image_gap_s: float | None = None,
+        top_k: int = 5,
+        timeout_s: float | None = None,
+        progress: Progress | None = None,
+    ) -> Prediction:
+        """Classify one video file.
+
+        Args:
+            path: A path, the file's bytes, or a seekable binary file object (left open, and read from
+                its start).
+            steps: Steps T of the skimmer; by default the plan's. T steps choose T-1 moments.
+            sampling: "exact" decodes the frame at every knot; "auto" leaves the choice to the engine.
+            max_image_gap_s: Largest gap between frames looked at, in seconds; by default the plan's.
+            top_k: Classes to list.
+            timeout_s: Give up after this many seconds.
+            progress: Called as ``progress(stage, done)`` from this thread, with the stage's name and its
+                progress from 0 to 1; whatever it raises ends the prediction.
+
+        Raises:
+            MediaError: If the file cannot be used (MediaNotFoundError, MediaAccessError, LimitError are
+                kinds of it); the message names the file and the cause.
+            PredictionTimeoutError: After ``timeout_s``.
+            ClosedError: After ``close``, or in a forked child.
+            ValueError, TypeError: If an argument is out of range.
+        """
+        watch = Stopwatch()
+        pipeline = self._require_open()
+        name = _display_name(path)
+        deadline = Deadline(name, timeout_s)
+
+        def report(stage: str, done: float) -> None:
+            deadline.poll()
+            if progress is not None:
+                progress(stage, done)
+
+        request = Request(
+            name=name,
+            steps=self._steps(steps),
+            sampling=arguments.one_of("sampling", sampling, get_args(Sampling)),
+            max_image_gap_s=self._image_gap(max_image_gap_s),
+            report=report,
+            watch=watch,
+        )
+        top_k = arguments.positive("top_k", top_k)
+        skimmed = pipeline.run(path, request)
+        return make_prediction(
+            skimmed.result,
+            skimmed.timestamps,
+            self._plan.document,
+            has_image=skimmed.has_image,
+            has_audio=skimmed.has_audio,
+            top_k=top_k,
+            timings=watch.timings(),
+            device=self._device,
+            media=skimmed.media,
+            decoder="pyav",
+            precision=self.precision,
+            path=name,
+        )
+
+    def predict_many(
+        self,
+        paths: Iterable[MediaFile],
+        *,
+        workers: int | None = None,
+        on_error: Literal["raise", "yield"] = "raise",
+        **options: Any,
+    ) -> Iterator[Prediction | L2LError]:
+        """Classify many files, several at a time, and yield the results in the order of ``paths``.
+
+        Args:
+            paths: Files as for :meth:`predict`; read lazily, a few ahead of the results.
+            workers: Files in work at once; by default as many as threads.
+            on_error: "raise" ends the iteration at the first file that fails; "yield" yields that file's
+                L2LError in its place and goes on.
+            **options: Handed to :meth:`predict`.
+
+        Raises:
+            L2LError: As :meth:`predict`, if ``on_error`` is "raise".
+            ValueError, TypeError: If an argument is out of range.
+        """
+        self._require_open()
+        arguments.one_of("on_error", on_error, ("raise", "yield"))
+        workers = self._threads if workers is None else arguments.positive("workers", workers)
+        return self._results(iter(paths), workers, on_error == "yield", options)
+
+    def _results(
+        self, paths: Iterator[MediaFile], workers: int, keep_errors: bool, options: dict[str, Any]
+    ) -> Iterator[Prediction | L2LError]:
+        running: deque[Future[Prediction]] = deque()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="l2l-predict")
+        try:
+            while True:
+                for path in itertools.islice(paths, 2 * workers - len(running)):
+                    running.append(pool.submit(self.predict, path, **options))
+                if not running:
+                    return
+                try:
+                    yield running.popleft().result()
+                except L2LError as error:
+                    if not keep_errors:
+                        raise
+                    yield error
+        finally:
+            # A caller who stops early must not wait for files nobody asked about any more.
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def predict_features(
+        self,
+        image_bank: ArrayLike | None,
+        audio_bank: ArrayLike | None,
+        *,
+        image_times: ArrayLike | None = None,
+        audio_times: ArrayLike | None = None,
+        timestamps: ArrayLike | None = None,
+        steps: int | None = None,
+        top_k: int = 5,
+    ) -> Prediction:
+        """Classify one video from features that were extracted before.
+
+        Args:
+            image_bank: [Mi, D] image features; None if there is no video.
+            audio_bank: [Ma, D] audio features; None if there is no sound.
+            image_times, audio_times: [M] seconds, strictly increasing; by default row index x hop.
+            timestamps: [N] seconds to attend over; by default the longer bank's times.
+            steps: Steps T of the skimmer; by default the plan's.
+            top_k: Classes to list.
+
+        Returns:
+            The prediction; its ``media``, ``decoder`` and ``precision`` are None.
+
+        Raises:
+            ValueError, TypeError: If an argument is out of range or the shapes do not agree.
+            ClosedError: After ``close``, or in a forked child.
+        """
+        watch = Stopwatch()
+        pipeline = self._require_open()
+        image = self._bank("image", image_bank, image_times)
+        audio = self._bank("audio", audio_bank, audio_times)
+        if image is None and audio is None:
+            raise ValueError("image_bank and audio_bank are both None")
+        if timestamps is not None:
+            times = arguments.times("timestamps", timestamps)
+        else:
+            times = max((bank.times for bank in (image, audio) if bank is not None), key=len)
+        result = pipeline.skim(image, audio, times, self._steps(steps), watch)
+        return make_prediction(
+            result,
+            times,
+            self._plan.document,
+            has_image=image is not None,
+            has_audio=audio is not None,
+            top_k=arguments.positive("top_k", top_k),
+            timings=watch.timings(),
+            device=self._device,
+        )
+
+    def warmup(self) -> None:
+        """Run every network once, so that the first prediction costs what later ones do."""
+        pipeline = self._require_open()
+        for encoder in self._encoders.values():
+            dtype = np.uint8 if len(encoder.input_shape) == 3 else np.float32
+            encoder.encode(np.zeros((BATCH, *encoder.input_shape), dtype))
+        row = Bank(np.zeros((1, self._plan.dimensions.feature), np.float32), np.zeros(1))
+        audio = row if "audio" in self._encoders else None
+        pipeline.skim(row, audio, np.zeros(1), 1, Stopwatch())
+
+    def close(self) -> None:
+        """Let go of the networks. Predictions under way end normally; safe to call twice."""
+        self._pipeline = None
+        self._encoders = {}
+
+    def __enter__(self) -> Classifier:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (os.fspath(self._plan.path), self._options)
+
+    def _require_open(self) -> Pipeline:
+        if os.getpid() != self._pid:
+            raise ClosedError(
+                "this Classifier was made in the parent process and does not work in a forked child: "
+                "make one in the child, or start processes with 'spawn'"
+            )
+        if self._pipeline is None:
+            raise ClosedError("this Classifier is closed")
+        return self._pipeline
+
+    def _steps(self, steps: int | None) -> int:
+        return self._plan.document.skim.steps if steps is None else arguments.positive("steps", steps)
+
+    def _image_gap(self, gap: float | None) -> float:
+        if gap is not None:
+            return arguments.positive_seconds("max_image_gap_s", gap)
+        document = self._plan.document
+        return min(document.sampling.factor * document.media.hop, document.sampling.max_image_gap_s)
+
+    def _bank(self, modality: str, bank: ArrayLike | None, times: ArrayLike | None) -> Bank | None:
+        if bank is None:
+            return None
+        if modality not in self._plan.document.modalities:
+            raise ValueError(f"{modality}_bank is given, but the plan knows no {modality}")
+        rows = arguments.features(f"{modality}_bank", bank, self._plan.dimensions.feature)
+        if times is None:
+            return Bank(rows, np.arange(len(rows), dtype=np.float64) * self._plan.document.media.hop)
+        seconds = arguments.times(f"{modality}_times", times)
+        if len(seconds) != len(rows):
+            raise ValueError(f"{modality}_times has {len(seconds)} entries for {len(rows)} rows")
+        return Bank(rows, seconds)
+
+
+def _display_name(file: MediaFile) -> str:
+    """What messages and results call a file."""
+    if isinstance(file, (str, os.PathLike)):
+        return os.fsdecode(file)
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return f"<{len(file)} bytes>"
+    return str(getattr(file, "name", "<file object>"))
+
+
+def _rebuild(plan: str, options: dict[str, Any]) -> Classifier:
+    return Classifier(plan, **options)

@@ -1,0 +1,35 @@
+"""How a prediction notices, between packets and batches, that nobody waits for it any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from l2l_engine.errors import PredictionTimeoutError
+
+Progress = Callable[[str, float], None]
+"""Called as ``progress(stage, done)``, done from 0 to 1; what it raises ends the prediction."""
+
+
+class Deadline:
+    """Raises once the time is up.
+
+    Args:
+        name: The file, for the message.
+        timeout_s: Seconds from now; None means never.
+
+    Raises:
+        ValueError: If ``timeout_s`` is not a positive number.
+    """
+
+    def __init__(self, name: str, timeout_s: float | None) -> None:
+        if timeout_s is not None and not timeout_s > 0:
+            raise ValueError(f"timeout_s must be positive, not {timeout_s!r}")
+        self._name = name
+        self._timeout = timeout_s
+        self._end = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def poll(self) -> None:
+        """Return quickly, or raise PredictionTimeoutError."""
+        if self._end is not None and time.monotonic() >= self._end:
+            raise PredictionTimeoutError(f"{self._name}: not done after {self._timeout} s")

@@ -1,0 +1,70 @@
+"""From a plan to networks that run: which device, how many threads, which encoders."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from l2l_engine.arguments import one_of, positive
+from l2l_engine.backends import Encoder
+from l2l_engine.errors import DeviceError, PlanError
+from l2l_engine.plan import Plan
+from l2l_engine.skim import Skimmer
+
+
+def resolve_device(device: str) -> str:
+    """The device that will do the work.
+
+    Raises:
+        ValueError: If ``device`` is no device at all.
+        DeviceError: If it is one, but cannot be used; a GPU that was asked for is never replaced silently.
+    """
+    if one_of("device", device, ("auto", "cpu", "cuda")) == "cuda":
+        raise DeviceError("device='cuda' is not available: this version has no GPU pipeline yet; use 'cpu'")
+    return "cpu"
+
+
+def thread_budget(threads: int | None) -> int:
+    """Threads to use: those asked for, or the processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if threads is None else positive("threads", threads)
+
+
+def load_encoders(plan: Plan, threads: int) -> dict[str, Encoder]:
+    """Compile the plan's graphs, and check that they fit its settings.
+
+    Raises:
+        PlanError: If a graph does not compile or takes or gives something the plan does not say.
+    """
+    # Costs a third of a second, so that it is not imported with the package.
+    from l2l_engine.backends.openvino import OpenVINOEncoder  # noqa: PLC0415
+
+    media = plan.document.media
+    expected = {"image": (media.crop, media.crop, 3), "audio": (media.window,)}
+    dtypes: dict[str, type[np.generic]] = {"image": np.uint8, "audio": np.float32}
+    encoders: dict[str, Encoder] = {}
+    for part in plan.document.modalities:
+        name = f"{part}.fp32"
+        try:
+            encoder = OpenVINOEncoder(name, plan.graphs[name], dtype=dtypes[part], threads=threads)
+            if encoder.input_shape != expected[part]:
+                raise PlanError(f"graph.{name} takes {encoder.input_shape}, the plan says {expected[part]}")
+            if encoder.features != plan.dimensions.feature:
+                sizes = f"{encoder.features} features, the skimmer takes {plan.dimensions.feature}"
+                raise PlanError(f"graph.{name} gives {sizes}")
+        except PlanError as error:
+            raise PlanError(f"{plan.path}: {error}") from error
+        encoders[part] = encoder
+    return encoders
+
+
+def load_skimmer(plan: Plan, threads: int) -> Skimmer:
+    """The native skimmer with the plan's weights."""
+    settings = plan.document.skim
+    weights = {name: weight.astype(np.float32) for name, weight in plan.skim.items()}
+    return Skimmer(
+        weights,
+        key_activation=settings.key_activation,  # type: ignore[arg-type]  # checked by the plan
+        exclude_previous_argmax=settings.exclude_previous_argmax,
+        threads=threads,
+    )
