@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.result import StreamInfo
+
+MediaFile = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+"""A path (``str`` or ``PathLike``), the content of a file (``bytes``), or a seekable binary file object."""
 
 Poll = Callable[[], None]
 """Called between packets; raises to stop the work (timeout, cancel)."""
@@ -58,10 +63,12 @@ class MediaSource(Protocol):
         """The video and audio stream used (at most one each)."""
 
     @property
-    def has_video(self) -> bool: ...
+    def has_video(self) -> bool:
+        """Whether there is a video stream; cover art is none."""
 
     @property
-    def has_audio(self) -> bool: ...
+    def has_audio(self) -> bool:
+        """Whether there is an audio stream."""
 
     def audio_windows(
         self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
@@ -75,3 +82,9 @@ class MediaSource(Protocol):
 
     def close(self) -> None:
         """Release the file; safe to call twice."""
+
+    def __enter__(self) -> MediaSource: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

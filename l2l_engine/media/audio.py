@@ -1,0 +1,207 @@
+"""Windows of sound at given moments, each sample the same whoever asks for it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import av.error
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.stream import Stream
+from numpy.typing import NDArray
+
+from l2l_engine.errors import LimitError
+from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.limits import Limits
+from l2l_engine.media.resample import FloatArray, Resampler
+from l2l_engine.media.source import Poll
+
+_PREROLL = 0.25
+"""Seconds decoded before a window after a jump: overlapping transforms and bit reservoirs settle in it."""
+_MARGIN = 0.02
+"""Seconds of sound beside a window that its first and last samples are resampled from."""
+_JITTER = 0.02
+"""Seconds by which timestamps may disagree with the count of samples before they are believed: containers
+round to milliseconds, and taking that literally would tear clicks into the sound."""
+_SEEK_AHEAD = 10.0
+"""Seconds to a window below which reading on costs less than seeking."""
+_SEEKABLE = {"mov", "matroska", "wav", "flac", "ogg"}
+"""Formats whose timestamps after a seek are those of the file, not an estimate from the bit rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive mono samples; ``first`` counts input samples from the start of the track."""
+
+    first: int
+    samples: FloatArray
+
+    @property
+    def stop(self) -> int:
+        """One past the last sample."""
+        return self.first + len(self.samples)
+
+
+class AudioWalker:
+    """Walks an audio track forward from window to window."""
+
+    def __init__(self, demuxer: Demuxer, track: Track, limits: Limits, poll: Poll | None) -> None:
+        self._demuxer, self._track, self._limits, self._poll = demuxer, track, limits, poll
+        self.rate = track.info.sample_rate or 0
+        self.ended = False
+        """The last packet of the track was read."""
+        self.bad: list[tuple[float, float]] = []
+        """What could not be decoded: (from, to), container seconds."""
+        self.end = -math.inf
+        """Where the last decoded sample ends, container seconds."""
+        self._pieces: deque[Piece] = deque()
+        self._position = -math.inf
+        self._restart(rewind=True)
+
+    def _restart(self, *, rewind: bool) -> None:
+        if rewind:
+            self._demuxer.rewind()
+        self._packets: Iterator[Packet[Stream]] = self._demuxer.packets((self._track,), self._poll)
+        self._forget()
+        self.ended = False
+
+    def _forget(self) -> None:
+        """Make the decoder forget the past: decoding goes on somewhere else."""
+        stream = self._demuxer.stream(self._track)
+        assert isinstance(stream, AudioStream)
+        self._codec = stream.codec_context
+        self._codec.flush_buffers()
+        if not self._codec.is_open:
+            self._codec.thread_count = 1
+        self._next: int | None = None
+
+    def read(self, start: float, stop: float) -> None:
+        """Decode what a window from ``start`` to ``stop`` needs (container seconds, never decreasing).
+
+        Raises:
+            LimitError: The decoded sound does not fit the limit.
+        """
+        if start - self._position > _SEEK_AHEAD and not self.ended and self._can_seek():
+            if self._demuxer.seek(self._track, start - _PREROLL):
+                self._restart(rewind=False)
+            else:
+                self._restart(rewind=True)
+        while self._position < stop + _MARGIN and not self.ended:
+            self._step(start - _PREROLL)
+
+    def window(self, moment: float, count: int, sample_rate: int) -> FloatArray:
+        """``count`` samples at ``sample_rate`` Hz from ``moment`` on (float32, zero where there is no sound).
+
+        They start on the sample nearest to the moment of the track resampled as a whole.
+        """
+        if self.rate <= 0:
+            return np.zeros(count, np.float32)
+        resampler = Resampler(self.rate, sample_rate)
+        first = math.floor((moment - self._track.start) * sample_rate + 0.5)
+        start, stop = resampler.span(first, count)
+        while self._pieces and self._pieces[0].stop <= start:
+            self._pieces.popleft()
+        samples = np.zeros(stop - start, np.float32)
+        for piece in self._pieces:
+            low, high = max(start, piece.first), min(stop, piece.stop)
+            if low < high:
+                samples[low - start : high - start] = piece.samples[low - piece.first : high - piece.first]
+        return resampler(samples, first, count)
+
+    def _can_seek(self) -> bool:
+        names = self._demuxer.container.format.name.split(",")
+        return self._position > -math.inf and not _SEEKABLE.isdisjoint(names)
+
+    def _step(self, needed_from: float) -> None:
+        """Read one packet and decode it if it reaches into what is needed."""
+        packet = next(self._packets, None)
+        if packet is None:
+            self.ended = True
+            self._decode(None, self._position)
+            self._position = math.inf
+            return
+        time = self._demuxer.time(packet, self._track)
+        begin = self._position if time is None else time
+        end = begin + (packet.duration or 0) * self._track.time_base
+        if end < needed_from:
+            if self._next is not None:
+                self._forget()  # the decoder must not join sounds that are apart
+            self._position = max(self._position, end)
+            return
+        self._decode(packet, begin)
+        self._position = max(self._position, end)
+
+    def _decode(self, packet: Packet[Stream] | None, begin: float) -> None:
+        corrupt = packet is not None and packet.is_corrupt
+        try:
+            frames = [] if corrupt else self._codec.decode(packet)
+        except av.error.FFmpegError:
+            frames, corrupt = [], True
+        if corrupt and packet is not None:
+            length = (packet.duration or 0) * self._track.time_base
+            self.bad.append((begin, begin + max(length, 1e-3)))
+        for frame in frames:
+            self._keep(frame)
+
+    def _keep(self, frame: AudioFrame) -> None:
+        if frame.sample_rate != self.rate and not self._take_rate(frame):
+            return
+        if frame.pts is None:
+            first = self._next or 0
+        else:
+            base = self._track.time_base if frame.time_base is None else float(frame.time_base)
+            first = round((frame.pts * base - self._track.start) * self.rate)
+        if self._next is not None and abs(first - self._next) <= _JITTER * self.rate:
+            first = self._next
+        samples = _mono(frame)
+        if self._next is not None and first < self._next:
+            samples = samples[self._next - first :]
+            first = self._next
+        if len(samples):
+            self._pieces.append(Piece(first, samples))
+            self._next = first + len(samples)
+            self.end = max(self.end, self._track.start + self._next / self.rate)
+        held = 4 * sum(len(piece.samples) for piece in self._pieces)
+        if held > self._limits.audio_bytes:
+            cause = f"more than the limit of {self._limits.audio_bytes} bytes of sound decoded at once"
+            raise LimitError(f"{self._demuxer.name}: {cause}")
+
+    def _take_rate(self, frame: AudioFrame) -> bool:
+        """The rate is what the decoder says, not the container; a later change of it is damage."""
+        if frame.sample_rate <= 0:
+            return False
+        if self.end > -math.inf:
+            begin = max(self.end, frame.time or 0.0)
+            self.bad.append((begin, begin + frame.samples / frame.sample_rate))
+            return False
+        self.rate = frame.sample_rate
+        return True
+
+
+def _mono(frame: AudioFrame) -> FloatArray:
+    """The mean of the channels but the subwoofer's, in [-1, 1] (float32 [samples])."""
+    raw = frame.to_ndarray()
+    names = [channel.name for channel in frame.layout.channels]
+    if not frame.format.is_planar:
+        raw = raw.reshape(-1, len(names)).T
+    kept = [i for i, name in enumerate(names) if name != "LFE"] if len(names) > 2 else []
+    if kept and len(kept) < len(names):
+        raw = raw[kept]
+    scaled = raw[0].astype(np.float32) if len(raw) == 1 else raw.mean(axis=0, dtype=np.float64)
+    return cast(FloatArray, _unit(scaled, raw.dtype).astype(np.float32, copy=False))
+
+
+def _unit(samples: NDArray[np.floating], kind: np.dtype[np.generic]) -> NDArray[np.floating]:
+    """Integer sample values to [-1, 1)."""
+    if kind == np.uint8:
+        return samples / 128.0 - 1.0
+    if kind.kind == "i":
+        return samples / float(2 ** (8 * kind.itemsize - 1))
+    # A broken float stream may hold anything; what is not a number is silence.
+    return np.asarray(np.clip(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0))

@@ -1,0 +1,85 @@
+"""How long a file really is: what its header says, checked against its packets."""
+
+from __future__ import annotations
+
+import math
+
+from l2l_engine.errors import LimitError, MediaError
+from l2l_engine.media.demux import Demuxer, Track, container_end
+from l2l_engine.media.limits import Limits
+from l2l_engine.media.source import Poll
+
+_LEAST_BIT_RATE = 200.0
+"""A file with fewer bits a second than this cannot hold what its header declares, so the header lies."""
+
+_SHORTEST = 1e-3
+"""Duration in seconds given to a file whose only frame has none; a duration is never 0."""
+
+
+class Clock:
+    """Seconds, 0 at the earliest start of the tracks in use.
+
+    Attributes:
+        zero: The file's 0 on the container's own clock, in seconds.
+        duration: Seconds, finite, > 0. What the header declares or what the packets show, whichever is
+            longer: a truncated file keeps its full length, and its missing part is then seen as missing.
+            A declaration that the file's size cannot carry is ignored.
+        readable_end: Where the last packet ends, in seconds from 0.
+    """
+
+    def __init__(self, demuxer: Demuxer, limits: Limits, poll: Poll | None) -> None:
+        self.zero = min(track.start for track in demuxer.tracks)
+        declared = _declared_end(demuxer) - self.zero
+        if not _plausible(declared, demuxer.container.size, limits):
+            declared = math.nan
+        self.readable_end = _readable_end(demuxer, declared + self.zero, limits, poll) - self.zero
+        ends = [end for end in (declared, self.readable_end) if math.isfinite(end)]
+        if not ends:
+            raise MediaError(f"{demuxer.name}: no packet of its streams can be read")
+        self.duration = max(*ends, _SHORTEST)
+        if self.duration > limits.duration:
+            cause = f"lasts {self.duration:.0f} s, more than the limit of {limits.duration:.0f} s"
+            raise LimitError(f"{demuxer.name}: {cause}")
+
+
+def _declared_end(demuxer: Demuxer) -> float:
+    """Where the header says the used tracks end, on the container's clock; NaN if it does not say."""
+    ends = [track.declared_end for track in demuxer.tracks]
+    known = [end for end in ends if end is not None]
+    if len(known) == len(ends):
+        return max(known)
+    end = container_end(demuxer.container)
+    return math.nan if end is None else end
+
+
+def _plausible(declared: float, size: int, limits: Limits) -> bool:
+    return 0 < declared <= limits.duration and 8.0 * size / declared >= _LEAST_BIT_RATE
+
+
+def _readable_end(demuxer: Demuxer, declared_end: float, limits: Limits, poll: Poll | None) -> float:
+    """The end of the last packet, on the container's clock; NaN if there is no packet.
+
+    Only the part from the last key frame before the declared end is walked, if the format can seek.
+    """
+    lead = demuxer.tracks[0]
+    if math.isfinite(declared_end) and demuxer.seek(lead, declared_end):
+        end = _walk(demuxer, demuxer.tracks, limits, poll)
+        if math.isfinite(end):
+            return end
+    demuxer.rewind()
+    return _walk(demuxer, demuxer.tracks, limits, poll)
+
+
+def _walk(demuxer: Demuxer, tracks: tuple[Track, ...], limits: Limits, poll: Poll | None) -> float:
+    by_index = {track.index: track for track in tracks}
+    furthest = math.nan
+    for packet in demuxer.packets(tracks, poll):
+        track = by_index[packet.stream_index]
+        time = demuxer.time(packet, track)
+        if time is None or packet.is_discard:
+            continue
+        end = time + (packet.duration or 0) * track.time_base
+        furthest = end if math.isnan(furthest) else max(furthest, end)
+        if furthest - track.start > limits.duration:
+            break  # long enough to be refused; the rest changes nothing
+    return furthest

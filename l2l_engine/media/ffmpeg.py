@@ -1,0 +1,195 @@
+"""Media files decoded on the CPU by FFmpeg, through PyAV."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from l2l_engine.errors import ClosedError
+from l2l_engine.media.audio import AudioWalker
+from l2l_engine.media.clock import Clock
+from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
+from l2l_engine.media.opening import open_reader, translated
+from l2l_engine.media.picture import ImageArray, PictureMaker
+from l2l_engine.media.source import AudioWindows, Frames, MediaFile, MediaSource, Poll
+from l2l_engine.media.video import FrameWalker, Shown
+from l2l_engine.result import StreamInfo
+
+_CUT_SHORT = 0.5
+"""Seconds by which a track may end before its declared end without counting as cut short."""
+
+
+def open_media(
+    file: MediaFile, *, limits: Limits = DEFAULT_LIMITS, threads: int = 1, poll: Poll | None = None
+) -> MediaSource:
+    """Open a media file; no other file is ever opened on its behalf, and no network.
+
+    Args:
+        file: A path (``str`` or ``PathLike``), a file's content (``bytes``), or a seekable binary file
+            object, which is read from its first byte, must not be used by others meanwhile, and is not
+            closed.
+        limits: What the file may cost.
+        threads: Threads of the video decoder.
+        poll: Called while the file is probed; what it raises stops the work.
+
+    Returns:
+        The opened file, for use by one thread at a time. It is a context manager.
+
+    Raises:
+        MediaNotFoundError: There is no such file.
+        MediaAccessError: It cannot be read, or is no regular file.
+        LimitError: It is longer than ``limits.duration``.
+        MediaError: It is empty, damaged, of an unsupported format, or without picture and sound.
+        TypeError: ``file`` is of none of the accepted types.
+    """
+    return FFmpegSource(file, limits=limits, threads=threads, poll=poll)
+
+
+class FFmpegSource:
+    """A file decoded by FFmpeg; see :class:`l2l_engine.media.source.MediaSource`."""
+
+    def __init__(self, file: MediaFile, *, limits: Limits, threads: int, poll: Poll | None) -> None:
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads!r}")
+        self._limits, self._threads = limits, threads
+        self._closed = False
+        self._reader, self._name = open_reader(file)
+        try:
+            self._reader.poll = poll
+            self._demuxer = Demuxer(self._reader, self._name, limits)
+            with translated(self._reader, self._name, "cannot be read"):
+                self._clock = Clock(self._demuxer, limits, poll)
+        except BaseException:
+            self._reader.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """What messages call the file."""
+        return self._name
+
+    @property
+    def duration(self) -> float:
+        """Seconds, finite, > 0."""
+        return self._clock.duration
+
+    @property
+    def streams(self) -> tuple[StreamInfo, ...]:
+        """The video and audio stream in use, as the container declares them."""
+        return tuple(track.info for track in self._demuxer.tracks)
+
+    @property
+    def has_video(self) -> bool:
+        """Whether there is a video stream (cover art is none)."""
+        return self._demuxer.video is not None
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether there is an audio stream."""
+        return self._demuxer.audio is not None
+
+    def frames(
+        self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
+    ) -> Frames:
+        """Decode the frame shown at each of ``times``; see :meth:`MediaSource.frames`.
+
+        Raises:
+            LimitError: A frame is too large, or too many had to be decoded.
+            ValueError: The times decrease, or the file has no video.
+        """
+        track = self._usable(self._demuxer.video, "video", times)
+        images = np.zeros((len(times), crop, crop, 3), np.uint8)
+        shown_at = np.full(len(times), np.nan)
+        make = PictureMaker(short_side, crop)
+        with translated(self._reader, self._name, "its video cannot be decoded"):
+            walker = FrameWalker(self._demuxer, track, self._limits, self._threads, poll)
+            before: Shown | None = None
+            picture: ImageArray | None = None
+            for row, time in enumerate(times):
+                shown = walker.at(float(time) + self._clock.zero)
+                if shown is None or not self._holds(walker, track, float(time)):
+                    continue
+                if shown is not before:  # one frame may stand for several moments
+                    before, picture = shown, _picture(make, shown)
+                if picture is not None:
+                    images[row] = picture
+                    shown_at[row] = shown.time - self._clock.zero
+        return Frames(images, np.isfinite(shown_at), shown_at, walker.decoded)
+
+    def _holds(self, walker: FrameWalker, track: Track, time: float) -> bool:
+        """Whether the last frame of a track may stand for a later moment: not in a file cut short."""
+        if not walker.ended or time + self._clock.zero <= walker.end + _CUT_SHORT:
+            return True
+        if track.declared_end is None:
+            return time <= self._clock.readable_end + _CUT_SHORT
+        return track.declared_end - walker.end <= _CUT_SHORT
+
+    def audio_windows(
+        self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
+    ) -> AudioWindows:
+        """Decode the windows that begin at ``starts``; see :meth:`MediaSource.audio_windows`.
+
+        A window begins on the sample of the track, resampled as a whole, that is nearest to its start; so
+        overlapping windows hold the same samples (after a seek in a container that rounds its timestamps,
+        shifted by at most that rounding).
+
+        Raises:
+            LimitError: The windows need more decoded sound at once than the limit.
+            ValueError: The starts decrease, or the file has no audio.
+        """
+        track = self._usable(self._demuxer.audio, "audio", starts)
+        samples = np.zeros((len(starts), window), np.float32)
+        valid = np.ones(len(starts), np.bool_)
+        with translated(self._reader, self._name, "its audio cannot be decoded"):
+            walker = AudioWalker(self._demuxer, track, self._limits, poll)
+            for row, start in enumerate(starts):
+                begin = float(start) + self._clock.zero
+                end = begin + window / sample_rate
+                walker.read(begin, end)
+                samples[row] = walker.window(begin, window, sample_rate)
+                valid[row] = self._heard(walker, track, begin, end)
+        return AudioWindows(samples, valid)
+
+    def _heard(self, walker: AudioWalker, track: Track, begin: float, end: float) -> bool:
+        """Whether at least half of the sound that belongs into a window could be decoded."""
+        full_end = track.declared_end if track.declared_end is not None else self._clock.zero + self.duration
+        cut = walker.end if walker.ended and full_end - walker.end > _CUT_SHORT else full_end
+        wanted = min(end, full_end) - max(begin, track.start)
+        lost = max(0.0, min(end, full_end) - max(begin, cut))
+        lost += sum(max(0.0, min(end, to) - max(begin, since)) for since, to in walker.bad)
+        return wanted <= 0 or lost <= wanted / 2
+
+    def _usable(self, track: Track | None, kind: str, times: NDArray[np.float64]) -> Track:
+        if self._closed:
+            raise ClosedError(f"{self._name}: the file was closed")
+        if track is None:
+            raise ValueError(f"{self._name}: has no {kind} stream")
+        if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) < 0).any():
+            raise ValueError("moments must be one-dimensional, finite, and not decrease")
+        return track
+
+    def close(self) -> None:
+        """Release the file; safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._demuxer.close()
+
+    def __enter__(self) -> FFmpegSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _picture(make: PictureMaker, shown: Shown) -> ImageArray | None:
+    """The picture of a frame; None if FFmpeg cannot convert it, as with a frame that is not decoded."""
+    try:
+        return make(shown.frame)
+    except (av.error.FFmpegError, ValueError):
+        return None

@@ -1,0 +1,33 @@
+"""What one media file may cost, whatever it claims about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds set by the embedding service; exceeding one raises ``LimitError``.
+
+    They are counted on what is really decoded: a declared size, rate or duration is only a hint, and a
+    file that merely claims too much is not refused for it where the claim can be checked.
+
+    Attributes:
+        pixels: Largest frame, width times height.
+        frames: Video frames sent through the decoder by one call of ``frames``.
+        audio_bytes: Decoded audio held at once, in bytes.
+        duration: Longest file, in seconds.
+    """
+
+    pixels: int = 16_800_000
+    frames: int = 5_000_000
+    audio_bytes: int = 64 * 2**20
+    duration: float = 24 * 3600.0
+
+    def __post_init__(self) -> None:
+        for name in ("pixels", "frames", "audio_bytes", "duration"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"Limits.{name} must be positive, not {getattr(self, name)!r}")
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,178 @@
+"""Opening one file for FFmpeg, and nothing but that file."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+import av
+import av.error
+from av.container import InputContainer
+
+from l2l_engine.errors import L2LError, MediaAccessError, MediaError, MediaNotFoundError
+from l2l_engine.media.limits import Limits
+from l2l_engine.media.source import MediaFile, Poll
+
+FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,ogg,asf,wav,w64,flac,mp3,aac"
+"""FFmpeg demuxers we use. None of them reads a second file; playlists, image patterns and devices are out."""
+
+_BUFFER_BYTES = 64 * 1024
+
+
+class Reader:
+    """The one file FFmpeg may read, behind the file interface PyAV expects.
+
+    FFmpeg calls it from C, where a Python exception cannot pass: PyAV prints the second one to stderr and
+    swallows Ctrl-C. So nothing is raised here; the first failure is kept, the file pretends to end, and
+    ``check`` raises the failure once FFmpeg has returned. That is also how ``poll`` stops a long probe.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, *, owned: bool) -> None:
+        self._file = file
+        self._name = name
+        self._owned = owned
+        self._failure: BaseException | None = None
+        self.poll: Poll | None = None
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes; none at the end and after a failure."""
+        if self._failure is not None:
+            return b""
+        try:
+            if self.poll is not None:
+                self.poll()
+            data = self._read(size)
+            # PyAV copies whatever comes back into a buffer of ``size`` bytes without looking.
+            if len(data) > size:
+                raise TypeError(f"read({size}) of the file object gave {len(data)} bytes")
+            return bytes(data)
+        except BaseException as failure:
+            self._failure = failure
+            return b""
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise MediaAccessError(f"{self._name}: cannot be read: {error.strerror or error}") from error
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """The new position, or a negative error number."""
+        if self._failure is not None:
+            return -errno.EIO
+        try:
+            return self._file.seek(offset, whence)
+        except (ValueError, OSError):
+            return -errno.EINVAL  # FFmpeg follows offsets found in the file, which may be nonsense
+        except BaseException as failure:
+            self._failure = failure
+            return -errno.EIO
+
+    def tell(self) -> int:
+        """The position; PyAV takes only an object that has this for seekable."""
+        return self._file.tell()
+
+    def check(self) -> None:
+        """Raise what went wrong inside a callback, if anything did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Close the file if we opened it."""
+        if self._owned:
+            self._file.close()
+
+
+def open_reader(file: MediaFile) -> tuple[Reader, str]:
+    """Open ``file`` and say by which name to call it in messages.
+
+    Raises:
+        MediaNotFoundError: No such path.
+        MediaAccessError: The path is a directory or device, or may not be read.
+        MediaError: The file is empty.
+        TypeError: ``file`` is none of the accepted types.
+    """
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        name = f"<{len(file)} bytes>"
+        reader = Reader(io.BytesIO(file), name, owned=True)
+    elif isinstance(file, (str, os.PathLike)):
+        name = os.fsdecode(file)
+        reader = Reader(_open_path(name), name, owned=True)
+    elif hasattr(file, "read") and hasattr(file, "seek") and hasattr(file, "tell"):
+        name = str(getattr(file, "name", "<file object>"))
+        reader = Reader(file, name, owned=False)
+    else:
+        kind = type(file).__name__
+        raise TypeError(f"a path, bytes or a seekable binary file object is needed, not {kind}")
+    try:
+        _rewind(reader, name)
+    except BaseException:
+        reader.close()
+        raise
+    return reader, name
+
+
+def _open_path(name: str) -> BinaryIO:
+    try:
+        # Not blocking: opening a FIFO would otherwise wait for a writer before we can see that it is one.
+        handle = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError as error:
+        raise MediaNotFoundError(f"{name}: no such file") from error
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or str(error)
+        raise MediaAccessError(f"{name}: cannot be read: {cause}") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise MediaAccessError(f"{name}: not a regular file")
+    return cast(BinaryIO, os.fdopen(handle, "rb", buffering=0))
+
+
+def _rewind(reader: Reader, name: str) -> None:
+    """Go to the first byte, having seen that there is one."""
+    end = reader.seek(0, io.SEEK_END)
+    reader.check()
+    if end < 0:
+        raise MediaAccessError(f"{name}: not seekable")
+    if end == 0:
+        raise MediaError(f"{name}: the file is empty (0 bytes)")
+    reader.seek(0)
+
+
+def open_container(reader: Reader, name: str, limits: Limits) -> InputContainer:
+    """Let FFmpeg find out what the file is.
+
+    Raises:
+        MediaError: It is none of the supported media formats, or its header is damaged.
+    """
+    with translated(reader, name, "not a readable media file of a supported format"):
+        return av.open(
+            cast(BinaryIO, reader),
+            mode="r",
+            # Decoders that FFmpeg opens while probing must not allocate huge frames either.
+            options={"max_pixels": str(limits.pixels)},
+            container_options={"format_whitelist": FORMATS, "protocol_whitelist": "none"},
+            metadata_errors="replace",
+            buffer_size=_BUFFER_BYTES,
+        )
+
+
+@contextmanager
+def translated(reader: Reader, name: str, what: str) -> Iterator[None]:
+    """Turn FFmpeg's errors into ``MediaError`` and let what stopped the reader through."""
+    try:
+        yield
+    except L2LError:
+        raise
+    except MemoryError as error:
+        reader.check()
+        raise MediaError(f"{name}: {what}: asks for more memory than there is") from error
+    except av.error.FFmpegError as error:
+        reader.check()
+        cause = getattr(error, "strerror", None) or str(error)
+        raise MediaError(f"{name}: {what}: {cause}") from error
+    reader.check()

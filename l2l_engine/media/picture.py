@@ -1,0 +1,56 @@
+"""From a decoded frame to the small square the image encoder takes."""
+
+from __future__ import annotations
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+ImageArray = NDArray[np.uint8]
+
+# The triangle filter widens with the scale when it shrinks, so nothing aliases. The other two make the
+# result the same on every CPU.
+_FILTER = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+
+_MAX_ASPECT = 16
+"""A longer strip is cut to this shape before it is resized: only its middle is kept anyway."""
+
+
+class PictureMaker:
+    """Resizes the short side of frames, applies their rotation, and cuts out the centre."""
+
+    def __init__(self, short_side: int, crop: int) -> None:
+        if not 0 < crop <= short_side:
+            raise ValueError(f"crop must be between 1 and short_side, not {crop!r} of {short_side!r}")
+        self._short_side, self._crop = short_side, crop
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: VideoFrame) -> ImageArray:
+        """uint8 [crop, crop, 3], RGB, upright.
+
+        Raises:
+            av.error.FFmpegError: FFmpeg cannot convert the pixel format.
+        """
+        if max(frame.width, frame.height) > _MAX_ASPECT * min(frame.width, frame.height):
+            frame = self._middle(frame)
+        scale = self._short_side / min(frame.width, frame.height)
+        width = max(self._short_side, round(frame.width * scale))
+        height = max(self._short_side, round(frame.height * scale))
+        image = np.rot90(self._rgb(frame, width, height), round(frame.rotation / 90))
+        top, left = (image.shape[0] - self._crop) // 2, (image.shape[1] - self._crop) // 2
+        return np.ascontiguousarray(image[top : top + self._crop, left : left + self._crop])
+
+    def _rgb(self, frame: VideoFrame, width: int, height: int) -> ImageArray:
+        small = self._reformatter.reformat(
+            frame, width, height, "rgb24", interpolation=_FILTER, dst_color_range="JPEG", threads=1
+        )
+        return np.asarray(small.to_ndarray(), np.uint8)
+
+    def _middle(self, frame: VideoFrame) -> VideoFrame:
+        """The centre of a strip, as a new frame; resizing all of it could take gigabytes."""
+        image = self._rgb(frame, frame.width, frame.height)
+        longest = _MAX_ASPECT * min(frame.width, frame.height)
+        top, left = max(0, frame.height - longest) // 2, max(0, frame.width - longest) // 2
+        cut = np.rot90(image[top : top + longest, left : left + longest], round(frame.rotation / 90))
+        return VideoFrame.from_ndarray(np.ascontiguousarray(cut), format="rgb24")
