@@ -1,0 +1,94 @@
+"""Predictions and plans as text for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from l2l_engine.plan import Plan
+from l2l_engine.result import MediaInfo, Prediction
+
+_BAR = 24
+
+
+def prediction(out: Console, answer: Prediction) -> None:
+    """Print one prediction: label, confidence, top classes, moments, where the time went."""
+    out.print(f"[bold]{escape(answer.path or 'features')}[/bold]")
+    out.print(f"  [bold green]{escape(answer.label)}[/bold green]  {answer.confidence:.1%}")
+    width = max(len(name) for name, _ in answer.top_k)
+    for name, probability in answer.top_k:
+        bar = "█" * round(probability * _BAR)
+        out.print(f"    {escape(name):<{width}}  {probability:6.1%}  {bar}")
+    _moments(out, answer)
+    if answer.media is not None:
+        out.print(f"  read: {_media(answer.media)}")
+    spent = ", ".join(f"{k} {v * 1000:.0f} ms" for k, v in asdict(answer.timings).items() if k != "total")
+    out.print(f"  time: {answer.timings.total * 1000:.0f} ms ({spent})")
+    out.print(
+        f"  by:   {answer.device}, {answer.decoder or 'no decoder'}, {answer.precision or 'no encoders'}"
+    )
+    out.print()
+
+
+def _moments(out: Console, answer: Prediction) -> None:
+    if not answer.moments:
+        return
+    looked = [_seconds(moment.look_at) for moment in answer.moments]
+    heard = [_seconds(moment.listen_to) for moment in answer.moments]
+    widths = [max(len(a), len(b)) for a, b in zip(looked, heard, strict=True)]
+    for title, row in (("looked at:  ", looked), ("listened to:", heard)):
+        out.print(f"  {title} " + "  ".join(f"{s:>{w}}" for s, w in zip(row, widths, strict=True)))
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"
+
+
+def _media(media: MediaInfo) -> str:
+    parts = [f"{media.duration:.1f} s"]
+    parts += [f"{s.kind} {s.codec}" for s in media.streams]
+    parts += [f"no {kind}" for kind in ("video", "audio") if getattr(media, kind) == "absent"]
+    parts.append(f"{media.image_knots} frames and {media.audio_knots} sounds used")
+    parts.append(f"{media.frames_decoded} frames decoded")
+    if media.coverage < 1:
+        parts.append(f"[yellow]only {media.coverage:.0%} could be decoded[/yellow]")
+    return ", ".join(parts)
+
+
+def plan(out: Console, content: Plan) -> None:
+    """Print what a plan holds."""
+    document, sizes = content.document, content.dimensions
+    out.print(f"[bold]{escape(str(content.path))}[/bold]  {content.sha256}")
+    facts = {
+        "classes": f"{len(document.classes)}: {', '.join(document.classes)}",
+        "output": document.output,
+        "modalities": ", ".join(document.modalities),
+        "skimmer": _sentence(asdict(document.skim)),
+        "sizes": _sentence(asdict(sizes)),
+        "media": _sentence(asdict(document.media)),
+        "sampling": _sentence(asdict(document.sampling)),
+        "temperature": ", ".join(f"{t:.3f}" for t in document.calibration) or "1",
+    }
+    for name, fact in facts.items():
+        out.print(f"  {name:<12} {escape(fact)}")
+    for name, fact in document.provenance.items():
+        out.print(f"  {escape(str(name)):<12} {escape(str(fact))}")
+    out.print(_tensors(content))
+
+
+def _sentence(settings: dict[str, object]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
+
+
+def _tensors(content: Plan) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("tensor", "dtype", "shape", "sha256"):
+        table.add_column(title)
+    for name in sorted(content.tensors):
+        entry = content.tensors[name]
+        shape = "×".join(map(str, entry["shape"]))
+        table.add_row(escape(name), entry["dtype"], shape, entry["sha256"][:16])
+    return table
