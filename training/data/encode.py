@@ -1,0 +1,101 @@
+"""Writes a scene as an H.264 + AAC MP4 file."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import OutputContainer
+
+from training.data.draw import Encoding
+from training.data.render import FrameRenderer, render_audio
+from training.data.scene import Scene
+
+AAC_FRAME = 1024
+"""Samples of an AAC frame, and how many of silence the encoder puts before the first."""
+
+Timed = Iterator[tuple[float, list[av.Packet]]]
+"""Packets with the time in the file up to which their stream is written."""
+
+
+def write_video(scene: Scene, encoding: Encoding, path: Path) -> None:
+    """Encodes ``scene`` into ``path``; a file appears under that name only when it is complete."""
+    unfinished = path.with_name(f".{path.name}.part")
+    # Without bitexact the muxer writes its version, and the same seed would give other bytes elsewhere.
+    with av.open(str(unfinished), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        streams = [_video_packets(scene, encoding, container)]
+        if encoding.sample_rate is not None:
+            streams.append(_audio_packets(scene, encoding, encoding.sample_rate, container))
+        _interleave(container, streams)
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def _interleave(container: OutputContainer, streams: list[Timed]) -> None:
+    """Muxes whichever stream lags behind, as players and seeks expect."""
+    waiting = [[*next(stream), stream] for stream in streams]
+    while waiting:
+        behind = min(waiting, key=lambda entry: entry[0])
+        container.mux(behind[1])
+        following = next(behind[2], None)
+        if following is None:
+            waiting.remove(behind)
+        else:
+            behind[:2] = following
+
+
+def _video_packets(scene: Scene, encoding: Encoding, container: OutputContainer) -> Timed:
+    options = {
+        "preset": encoding.preset,
+        "crf": str(encoding.crf),
+        "g": str(encoding.gop),
+        "bf": str(encoding.b_frames),
+        # One thread: several videos are encoded at once, and the bits do not depend on the machine.
+        "threads": "1",
+    }
+    stream = container.add_stream("libx264", rate=encoding.rate, options=options)
+    stream.width, stream.height, stream.pix_fmt = encoding.width, encoding.height, "yuv420p"
+    tick = 1 / encoding.rate
+    stream.codec_context.time_base = tick
+    return _encoded_video(scene, encoding, stream, tick)
+
+
+def _encoded_video(scene: Scene, encoding: Encoding, stream: av.VideoStream, tick: Fraction) -> Timed:
+    renderer = FrameRenderer(scene, encoding.width, encoding.height)
+    number = encoding.video_delay
+    while (time := float(number * tick)) < scene.duration:
+        frame = av.VideoFrame.from_ndarray(renderer.frame(time), format="rgb24")
+        frame.pts, frame.time_base = encoding.start_frames + number, tick
+        yield time, stream.encode(frame)
+        number += 1
+    yield scene.duration, stream.encode()
+
+
+def _audio_packets(scene: Scene, encoding: Encoding, rate: int, container: OutputContainer) -> Timed:
+    layout = "stereo" if encoding.channels == 2 else "mono"
+    stream = container.add_stream("aac", rate=rate, layout=layout)
+    stream.codec_context.time_base = Fraction(1, rate)
+    return _encoded_audio(scene, encoding, rate, stream)
+
+
+def _encoded_audio(scene: Scene, encoding: Encoding, rate: int, stream: av.AudioStream) -> Timed:
+    track = render_audio(scene, rate)
+    loudness = np.array([[1.0], [encoding.pan]], np.float32)[: encoding.channels]
+    start = round(encoding.start_frames / encoding.rate * rate)
+    first = encoding.audio_delay
+    if start + first > 0:
+        # The encoder's silence comes before the first sample. At 0 the file says to skip it; later it would
+        # be played, and the stream and with it the clock would begin too early.
+        first += AAC_FRAME
+    for at in range(first, len(track), AAC_FRAME):
+        samples = np.ascontiguousarray(loudness * track[at : at + AAC_FRAME])
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=stream.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = rate, start + at, Fraction(1, rate)
+        yield at / rate, stream.encode(frame)
+    yield math.inf, stream.encode()
