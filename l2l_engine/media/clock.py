@@ -12,6 +12,9 @@ from l2l_engine.media.source import Poll
 _LEAST_BIT_RATE = 200.0
 """A file with fewer bits a second than this cannot hold what its header declares, so the header lies."""
 
+CUT_SHORT = 0.5
+"""Seconds by which packets may end before the declared end without counting as cut short."""
+
 _SHORTEST = 1e-3
 """Duration in seconds given to a file whose only frame has none; a duration is never 0."""
 
@@ -24,7 +27,7 @@ class Clock:
         duration: Seconds, finite, > 0. What the header declares or what the packets show, whichever is
             longer: a truncated file keeps its full length, and its missing part is then seen as missing.
             A declaration that the file's size cannot carry is ignored.
-        readable_end: Where the last packet ends, in seconds from 0.
+        cut_short: Whether the packets end before the declared duration does.
     """
 
     def __init__(self, demuxer: Demuxer, limits: Limits, poll: Poll | None) -> None:
@@ -32,14 +35,27 @@ class Clock:
         declared = _declared_end(demuxer) - self.zero
         if not _plausible(declared, demuxer.container.size, limits):
             declared = math.nan
-        self.readable_end = _readable_end(demuxer, declared + self.zero, limits, poll) - self.zero
-        ends = [end for end in (declared, self.readable_end) if math.isfinite(end)]
+        readable = _readable_end(demuxer, declared + self.zero, limits, poll) - self.zero
+        ends = [end for end in (declared, readable) if math.isfinite(end)]
         if not ends:
             raise MediaError(f"{demuxer.name}: no packet of its streams can be read")
         self.duration = max(*ends, _SHORTEST)
+        self.cut_short = not self.duration - readable <= CUT_SHORT
         if self.duration > limits.duration:
             cause = f"lasts {self.duration:.0f} s, more than the limit of {limits.duration:.0f} s"
             raise LimitError(f"{demuxer.name}: {cause}")
+
+    def expected_end(self, track: Track, seen_end: float) -> float:
+        """Until when a track should go on, in container seconds, if its last packet ends at ``seen_end``.
+
+        A track may well end before the others do; it is cut short if it ends before its own declared end,
+        or, where only the file has one, before that together with all others.
+        """
+        if track.declared_end is not None:
+            expected = track.declared_end
+        else:
+            expected = self.zero + self.duration if self.cut_short else seen_end
+        return expected if expected - seen_end > CUT_SHORT else seen_end
 
 
 def _declared_end(demuxer: Demuxer) -> float:

@@ -192,6 +192,8 @@ def container_end(container: InputContainer) -> float | None:
     """Where the header says the whole file ends, in seconds on its own clock."""
     if container.duration is None or container.duration <= 0:
         return None
+    if "matroska" in container.format.name.split(","):
+        return container.duration / 1e6  # the one format whose header gives the end, not the length
     start: int | None = container.start_time  # None where it is unknown, whatever PyAV's types say
     return ((start or 0) + container.duration) / 1e6
 

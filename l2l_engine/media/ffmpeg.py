@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from l2l_engine.errors import ClosedError
 from l2l_engine.media.audio import AudioWalker
-from l2l_engine.media.clock import Clock
+from l2l_engine.media.clock import CUT_SHORT, Clock
 from l2l_engine.media.demux import Demuxer, Track
 from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
 from l2l_engine.media.opening import open_reader, translated
@@ -18,9 +18,6 @@ from l2l_engine.media.picture import ImageArray, PictureMaker
 from l2l_engine.media.source import AudioWindows, Frames, MediaFile, MediaSource, Poll
 from l2l_engine.media.video import FrameWalker, Shown
 from l2l_engine.result import StreamInfo
-
-_CUT_SHORT = 0.5
-"""Seconds by which a track may end before its declared end without counting as cut short."""
 
 
 def open_media(
@@ -122,11 +119,9 @@ class FFmpegSource:
 
     def _holds(self, walker: FrameWalker, track: Track, time: float) -> bool:
         """Whether the last frame of a track may stand for a later moment: not in a file cut short."""
-        if not walker.ended or time + self._clock.zero <= walker.end + _CUT_SHORT:
+        if not walker.ended or time + self._clock.zero <= walker.end + CUT_SHORT:
             return True
-        if track.declared_end is None:
-            return time <= self._clock.readable_end + _CUT_SHORT
-        return track.declared_end - walker.end <= _CUT_SHORT
+        return self._clock.expected_end(track, walker.end) == walker.end
 
     def audio_windows(
         self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
@@ -156,10 +151,9 @@ class FFmpegSource:
 
     def _heard(self, walker: AudioWalker, track: Track, begin: float, end: float) -> bool:
         """Whether at least half of the sound that belongs into a window could be decoded."""
-        full_end = track.declared_end if track.declared_end is not None else self._clock.zero + self.duration
-        cut = walker.end if walker.ended and full_end - walker.end > _CUT_SHORT else full_end
+        full_end = self._clock.expected_end(track, walker.end) if walker.ended else end
         wanted = min(end, full_end) - max(begin, track.start)
-        lost = max(0.0, min(end, full_end) - max(begin, cut))
+        lost = max(0.0, min(end, full_end) - max(begin, walker.end)) if walker.ended else 0.0
         lost += sum(max(0.0, min(end, to) - max(begin, since)) for since, to in walker.bad)
         return wanted <= 0 or lost <= wanted / 2
 
