@@ -92,6 +92,8 @@ class AudioWalker:
                 self._restart(rewind=False)
             else:
                 self._restart(rewind=True)
+        while self._pieces and self._pieces[0].stop < (start - _MARGIN - self._track.start) * self.rate:
+            self._pieces.popleft()
         while self._position < stop + _MARGIN and not self.ended:
             self._step(start - _PREROLL)
 
@@ -105,8 +107,6 @@ class AudioWalker:
         resampler = Resampler(self.rate, sample_rate)
         first = math.floor((moment - self._track.start) * sample_rate + 0.5)
         start, stop = resampler.span(first, count)
-        while self._pieces and self._pieces[0].stop <= start:
-            self._pieces.popleft()
         samples = np.zeros(stop - start, np.float32)
         for piece in self._pieces:
             low, high = max(start, piece.first), min(stop, piece.stop)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 
-_ZERO_CROSSINGS = 16
+_ZERO_CROSSINGS = 24
 """Half width of the windowed sinc, in periods of the lower rate."""
-_ROLLOFF = 0.945
+_ROLLOFF = 0.95
 _BETA = 8.6
 _MAX_PHASES = 1024
 """Phases computed exactly; a stranger ratio uses the nearest of so many."""
@@ -67,7 +67,8 @@ class Resampler:
             # Output samples one full cycle apart share their phase, and their inputs are evenly spaced.
             rows = windows[offset[lane] :: self._step][: len(range(lane, count, self._phases))]
             taps = self._taps[(first_phase + lane * self._step) % self._phases]
-            out[lane :: self._phases] = rows @ taps
+            # Not ``rows @ taps``: BLAS sums in another order when it is given another number of rows.
+            out[lane :: self._phases] = np.einsum("nk,k->n", rows, taps)
         return out
 
 

@@ -170,3 +170,19 @@ def _encode_audio(
             packets += stream.encode(ready)
     packets += stream.encode(None)
     return [(float((packet.dts or 0) * packet.time_base), packet) for packet in packets]
+
+
+def with_cover() -> bytes:
+    """An MP3 file with a picture on its cover, which FFmpeg calls a video stream."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp3") as out:
+        cover = out.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        track = out.add_stream("libmp3lame", rate=44100, layout="mono")
+        for _, packet in _encode_audio(track, 1.0, tone, 0.0):
+            out.mux(packet)
+        frame = av.VideoFrame.from_ndarray(board(5, 64, 64), format="rgb24").reformat(format="yuvj420p")
+        for packet in [*cover.encode(frame), *cover.encode(None)]:
+            out.mux(packet)
+    return target.getvalue()
