@@ -24,7 +24,7 @@ def report(out: Console) -> bool:
     """Print the findings; True if the self-test passed."""
     for name, fact in _facts():
         out.print(f"{name:<12} {escape(fact)}")
-    problem = _self_test()
+    problem = self_test()
     out.print(
         f"{'self-test':<12} {'[green]passed[/green]' if problem is None else f'[red]{escape(problem)}[/red]'}"
     )
@@ -62,7 +62,7 @@ def _gpu() -> str:
     return "a driver is there, but this version has no GPU pipeline yet; predictions run on the processor"
 
 
-def _self_test() -> str | None:
+def self_test() -> str | None:
     """Skim a tiny made-up video whose answer is known: the class its only feature points at."""
     one, eye = np.ones((1, 1), np.float32), np.eye(2, dtype=np.float32)
     zero = np.zeros

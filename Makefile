@@ -1,0 +1,36 @@
+# Two commands do everything from a bare clone: `make demo` and `make test`.
+PYTHON ?= python3
+RUNTIME := .venv
+TESTING := .venv-test
+
+# What the installed package is built from; Python sources are linked, not copied, so they are not listed.
+NATIVE := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
+
+.PHONY: demo test lint unit clean
+
+demo: $(RUNTIME)/.installed
+	$(RUNTIME)/bin/l2l predict demo/*.mp4 --plan demo/demo.plan
+
+test: lint unit
+
+lint: $(TESTING)/.installed
+	$(TESTING)/bin/ruff check .
+	$(TESTING)/bin/ruff format --check .
+	$(TESTING)/bin/mypy
+	$(TESTING)/bin/lint-imports
+
+unit: $(TESTING)/.installed
+	$(TESTING)/bin/python -m pytest
+
+$(RUNTIME)/.installed: $(NATIVE)
+	test -x $(RUNTIME)/bin/python || $(PYTHON) -m venv $(RUNTIME)
+	L2L_CUDA=OFF $(RUNTIME)/bin/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(TESTING)/.installed: $(NATIVE)
+	test -x $(TESTING)/bin/python || $(PYTHON) -m venv $(TESTING)
+	L2L_CUDA=OFF $(TESTING)/bin/pip install --quiet --disable-pip-version-check --editable '.[test,training,service]'
+	touch $@
+
+clean:
+	rm -rf build $(RUNTIME) $(TESTING)

@@ -1,0 +1,75 @@
+"""The package as a user gets it: imports, the wheel, the arrows between the rooms."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*command: object, **options: object) -> str:
+    arguments = [str(part) for part in command]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=280, check=False, **options)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stdout + done.stderr
+    output: str = done.stdout + done.stderr
+    return output
+
+
+def test_importing_brings_neither_torch_nor_openvino() -> None:
+    log = run(sys.executable, "-X", "importtime", "-c", "import l2l_engine")
+    modules = {
+        line.rpartition("|")[2].strip() for line in log.splitlines() if line.startswith("import time:")
+    }
+    assert "l2l_engine.classifier" in modules
+    heavy = {"torch", "openvino", "scipy", "training", "typer"}
+    assert not heavy & {module.partition(".")[0] for module in modules}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    # Its own build folder: the tree's one belongs to the editable install that runs these tests.
+    build = f"--config-settings=build-dir={folder / 'build'}"
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel")
+    run(*pip, "--no-deps", "--no-build-isolation", build, "--wheel-dir", folder, ROOT)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_the_wheel_holds_the_runtime_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"l2l_engine"}
+    for needed in ("l2l_engine/py.typed", "l2l_engine/_native.pyi", "l2l_engine/plan/file.py"):
+        assert needed in names
+    assert any(name.startswith("l2l_engine/_native.") and name.endswith(".so") for name in names)
+
+
+def test_the_wheel_works_outside_the_tree(wheel: Path, tmp_path: Path, plan_file: Path, video: Path) -> None:
+    """Installed in an environment of its own, which borrows only the dependencies of this one."""
+    venv.create(tmp_path / "env", with_pip=False, symlinks=True)
+    (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
+    zipfile.ZipFile(wheel).extractall(site)
+    borrowed = tmp_path / "borrowed"
+    borrowed.mkdir()
+    for entry in Path(sys.prefix).glob("lib/python*/site-packages/*"):
+        if (
+            not entry.name.startswith(("l2l_engine", "_l2l_engine", "__editable__"))
+            and entry.suffix != ".pth"
+        ):
+            (borrowed / entry.name).symlink_to(entry)
+    program = (
+        "import sys, l2l_engine; print(l2l_engine.__file__);"
+        "c = l2l_engine.Classifier(sys.argv[1]); print(c.predict(sys.argv[2]).label)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PYTHONPATH": str(borrowed)}
+    python = tmp_path / "env" / "bin" / "python"
+    output = run(python, "-c", program, plan_file, video, cwd=tmp_path, env=environment).splitlines()
+    assert output[0].startswith(str(site))
+    assert output[1] in ("ball bouncing", "box sliding", "star shaking")
