@@ -42,8 +42,7 @@ class Clock:
         self.duration = max(*ends, _SHORTEST)
         self.cut_short = not self.duration - readable <= CUT_SHORT
         if self.duration > limits.duration:
-            cause = f"lasts {self.duration:.0f} s, more than the limit of {limits.duration:.0f} s"
-            raise LimitError(f"{demuxer.name}: {cause}")
+            raise LimitError(f"{demuxer.name}: lasts longer than the limit of {limits.duration:g} s")
 
     def expected_end(self, track: Track, seen_end: float) -> float:
         """Until when a track should go on, in container seconds, if its last packet ends at ``seen_end``.

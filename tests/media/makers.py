@@ -186,3 +186,28 @@ def with_cover() -> bytes:
         for packet in [*cover.encode(frame), *cover.encode(None)]:
             out.mux(packet)
     return target.getvalue()
+
+
+def many_tracks() -> bytes:
+    """Two videos and three sounds; the second of each (64 x 64; 32 kHz) is the default one."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="matroska") as out:
+        packets: list[tuple[float, Packet]] = []
+        tracks = []
+        for side in (128, 64):
+            stream = out.add_stream("libx264", rate=RATE)
+            stream.width = stream.height = side
+            stream.pix_fmt = "yuv420p"
+            stream.codec_context.time_base = Fraction(1, RATE)
+            tracks.append((stream, side))
+        sounds = [out.add_stream("aac", rate=rate, layout="mono") for rate in (48000, 32000, 44100)]
+        default = av.stream.Disposition.default
+        for stream in (*(stream for stream, _ in tracks), *sounds):
+            stream.disposition = default if stream in (tracks[1][0], sounds[1]) else av.stream.Disposition(0)
+        for stream, side in tracks:
+            packets += _encode_video(stream, [i / RATE for i in range(10)], None, (side, side), 0.0)
+        for sound in sounds:
+            packets += _encode_audio(sound, 0.4, tone, 0.0)
+        for _, packet in sorted(packets, key=lambda timed: timed[0]):
+            out.mux(packet)
+    return target.getvalue()
