@@ -19,6 +19,7 @@ from l2l_engine import _native
 Modality = Literal["both", "image", "audio"]
 KeyActivation = Literal["none", "relu"]
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
+Instructions = Literal["auto", "portable", "avx2", "avx512", "avx512_bf16"]
 
 _FLOATS = ("float32", "float16", "bfloat16")
 
@@ -62,7 +63,10 @@ class Skimmer:
             a video is excluded, all are allowed again.
         precision: How weights and banks are stored; sums and softmax are always float32. ``"auto"``
             takes bf16 where the CPU multiplies it natively, else fp32.
-        threads: Threads one run may use; all CPUs this process may run on by default.
+        threads: Threads one run may use, the caller's among them; all CPUs this process may run on by
+            default. A run that finds them at work for another run uses its caller's thread alone.
+        instructions: CPU instructions to use; the newest this CPU has by default. Results differ between
+            them by rounding.
 
     Raises:
         TypeError: A tensor or argument is of the wrong type; the message names it.
@@ -78,17 +82,17 @@ class Skimmer:
         exclude_previous_argmax: bool = False,
         precision: Precision = "fp32",
         threads: int | None = None,
+        instructions: Instructions = "auto",
     ) -> None:
         _one_of("key_activation", key_activation, ("none", "relu"))
         _one_of("precision", precision, ("fp32", "bf16", "fp16", "auto"))
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights: expected a mapping, got {type(weights).__name__}")
-        self._threads = len(os.sched_getaffinity(0)) if threads is None else _integer("threads", threads)
-        if self._threads < 1:
-            raise ValueError(f"threads: {threads} is not at least 1")
+        _one_of("instructions", instructions, ("auto", "portable", "avx2", "avx512", "avx512_bf16"))
+        budget = len(os.sched_getaffinity(0)) if threads is None else _integer("threads", threads)
         tensors = {str(name): _float32(str(name), value) for name, value in weights.items()}
         self._native = _native.Skimmer(
-            tensors, key_activation == "relu", bool(exclude_previous_argmax), precision
+            tensors, key_activation == "relu", bool(exclude_previous_argmax), precision, instructions, budget
         )
 
     @property
@@ -112,9 +116,14 @@ class Skimmer:
         return self._native.precision
 
     @property
+    def instructions(self) -> str:
+        """What ``instructions`` became."""
+        return self._native.instructions
+
+    @property
     def threads(self) -> int:
         """Threads one run may use."""
-        return self._threads
+        return self._native.threads
 
     def run(  # noqa: PLR0917 - two banks, their times and the axis belong together
         self,

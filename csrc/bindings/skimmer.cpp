@@ -12,7 +12,8 @@ namespace l2l::bindings {
 namespace {
 
 Precision precision_from(const std::string& name) {
-  if (name == "fp32" || name == "auto") return Precision::fp32;
+  if (name == "auto") return best_isa() == Isa::avx512_bf16 ? Precision::bf16 : Precision::fp32;
+  if (name == "fp32") return Precision::fp32;
   if (name == "bf16") return Precision::bf16;
   require(name == "fp16", "precision: expected fp32, bf16, fp16 or auto, got ", name);
   return Precision::fp16;
@@ -29,14 +30,17 @@ const char* precision_name(Precision precision) {
 using TensorDict = std::map<std::string, Array<float>>;
 
 std::unique_ptr<Skimmer> make_skimmer(const TensorDict& weights, bool relu_keys, bool exclude_previous_argmax,
-                                      const std::string& precision) {
+                                      const std::string& precision, const std::string& instructions,
+                                      std::int64_t threads) {
+  require(threads >= 1, "threads: ", threads, " is not at least 1");
   TensorMap tensors;
   for (const auto& [name, array] : weights) {
     tensors[name] = {array.data(), {array.shape(), array.shape() + array.ndim()}};
   }
   const Settings settings{relu_keys, exclude_previous_argmax, precision_from(precision)};
+  const Isa isa = isa_from(instructions);
   py::gil_scoped_release release;
-  return std::make_unique<Skimmer>(tensors, settings);
+  return std::make_unique<Skimmer>(tensors, settings, isa, threads);
 }
 
 using Lengths = std::optional<Array<std::int64_t>>;
@@ -68,13 +72,12 @@ py::tuple run(const Skimmer& skimmer, const std::optional<Array<float>>& image_b
     py::gil_scoped_release release;
     skimmer.check(input);
   }
-  const Weights& weights = skimmer.weights();
   const py::ssize_t batch = timestamps.shape(0), moments = timestamps.shape(1);
-  Array<float> logits({batch, py::ssize_t{weights.classes}});
+  Array<float> logits({batch, py::ssize_t{skimmer.class_count()}});
   Array<float> image_attention({batch, py::ssize_t{steps}, moments});
   Array<float> audio_attention({batch, py::ssize_t{steps}, moments});
   Array<float> modality_scores({batch, py::ssize_t{steps}, py::ssize_t{2}});
-  Array<float> step_features({batch, py::ssize_t{steps}, py::ssize_t{weights.feature}});
+  Array<float> step_features({batch, py::ssize_t{steps}, py::ssize_t{skimmer.feature_size()}});
   const SkimOutput output{writable<2>(logits), writable<3>(image_attention), writable<3>(audio_attention),
                           writable<3>(modality_scores), writable<3>(step_features)};
   {
@@ -90,14 +93,16 @@ void bind_skimmer(py::module_& module) {
   using py::arg;
   py::class_<Skimmer>(module, "Skimmer")
       .def(py::init(&make_skimmer), arg("weights").noconvert(), arg("relu_keys"), arg("exclude_previous_argmax"),
-           arg("precision"))
+           arg("precision"), arg("instructions"), arg("threads"))
       .def("run", &run, arg("image_bank").noconvert(), arg("audio_bank").noconvert(), arg("image_times").noconvert(),
            arg("audio_times").noconvert(), arg("timestamps").noconvert(), arg("steps"),
            arg("image_lengths").noconvert(), arg("audio_lengths").noconvert(), arg("lengths").noconvert())
-      .def_property_readonly("feature_size", [](const Skimmer& s) { return s.weights().feature; })
-      .def_property_readonly("class_count", [](const Skimmer& s) { return s.weights().classes; })
+      .def_property_readonly("feature_size", &Skimmer::feature_size)
+      .def_property_readonly("class_count", &Skimmer::class_count)
       .def_property_readonly("precision", [](const Skimmer& s) { return precision_name(s.settings().precision); })
-      .def_property_readonly("visual_only", [](const Skimmer& s) { return s.weights().visual_only; });
+      .def_property_readonly("instructions", [](const Skimmer& s) { return isa_name(s.isa()); })
+      .def_property_readonly("threads", &Skimmer::threads)
+      .def_property_readonly("visual_only", &Skimmer::visual_only);
 }
 
 }  // namespace l2l::bindings

@@ -22,20 +22,23 @@ void check_knots(const char* name, const double* times, std::int64_t count, std:
 }
 
 void locate(const double* knots, std::int64_t knot_count, const double* timestamps, std::int64_t count,
-            Segments& segments) {
-  segments.lower.resize(static_cast<std::size_t>(count));
-  segments.fraction.resize(static_cast<std::size_t>(count));
+            std::int32_t* lower, float* fraction) {
+  std::int64_t after = 0;  // the first knot later than the timestamp
   for (std::int64_t j = 0; j < count; ++j) {
     const double time = timestamps[j];
-    const std::int64_t after = std::upper_bound(knots, knots + knot_count, time) - knots;
-    const std::int64_t lower = std::max<std::int64_t>(after - 1, 0);
-    double fraction = 0.0;
+    // Timestamps mostly come in order: the next one is in the same gap or a near one.
+    for (int near = 0; near < 4 && after < knot_count && knots[after] <= time; ++near) ++after;
+    if ((after > 0 && time < knots[after - 1]) || (after < knot_count && knots[after] <= time)) {
+      after = std::upper_bound(knots, knots + knot_count, time) - knots;
+    }
+    const std::int64_t below = std::max<std::int64_t>(after - 1, 0);
+    double share = 0.0;
     if (after > 0 && after < knot_count) {
       // Halves keep the difference of two finite times finite.
-      fraction = (time / 2 - knots[lower] / 2) / (knots[after] / 2 - knots[lower] / 2);
+      share = (time / 2 - knots[below] / 2) / (knots[after] / 2 - knots[below] / 2);
     }
-    segments.lower[static_cast<std::size_t>(j)] = static_cast<std::int32_t>(lower);
-    segments.fraction[static_cast<std::size_t>(j)] = static_cast<float>(fraction);
+    lower[j] = static_cast<std::int32_t>(below);
+    fraction[j] = static_cast<float>(share);
   }
 }
 

@@ -22,8 +22,8 @@ void check_knots(const char* name, const double* times, std::int64_t count, std:
 // Throws std::invalid_argument naming `name` unless times[0..count) are finite.
 void check_finite(const char* name, const double* times, std::int64_t count, std::int64_t video);
 
-// Where `count` timestamps (in any order) lie among `knot_count` increasing knots.
+// Where `count` timestamps (in any order) lie among `knot_count` increasing knots: the rows of B.
 void locate(const double* knots, std::int64_t knot_count, const double* timestamps, std::int64_t count,
-            Segments& segments);
+            std::int32_t* lower, float* fraction);
 
 }  // namespace l2l

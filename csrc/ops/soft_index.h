@@ -4,26 +4,68 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include "base/aligned.h"
 #include "ops/interpolate.h"
+#include "ops/kernels.h"
 
 namespace l2l {
 
-// The argmaxes of earlier steps (`released`): those moments get no attention. Cleared when it holds all.
-struct Exclusion {
-  std::vector<unsigned char> masked;
-  std::int64_t count = 0;
+class PackedLinear;
+
+// One modality of one video. The phases below are made to be split among threads, with a barrier between
+// two phases; parts of one phase write to disjoint memory.
+class BankIndex {
+ public:
+  // rows [knots, size], times [knots], timestamps [moments], borrowed; `excluding` keeps a mask of argmaxes.
+  // With `key`, scores are those of ReLU keys (`released`), made for every moment.
+  BankIndex(const Kernels& kernels, Precision precision, const float* rows, std::int64_t knots, std::int64_t size,
+            const double* times, const double* timestamps, std::int64_t moments, bool excluding,
+            const PackedLinear* key);
+
+  std::int64_t knots() const { return knots_; }
+  std::int64_t moments() const { return moments_; }
+  bool has_keys() const { return key_ != nullptr; }
+  // Rows that score() goes over: knots, or moments with ReLU keys.
+  std::int64_t scored() const { return key_ == nullptr ? knots_ : moments_; }
+
+  // Once, first: rows [begin, end) to working precision. False if one is not finite in it.
+  bool store_rows(std::int64_t begin, std::int64_t end);
+  // Once, beside store_rows: where the timestamps lie among the knots.
+  void locate_moments();
+  // Once, with ReLU keys only: W_k z + b_k of knots [begin, end); then the keys of moments [begin, end).
+  void multiply_keys(std::int64_t begin, std::int64_t end);
+  void make_keys(std::int64_t begin, std::int64_t end);
+
+  // Eq. 6: key . query for rows [begin, end) of scored(); the query has no scale left to apply.
+  void score(const float* query, std::int64_t begin, std::int64_t end);
+  // Eq. 7: the attention over the moments, and with exclusion this step's argmax.
+  void attend();
+  const float* attention() const { return attention_.data(); }
+  void exclude(std::int64_t moment);
+
+  // v = B^T u for u = own_weight * own attention + other_weight * other attention (Eq. 8; other may be null).
+  void spread(float own_weight, const float* other, float other_weight);
+  // The same for u = 1/N.
+  void spread_evenly();
+  // out[column, column + kPad) = sum over m of v_m z_m.
+  void index(std::int64_t column, float* out) const;
+
+ private:
+  void spread_mixture();
+
+  const Kernels& kernels_;
+  const Precision precision_;
+  const float* source_;
+  const std::int64_t knots_, size_, moments_;
+  const double *times_, *timestamps_;
+  const PackedLinear* key_;
+  AlignedVector<unsigned char> stored_, keys_;
+  Rows rows_, key_rows_;
+  Segments segments_;
+  AlignedVector<float> products_, at_knots_, attention_, mixture_;
+  AlignedVector<unsigned char> masked_;  // empty without exclusion
+  std::int64_t masked_count_ = 0;
 };
-
-// scores[j] = at_knots[lower] + f * (at_knots[lower + 1] - at_knots[lower]): exact where two knots agree.
-void interpolate_scores(const float* at_knots, const Segments& segments, float* scores);
-
-// Softmax over scores[0..count) in place (Eq. 7). With an exclusion, its moments get 0 and this step's
-// argmax (the lowest index among equals) joins it.
-void attend(float* scores, std::int64_t count, Exclusion* exclusion);
-
-// at_knots = B^T weights (DESIGN §2, step 3).
-void weights_at_knots(const float* weights, const Segments& segments, std::int64_t knots, float* at_knots);
 
 }  // namespace l2l

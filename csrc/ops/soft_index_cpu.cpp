@@ -1,47 +1,152 @@
 #include <algorithm>
-#include <cmath>
+#include <cstring>
 #include <limits>
 
+#include "base/padding.h"
+#include "ops/linear.h"
 #include "ops/soft_index.h"
 
 namespace l2l {
+namespace {
 
-void interpolate_scores(const float* at_knots, const Segments& segments, float* scores) {
-  for (std::size_t j = 0; j < segments.lower.size(); ++j) {
-    const float* knot = at_knots + segments.lower[j];
-    const float fraction = segments.fraction[j];
-    scores[j] = fraction == 0.0f ? knot[0] : knot[0] + fraction * (knot[1] - knot[0]);
+std::size_t to_size(std::int64_t n) { return static_cast<std::size_t>(n); }
+std::int64_t value_size(Precision precision) { return precision == Precision::fp32 ? 4 : 2; }
+
+}  // namespace
+
+BankIndex::BankIndex(const Kernels& kernels, Precision precision, const float* rows, std::int64_t knots,
+                     std::int64_t size, const double* times, const double* timestamps, std::int64_t moments,
+                     bool excluding, const PackedLinear* key)
+    : kernels_(kernels),
+      precision_(precision),
+      source_(rows),
+      knots_(knots),
+      size_(size),
+      moments_(moments),
+      times_(times),
+      timestamps_(timestamps),
+      key_(key),
+      stored_(to_size(knots * padded(size) * value_size(precision))),
+      rows_{stored_.data(), padded(size)},
+      // One more than the knots: interpolation looks at the knot after the last, with fraction 0.
+      at_knots_(to_size(padded(knots + 1)), 0.0f),
+      attention_(to_size(padded(moments)), 0.0f),
+      mixture_(to_size(padded(moments))),
+      masked_(excluding ? to_size(moments) : 0, 0) {
+  if (key_ != nullptr) {
+    keys_.resize(to_size(moments * key_->out() * value_size(precision)));
+    key_rows_ = {keys_.data(), key_->out()};
+    products_.resize(to_size(knots * key_->out()));
+  }
+  segments_.lower.assign(to_size(padded(moments)), 0);
+  segments_.fraction.assign(to_size(padded(moments)), 0.0f);
+}
+
+bool BankIndex::store_rows(std::int64_t begin, std::int64_t end) {
+  bool finite = true;
+  for (std::int64_t m = begin; m < end; ++m) {
+    unsigned char* to = stored_.data() + m * rows_.stride * value_size(precision_);
+    finite &= kernels_.store[static_cast<int>(precision_)](source_ + m * size_, size_, to, rows_.stride);
+  }
+  return finite;
+}
+
+void BankIndex::locate_moments() {
+  locate(times_, knots_, timestamps_, moments_, segments_.lower.data(), segments_.fraction.data());
+}
+
+// A ReLU does not commute with interpolation, but the product before it does: it is made at the knots.
+void BankIndex::multiply_keys(std::int64_t begin, std::int64_t end) {
+  const std::int64_t count = end - begin;
+  AlignedVector<float> rows(to_size(count * key_->in()), 0.0f);
+  for (std::int64_t m = 0; m < count; ++m) {
+    std::copy_n(source_ + (begin + m) * size_, size_, &rows[to_size(m * key_->in())]);
+  }
+  key_->run(rows.data(), key_->in(), &products_[to_size(begin * key_->out())], key_->out(), count, 0, key_->panels(), false);
+}
+
+void BankIndex::make_keys(std::int64_t begin, std::int64_t end) {
+  const std::int64_t width = key_->out();
+  AlignedVector<float> key(to_size(width));
+  for (std::int64_t j = begin; j < end; ++j) {
+    const std::int64_t knot = segments_.lower[to_size(j)];
+    const float* low = &products_[to_size(knot * width)];
+    const float* high = &products_[to_size(std::min(knot + 1, knots_ - 1) * width)];
+    kernels_.lerp(low, high, segments_.fraction[to_size(j)], width, key.data());
+    for (float& value : key) value = std::max(value, 0.0f);
+    kernels_.store[static_cast<int>(precision_)](key.data(), width, keys_.data() + j * width * value_size(precision_),
+                                                 width);
   }
 }
 
-void attend(float* scores, std::int64_t count, Exclusion* exclusion) {
-  constexpr float kLowest = -std::numeric_limits<float>::infinity();
-  if (exclusion != nullptr) {
-    if (exclusion->count == count) *exclusion = {};
-    exclusion->masked.resize(static_cast<std::size_t>(count));
-    for (std::int64_t j = 0; j < count; ++j) {
-      if (exclusion->masked[static_cast<std::size_t>(j)]) scores[j] = kLowest;
+void BankIndex::score(const float* query, std::int64_t begin, std::int64_t end) {
+  const auto dots = kernels_.dots[static_cast<int>(precision_)];
+  if (key_ == nullptr) {
+    dots(rows_, query, begin, end, at_knots_.data());
+  } else {
+    dots(key_rows_, query, begin, end, attention_.data());
+  }
+}
+
+void BankIndex::attend() {
+  float* scores = attention_.data();
+  if (key_ == nullptr) {
+    kernels_.interpolate_scores(at_knots_.data(), segments_.lower.data(), segments_.fraction.data(), moments_, scores);
+  }
+  if (!masked_.empty()) {
+    for (std::int64_t j = 0; j < moments_; ++j) {
+      if (masked_[to_size(j)]) scores[j] = -std::numeric_limits<float>::infinity();
     }
+    exclude(std::max_element(scores, scores + moments_) - scores);  // the first among equals
   }
-  const float* top = std::max_element(scores, scores + count);
-  const float highest = *top;
-  if (exclusion != nullptr) {
-    exclusion->masked[static_cast<std::size_t>(top - scores)] = 1;
-    ++exclusion->count;
-  }
-  float sum = 0.0f;
-  for (std::int64_t j = 0; j < count; ++j) sum += scores[j] = std::exp(scores[j] - highest);
-  for (std::int64_t j = 0; j < count; ++j) scores[j] /= sum;
+  kernels_.softmax(scores, moments_);
 }
 
-void weights_at_knots(const float* weights, const Segments& segments, std::int64_t knots, float* at_knots) {
-  std::fill_n(at_knots, knots, 0.0f);
-  for (std::size_t j = 0; j < segments.lower.size(); ++j) {
-    float* knot = at_knots + segments.lower[j];
-    const float upper = segments.fraction[j] * weights[j];
-    knot[0] += weights[j] - upper;
-    if (upper != 0.0f) knot[1] += upper;
+void BankIndex::exclude(std::int64_t moment) {
+  masked_count_ += masked_[to_size(moment)] ? 0 : 1;
+  masked_[to_size(moment)] = 1;
+  if (masked_count_ == moments_) {
+    std::fill(masked_.begin(), masked_.end(), static_cast<unsigned char>(0));
+    masked_count_ = 0;
   }
+}
+
+void BankIndex::spread(float own_weight, const float* other, float other_weight) {
+  const float* second = other == nullptr ? attention_.data() : other;
+  kernels_.mix(own_weight, attention_.data(), other == nullptr ? 0.0f : other_weight, second, moments_,
+               mixture_.data());
+  spread_mixture();
+}
+
+void BankIndex::spread_evenly() {
+  std::fill_n(mixture_.data(), moments_, 1.0f / static_cast<float>(moments_));
+  spread_mixture();
+}
+
+// Timestamps mostly come in order, so the two knots around one are mostly those around the last: their
+// sums stay in registers until the knots change.
+void BankIndex::spread_mixture() {
+  float* v = at_knots_.data();
+  std::fill_n(v, knots_ + 1, 0.0f);
+  std::int64_t knot = 0;
+  float low = 0.0f, high = 0.0f;
+  for (std::int64_t j = 0; j < moments_; ++j) {
+    if (segments_.lower[to_size(j)] != knot) {
+      v[knot] += low;
+      v[knot + 1] += high;
+      knot = segments_.lower[to_size(j)];
+      low = high = 0.0f;
+    }
+    const float upper = segments_.fraction[to_size(j)] * mixture_[to_size(j)];
+    low += mixture_[to_size(j)] - upper;
+    high += upper;
+  }
+  v[knot] += low;
+  v[knot + 1] += high;
+}
+
+void BankIndex::index(std::int64_t column, float* out) const {
+  kernels_.weighted_sum[static_cast<int>(precision_)](rows_, at_knots_.data(), knots_, column, out);
 }
 
 }  // namespace l2l

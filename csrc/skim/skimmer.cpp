@@ -1,10 +1,8 @@
 #include "skim/skimmer.h"
 
-#include <cmath>
-
 #include "base/check.h"
 #include "ops/interpolate.h"
-#include "skim/skim_cpu.h"
+#include "skim/cpu_run.h"
 
 namespace l2l {
 namespace {
@@ -29,19 +27,20 @@ void check_bank(const std::string& modality, const Bank& bank, std::int64_t batc
           ", ", knots, "], got ", shape_text(bank.times));
   check_lengths(modality + "_lengths", bank.lengths, batch, knots);
   for (std::int64_t b = 0; b < batch; ++b) {
-    const std::int64_t count = length_of(bank.lengths, b, knots);
-    check_knots(times_name.c_str(), bank.times.row(b), count, b);
-    const float* values = bank.rows.row(b);
-    for (std::int64_t i = 0; i < count * feature; ++i) {
-      require(std::isfinite(values[i]), name, ": row ", i / feature, " of video ", b, " is not finite");
-    }
+    check_knots(times_name.c_str(), bank.times.row(b), length_of(bank.lengths, b, knots), b);
   }
 }
 
 }  // namespace
 
-Skimmer::Skimmer(const TensorMap& tensors, const Settings& settings)
-    : settings_(settings), weights_(load_weights(tensors, settings)) {}
+Skimmer::Skimmer(const TensorMap& tensors, const Settings& settings, Isa isa, std::int64_t threads)
+    : Skimmer(load_weights(tensors, settings), settings, isa, threads) {}
+
+Skimmer::Skimmer(const Weights& weights, const Settings& settings, Isa isa, std::int64_t threads)
+    : settings_(settings),
+      visual_only_(weights.visual_only),
+      model_(weights, settings, kernels_for(isa)),
+      pool_(threads) {}
 
 void Skimmer::check(const SkimInput& input) const {
   const std::int64_t batch = input.timestamps.shape[0];
@@ -55,13 +54,15 @@ void Skimmer::check(const SkimInput& input) const {
     check_finite("timestamps", input.timestamps.row(b), length_of(input.lengths, b, moments), b);
   }
   require(input.image.present() || input.audio.present(), "image_bank: neither modality is present");
-  require(!weights_.visual_only || !input.audio.present(), "audio_bank: the weights are visual only");
-  if (input.image.present()) check_bank("image", input.image, batch, weights_.feature);
-  if (input.audio.present()) check_bank("audio", input.audio, batch, weights_.feature);
+  require(!visual_only_ || !input.audio.present(), "audio_bank: the weights are visual only");
+  if (input.image.present()) check_bank("image", input.image, batch, model_.feature);
+  if (input.audio.present()) check_bank("audio", input.audio, batch, model_.feature);
 }
 
 void Skimmer::run(const SkimInput& input, const SkimOutput& output) const {
-  for (std::int64_t b = 0; b < input.timestamps.shape[0]; ++b) skim_video(weights_, settings_, input, output, b);
+  const auto run = std::make_shared<CpuRun>(model_, settings_, input, output);
+  pool_.run(run);
+  run->check_banks();
 }
 
 }  // namespace l2l

@@ -3,7 +3,10 @@
 
 #include <cstdint>
 
+#include "base/cpu_features.h"
+#include "base/thread_pool.h"
 #include "base/view.h"
+#include "skim/cpu_model.h"
 #include "skim/weights.h"
 
 namespace l2l {
@@ -18,6 +21,11 @@ struct Bank {
   View<const std::int64_t, 1> lengths;
   bool present() const { return rows.data != nullptr; }
 };
+
+// How much of a video's `full` rows counts.
+inline std::int64_t length_of(const View<const std::int64_t, 1>& lengths, std::int64_t video, std::int64_t full) {
+  return lengths.data == nullptr ? full : lengths.data[video];
+}
 
 struct SkimInput {
   Bank image, audio;
@@ -37,21 +45,32 @@ struct SkimOutput {
 // same bits whatever the number of threads and whatever else is in the batch.
 class Skimmer {
  public:
-  // Throws std::invalid_argument naming the tensor at fault.
-  Skimmer(const TensorMap& tensors, const Settings& settings);
+  // Throws std::invalid_argument naming the tensor at fault. One run uses up to `threads` threads; a run that
+  // finds them at work for another uses its caller's alone.
+  Skimmer(const TensorMap& tensors, const Settings& settings, Isa isa, std::int64_t threads);
 
   // Throws std::invalid_argument naming the argument at fault; call it before allocating the output.
   void check(const SkimInput& input) const;
 
-  // `input` has passed check(); the output views have the sizes given above. Writes every element.
+  // `input` has passed check(); the output views have the sizes given above. Writes every element. Throws
+  // std::invalid_argument naming the bank that holds a value which is not finite in the working precision
+  // (found while it is converted, so that a bank is read only once).
   void run(const SkimInput& input, const SkimOutput& output) const;
 
-  const Weights& weights() const { return weights_; }
   const Settings& settings() const { return settings_; }
+  Isa isa() const { return model_.kernels.isa; }
+  std::int64_t threads() const { return pool_.threads(); }
+  std::int64_t feature_size() const { return model_.feature; }
+  std::int64_t class_count() const { return model_.classes; }
+  bool visual_only() const { return visual_only_; }
 
  private:
-  Settings settings_;
-  Weights weights_;
+  Skimmer(const Weights& weights, const Settings& settings, Isa isa, std::int64_t threads);
+
+  const Settings settings_;
+  const bool visual_only_;
+  const CpuModel model_;
+  mutable ThreadPool pool_;
 };
 
 }  // namespace l2l

@@ -1,7 +1,6 @@
 #include "skim/weights.h"
 
 #include <cmath>
-#include <limits>
 #include <set>
 
 #include "base/check.h"
@@ -88,8 +87,8 @@ void scale_by(Linear& layer, double scale) {
   for (float& value : layer.bias) value = static_cast<float>(value * scale);
 }
 
-void round_to(Precision precision, const char* name, Linear& layer) {
-  for (float& value : layer.weight) {
+void check_fits(Precision precision, const char* name, const Linear& layer) {
+  for (float value : layer.weight) {
     if (precision == Precision::bf16) value = from_bf16(to_bf16(value));
     if (precision == Precision::fp16) value = from_fp16(to_fp16(value));
     require(std::isfinite(value), name, ": a value is too large for the precision");
@@ -118,19 +117,19 @@ Attention load_attention(Reader& reader, const std::string& modality, const Weig
   return attention;
 }
 
-void round_all(Precision precision, Weights& w) {
-  round_to(precision, "fusion.0.weight", w.fusion_in);
-  round_to(precision, "fusion.1.weight", w.fusion_out);
-  round_to(precision, "lstm.weight_ih", w.lstm_input);
-  round_to(precision, "lstm.weight_hh", w.lstm_hidden);
-  round_to(precision, "query_image.0.weight", w.image.hidden);
-  round_to(precision, "query_image with key_image", w.image.query);
-  round_to(precision, "key_image.weight", w.image.key);
-  round_to(precision, "query_audio.0.weight", w.audio.hidden);
-  round_to(precision, "query_audio with key_audio", w.audio.query);
-  round_to(precision, "key_audio.weight", w.audio.key);
-  round_to(precision, "modality.weight", w.modality);
-  round_to(precision, "classifier.weight", w.classifier);
+void check_all_fit(Precision precision, const Weights& w) {
+  check_fits(precision, "fusion.0.weight", w.fusion_in);
+  check_fits(precision, "fusion.1.weight", w.fusion_out);
+  check_fits(precision, "lstm.weight_ih", w.lstm_input);
+  check_fits(precision, "lstm.weight_hh", w.lstm_hidden);
+  check_fits(precision, "query_image.0.weight", w.image.hidden);
+  check_fits(precision, "query_image with key_image", w.image.query);
+  check_fits(precision, "key_image.weight", w.image.key);
+  check_fits(precision, "query_audio.0.weight", w.audio.hidden);
+  check_fits(precision, "query_audio with key_audio", w.audio.query);
+  check_fits(precision, "key_audio.weight", w.audio.key);
+  check_fits(precision, "modality.weight", w.modality);
+  check_fits(precision, "classifier.weight", w.classifier);
 }
 
 }  // namespace
@@ -160,7 +159,7 @@ Weights load_weights(const TensorMap& tensors, const Settings& settings) {
     w.modality = reader.linear("modality", 2, w.state);
   }
   reader.refuse_unused(w.visual_only ? " beside a visual-only fusion.0.weight" : "");
-  round_all(settings.precision, w);
+  check_all_fit(settings.precision, w);
   return w;
 }
 

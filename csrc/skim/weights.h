@@ -1,4 +1,4 @@
-// The skimmer's weights: checked, folded (DESIGN §2, "the fused kernel") and rounded to the working precision.
+// The skimmer's weights: checked, and folded (DESIGN §2, "the fused kernel").
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/half.h"
+#include "ops/linear.h"
 
 namespace l2l {
 
@@ -15,14 +16,6 @@ struct NamedTensor {
   std::vector<std::int64_t> shape;
 };
 using TensorMap = std::map<std::string, NamedTensor>;
-
-// y = W x + b, W [out, in] row-major.
-struct Linear {
-  std::int64_t out = 0;
-  std::int64_t in = 0;
-  std::vector<float> weight;
-  std::vector<float> bias;
-};
 
 // What one modality asks of its bank (Eq. 5-7). With affine keys the last query layer is folded with the
 // key layer, so `query` yields a vector that is compared with bank rows; with ReLU keys it yields a

@@ -1,0 +1,222 @@
+#include "skim/cpu_run.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "base/padding.h"
+
+namespace l2l {
+namespace {
+
+constexpr std::int64_t kRowsATask = 48;
+
+std::size_t to_size(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+AlignedVector<float> zeros(std::int64_t n) { return AlignedVector<float>(to_size(n), 0.0f); }
+
+}  // namespace
+
+CpuRun::CpuRun(const CpuModel& model, const Settings& settings, const SkimInput& input, const SkimOutput& output)
+    : model_(model), in_(input), out_(output), batch_(input.timestamps.shape[0]) {
+  const bool both = in_.image.present() && in_.audio.present();
+  banks_.reserve(to_size(2 * batch_));
+  for (std::int64_t video = 0; video < batch_; ++video) {
+    const auto next = static_cast<std::int64_t>(banks_.size());
+    if (in_.image.present()) add_bank(in_.image, 0, video, both ? next + 1 : -1, settings.exclude_previous_argmax);
+    if (in_.audio.present()) add_bank(in_.audio, 1, video, both ? next : -1, settings.exclude_previous_argmax);
+  }
+  mixed_ = zeros(batch_ * model.fusion_in.in());
+  hidden_ = zeros(batch_ * model.fusion_in.out());
+  fused_ = zeros(batch_ * model.feature_width);
+  gates_ = zeros(batch_ * model.lstm_input.out());
+  c_ = zeros(batch_ * model.state_width);
+  h_ = zeros(batch_ * model.state_width);
+  state_ = zeros(batch_ * model.state.out());
+  for (int m = 0; m < 2; ++m) query_[m] = zeros(batch_ * model.heads[m].second.out());
+  mean_ = zeros(batch_ * model.feature_width);
+  logits_ = zeros(batch_ * model.classifier.out());
+}
+
+void CpuRun::add_bank(const Bank& bank, int modality, std::int64_t video, std::int64_t other, bool excluding) {
+  const std::int64_t knots = length_of(bank.lengths, video, bank.rows.shape[1]);
+  const std::int64_t moments = length_of(in_.lengths, video, in_.timestamps.shape[1]);
+  const PackedLinear& key = model_.heads[modality].key;
+  banks_.push_back({video, modality, other,
+                    BankIndex(model_.kernels, model_.precision, bank.rows.row(video), knots, model_.feature,
+                              bank.times.row(video), in_.timestamps.row(video), moments, excluding,
+                              key.out() == 0 ? nullptr : &key)});
+  const auto index = static_cast<std::int64_t>(banks_.size()) - 1;
+  const auto split = [index](std::int64_t rows, std::vector<Task>& tasks) {
+    for (std::int64_t begin = 0; begin < rows; begin += kRowsATask) {
+      tasks.push_back({index, begin, std::min(begin + kRowsATask, rows)});
+    }
+  };
+  split(knots, knot_tasks_);
+  if (banks_.back().index.has_keys()) split(moments, key_tasks_);
+  split(banks_.back().index.scored(), score_tasks_);
+}
+
+void CpuRun::walk(Member& member) {
+  prepare(member);
+  for (std::int64_t t = 0; t < in_.steps; ++t) {
+    mix_features(member, t);
+    recur(member, t);
+    ask(member, t);
+    choose(member, t);
+  }
+  classify(member);
+}
+
+void CpuRun::prepare(Member& member) {
+  const auto rows = static_cast<std::int64_t>(knot_tasks_.size());
+  member.each(static_cast<std::int64_t>(banks_.size()), [&](std::int64_t i) { banks_[to_size(i)].index.locate_moments(); });
+  member.each(rows, [&](std::int64_t i) {
+    const Task& task = knot_tasks_[to_size(i)];
+    VideoBank& bank = banks_[to_size(task.bank)];
+    if (!bank.index.store_rows(task.begin, task.end)) bad_bank_[bank.modality].store(true, std::memory_order_relaxed);
+    if (bank.index.has_keys()) bank.index.multiply_keys(task.begin, task.end);
+  });
+  member.each(static_cast<std::int64_t>(key_tasks_.size()), [&](std::int64_t i) {
+    const Task& task = key_tasks_[to_size(i)];
+    banks_[to_size(task.bank)].index.make_keys(task.begin, task.end);
+  });
+}
+
+// z~_t for both banks: the mean of the rows at first, then Eq. 8's mixture.
+void CpuRun::mix_features(Member& member, std::int64_t t) {
+  const auto banks = static_cast<std::int64_t>(banks_.size());
+  member.each(banks, [&](std::int64_t i) {
+    VideoBank& bank = banks_[to_size(i)];
+    if (t == 0) {
+      bank.index.spread_evenly();
+      return;
+    }
+    const float* scores = out_.modality_scores.row(bank.video, t - 1);
+    const float* other = bank.other < 0 ? nullptr : banks_[to_size(bank.other)].index.attention();
+    bank.index.spread(scores[bank.modality], other, scores[1 - bank.modality]);
+  });
+  const std::int64_t columns = model_.feature_width / kPad;
+  member.each(banks * columns, [&](std::int64_t i) {
+    const VideoBank& bank = banks_[to_size(i / columns)];
+    float* row = &mixed_[to_size(bank.video * model_.fusion_in.in() + bank.modality * model_.feature_width)];
+    bank.index.index(i % columns * kPad, row);
+  });
+}
+
+// y = layer x for all videos.
+void CpuRun::multiply(Member& member, const PackedLinear& layer, const AlignedVector<float>& x, AlignedVector<float>& y,
+                      bool relu) const {
+  member.each(layer.panels(), [&](std::int64_t panel) {
+    layer.run(x.data(), layer.in(), y.data(), layer.out(), batch_, panel, panel + 1, relu);
+  });
+}
+
+// Psi, then the LSTM (Eq. 5).
+void CpuRun::recur(Member& member, std::int64_t t) {
+  multiply(member, model_.fusion_in, mixed_, hidden_, true);
+  multiply(member, model_.fusion_out, hidden_, fused_, false);
+  const PackedLinear& layer = model_.lstm_input;
+  member.each(layer.panels() + batch_, [&](std::int64_t panel) {
+    if (panel >= layer.panels()) {
+      const std::int64_t video = panel - layer.panels();
+      std::copy_n(&fused_[to_size(video * model_.feature_width)], model_.feature, out_.step_features.row(video, t));
+      return;
+    }
+    layer.run(fused_.data(), layer.in(), gates_.data(), layer.out(), batch_, panel, panel + 1, false);
+    for (std::int64_t b = 0; b < batch_; ++b) {
+      const float* recurrent = &state_[to_size(b * model_.state.out() + model_.recurrent_row + panel * kPanel)];
+      const std::int64_t unit = b * model_.state_width + panel * kUnits;
+      model_.kernels.lstm_cell(&gates_[to_size(b * layer.out() + panel * kPanel)], t == 0 ? nullptr : recurrent,
+                               &c_[to_size(unit)], &h_[to_size(unit)]);
+    }
+  });
+}
+
+// Everything that is asked of h_t: the queries, the modality head and, but for the last step, W_hh h_t.
+void CpuRun::ask(Member& member, std::int64_t t) {
+  const PackedLinear& layer = model_.state;
+  const std::int64_t rows = t + 1 < in_.steps ? layer.out() : model_.recurrent_row;
+  member.each(rows / kPanel, [&](std::int64_t panel) {
+    bool relu = false;
+    for (const CpuModel::Head& head : model_.heads) {
+      const std::int64_t row = panel * kPanel - head.row;
+      relu |= head.has_second && row >= 0 && row < head.width;
+    }
+    layer.run(h_.data(), layer.in(), state_.data(), layer.out(), batch_, panel, panel + 1, relu);
+  });
+  for (int m = 0; m < 2; ++m) {
+    const CpuModel::Head& head = model_.heads[m];
+    if (!head.has_second) continue;
+    member.each(head.second.panels(), [&](std::int64_t panel) {
+      head.second.run(&state_[to_size(head.row)], layer.out(), query_[m].data(), head.second.out(), batch_, panel,
+                      panel + 1, false);
+    });
+    }
+}
+
+const float* CpuRun::query_of(const VideoBank& bank) const {
+  const CpuModel::Head& head = model_.heads[bank.modality];
+  if (head.has_second) return &query_[bank.modality][to_size(bank.video * head.second.out())];
+  return &state_[to_size(bank.video * model_.state.out() + head.row)];
+}
+
+// The attention (Eq. 6-7) and the modality scores of this step.
+void CpuRun::choose(Member& member, std::int64_t t) {
+  member.each(static_cast<std::int64_t>(score_tasks_.size()), [&](std::int64_t i) {
+    const Task& task = score_tasks_[to_size(i)];
+    VideoBank& bank = banks_[to_size(task.bank)];
+    bank.index.score(query_of(bank), task.begin, task.end);
+  });
+  member.each(static_cast<std::int64_t>(banks_.size()), [&](std::int64_t i) {
+    VideoBank& bank = banks_[to_size(i)];
+    bank.index.attend();
+    write_attention(bank, t);
+    if (bank.modality == 0 || bank.other < 0) write_modality_scores(bank, t);
+  });
+}
+
+void CpuRun::write_attention(const VideoBank& bank, std::int64_t t) const {
+  const std::int64_t width = in_.timestamps.shape[1];
+  const View<float, 3>* outputs[2] = {&out_.image_attention, &out_.audio_attention};
+  float* row = outputs[bank.modality]->row(bank.video, t);
+  std::copy_n(bank.index.attention(), bank.index.moments(), row);
+  std::fill_n(row + bank.index.moments(), width - bank.index.moments(), 0.0f);
+  if (bank.other < 0) std::fill_n(outputs[1 - bank.modality]->row(bank.video, t), width, 0.0f);
+}
+
+// (s^I, s^A) of Eq. 8; a missing modality forces them.
+void CpuRun::write_modality_scores(const VideoBank& bank, std::int64_t t) const {
+  float* scores = out_.modality_scores.row(bank.video, t);
+  scores[bank.modality] = 1.0f;
+  scores[1 - bank.modality] = 0.0f;
+  if (bank.other < 0) return;
+  const float* head = &state_[to_size(bank.video * model_.state.out() + model_.modality_row)];
+  scores[0] = 1.0f / (1.0f + std::exp(head[1] - head[0]));  // the softmax over two
+  scores[1] = 1.0f / (1.0f + std::exp(head[0] - head[1]));
+}
+
+// The classifier on the mean of the step features.
+void CpuRun::classify(Member& member) {
+  member.each(batch_, [&](std::int64_t b) {
+    float* mean = &mean_[to_size(b * model_.feature_width)];
+    for (std::int64_t t = 0; t < in_.steps; ++t) {
+      const float* features = out_.step_features.row(b, t);
+      for (std::int64_t d = 0; d < model_.feature; ++d) mean[d] += features[d];
+    }
+    for (std::int64_t d = 0; d < model_.feature; ++d) mean[d] /= static_cast<float>(in_.steps);
+  });
+  multiply(member, model_.classifier, mean_, logits_, false);
+  member.each(batch_, [&](std::int64_t b) {
+    std::copy_n(&logits_[to_size(b * model_.classifier.out())], model_.classes, out_.logits.row(b));
+  });
+}
+
+void CpuRun::check_banks() const {
+  const char* names[2] = {"image_bank", "audio_bank"};
+  for (int m = 0; m < 2; ++m) {
+    require(!bad_bank_[m].load(), names[m], ": a value is not finite, or too large for the precision");
+  }
+}
+
+}  // namespace l2l
