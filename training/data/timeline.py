@@ -21,10 +21,12 @@ from training.data.universe import UNIVERSES, Universe
 _DECK: tuple[EventKind, ...] = (
     *["silent motion"] * 3,
     *["sound alone"] * 3,
-    *["rest"] * 2,
+    *["rest"] * 3,
     "empty",
 )
-_OWN_SHARE = 0.5  # of the label's own object and sound among distractors, where the others have 1
+# How often the label's own object and sound come among the distractors, where the others come once: so seldom
+# that, with the action added, they are seen and heard about as long as any other.
+_OWN_OBJECT, _OWN_SOUND = 0.3, 0.1
 _MAX_STRETCHES = 3
 Slot = tuple[EventKind, float]
 
@@ -32,13 +34,13 @@ Slot = tuple[EventKind, float]
 class _Bag:
     """Deals every item once, shuffled, before any comes again; the label's own item only in some rounds."""
 
-    def __init__(self, rng: Rng, items: tuple[str, ...], own: str) -> None:
-        self._rng, self._items, self._own = rng, items, own
+    def __init__(self, rng: Rng, items: tuple[str, ...], own: str, share: float) -> None:
+        self._rng, self._items, self._own, self._share = rng, items, own, share
         self._left: list[str] = []
 
     def deal(self) -> str:
         if not self._left:
-            round_ = [item for item in self._items if item != self._own or self._rng.random() < _OWN_SHARE]
+            round_ = [item for item in self._items if item != self._own or self._rng.random() < self._share]
             self._left = [str(item) for item in self._rng.permutation(round_)]
         return self._left.pop()
 
@@ -77,7 +79,9 @@ def draw_scene(base_seed: int, index: int, *, universe: str, split: str, config:
 def _stretches(rng: Rng, duration: float, config: SynthConfig) -> list[float]:
     """Lengths of the action's stretches."""
     least, greatest = (share * duration for share in config.action_share)
-    total = rng.uniform(max(least, config.stretch_min), greatest)
+    least = max(least, config.stretch_min)
+    # Rather short than long, or mere averaging would do well on the videos where the action is long.
+    total = least + (greatest - least) * rng.beta(1.0, 2.0)
     count = int(rng.integers(1, min(_MAX_STRETCHES, int(total / config.stretch_min)) + 1))
     spare = total - count * config.stretch_min
     return [config.stretch_min + spare * float(part) for part in rng.dirichlet([2.0] * count)]
@@ -135,9 +139,9 @@ def _filled(rng: Rng, slots: list[Slot], duration: float) -> list[Slot]:
 def _events(rng: Rng, slots: list[Slot], world: Universe, label: str) -> tuple[Event, ...]:
     shape, motion = label.split(" ")
     objects, motions, sounds = (
-        _Bag(rng, world.objects, shape),
-        _Bag(rng, world.motions, motion),
-        _Bag(rng, world.motions, motion),
+        _Bag(rng, world.objects, shape, _OWN_OBJECT),
+        _Bag(rng, world.motions, motion, _OWN_OBJECT),
+        _Bag(rng, world.motions, motion, _OWN_SOUND),
     )
     events, start = [], 0.0
     for kind, length in slots:
