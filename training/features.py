@@ -1,0 +1,128 @@
+"""Image and audio features of every timestamp of a video set, cached on disk, one file a video."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from l2l_engine.errors import MediaError
+from l2l_engine.media import open_media, timestamps
+from l2l_engine.plan import MediaSettings
+from training.config import Config
+from training.finetune import load_student, student_path
+from training.manifest import Video, load_sets
+from training.models import Student
+from training.runs import file_fingerprint, write_atomically, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFeatures:
+    """One video as the skimmer sees it: features at the timestamps j * hop.
+
+    Attributes:
+        video: Where it comes from, and its truth.
+        image, audio: float32 [N, D].
+        image_valid, audio_valid: bool [N]; False where nothing could be decoded.
+    """
+
+    video: Video
+    image: Tensor
+    audio: Tensor
+    image_valid: Tensor
+    audio_valid: Tensor
+
+    def inside(self, hop: float) -> Tensor:
+        """Which timestamps lie in a stretch of the action: bool [N]."""
+        times = hop * torch.arange(len(self.image), dtype=torch.float64)
+        inside = torch.zeros(len(times), dtype=torch.bool)
+        for start, end in self.video.stretches:
+            inside |= (times >= start) & (times < end)
+        return inside
+
+
+def extract_features(config: Config, names: Sequence[str]) -> list[VideoFeatures]:
+    """The features of some sets; what an earlier run of the same student left is read, not computed.
+
+    Returns:
+        One entry a readable video; the others are named in ``skipped.json``.
+    """
+    torch.set_num_threads(config.threads)
+    student, _ = load_student(config)
+    cache = config.folder("features", file_fingerprint(student_path(config)))
+    places = {cache / name / f"{video.name}.safetensors": video for name, video in load_sets(config, names)}
+    missing = [(path, video) for path, video in places.items() if not path.exists()]
+    skipped: dict[str, str] = {}
+    with multiprocessing.get_context("spawn").Pool(config.workers) as pool:
+        decoded = pool.imap(_decode, [video for _, video in missing])
+        for number, ((path, video), result) in enumerate(zip(missing, decoded, strict=True)):
+            if isinstance(result, str):
+                skipped[str(video.path)] = result
+                continue
+            tensors = encode(student, result)
+            write_atomically(path, lambda file, tensors=tensors: file.write(save(tensors)))
+            if number % 50 == 49:
+                print(f"features: {number + 1} of {len(missing)} videos", flush=True)
+    write_json(cache / "skipped.json", skipped)
+    return [_read(path, video) for path, video in places.items() if path.exists()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    images: NDArray[np.uint8]
+    image_valid: NDArray[np.bool_]
+    samples: NDArray[np.float32]
+    audio_valid: NDArray[np.bool_]
+
+
+def _decode(video: Video) -> _Decoded | str:
+    """Everything of one video at its timestamps, or why there is nothing."""
+    media = MediaSettings()
+    try:
+        with closing(open_media(video.path)) as source:
+            times = timestamps(source.duration, media.hop)
+            images = np.zeros((len(times), media.crop, media.crop, 3), np.uint8)
+            samples = np.zeros((len(times), media.window), np.float32)
+            image_valid, audio_valid = np.zeros((2, len(times)), np.bool_)
+            if source.has_video:
+                frames = source.frames(times, short_side=media.short_side, crop=media.crop)
+                images, image_valid = frames.images, frames.valid
+            if source.has_audio:
+                audio = source.audio_windows(times, window=media.window, sample_rate=media.sample_rate)
+                samples, audio_valid = audio.samples, audio.valid
+    except MediaError as error:
+        return str(error)
+    return _Decoded(images, image_valid, samples, audio_valid)
+
+
+@torch.inference_mode()
+def encode(student: Student, decoded: _Decoded, batch: int = 64) -> dict[str, Tensor]:
+    """The tensors that are cached for one video."""
+    images = torch.from_numpy(decoded.images).split(batch)
+    samples = torch.from_numpy(decoded.samples).split(batch)
+    return {
+        "image": torch.cat([student.image(part) for part in images]).half(),
+        "audio": torch.cat([student.audio(part) for part in samples]).half(),
+        "image_valid": torch.from_numpy(decoded.image_valid),
+        "audio_valid": torch.from_numpy(decoded.audio_valid),
+    }
+
+
+def _read(path: Path, video: Video) -> VideoFeatures:
+    with safe_open(path, framework="pt") as file:
+        return VideoFeatures(
+            video=video,
+            image=file.get_tensor("image").float(),
+            audio=file.get_tensor("audio").float(),
+            image_valid=file.get_tensor("image_valid"),
+            audio_valid=file.get_tensor("audio_valid"),
+        )

@@ -1,0 +1,163 @@
+"""Trains the student as a clip classifier on the target set (paper 4.1): cross-entropy and modality dropout."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
+
+from l2l_engine.plan import MediaSettings
+from training.augment import augment_images, augment_samples, crop_images, crop_samples
+from training.config import Config, ModelConfig, to_plain
+from training.models import Student
+from training.pairs import Pairs, load_pairs
+from training.runs import Checkpoint, seed_everything, write_atomically, write_json
+
+MODALITIES = {"both": (True, True), "image": (True, False), "audio": (False, True)}
+
+
+def build_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Student:
+    """A student of the configured sizes."""
+    return Student(
+        classes,
+        image_width=model.image_width,
+        audio_width=model.audio_width,
+        audio_stem_stride=model.audio_stem_stride,
+        features=model.features,
+        fusion=model.fusion,
+        dropout=dropout,
+    )
+
+
+def load_student(config: Config) -> tuple[Student, tuple[str, ...]]:
+    """The trained student in evaluation mode, and its classes."""
+    path = student_path(config)
+    weights = load_file(path)
+    classes = tuple((path.parent / "classes.txt").read_text(encoding="utf-8").splitlines())
+    student = build_student(config.model, len(classes))
+    student.load_state_dict(weights)
+    return student.eval(), classes
+
+
+def student_path(config: Config) -> Path:
+    """Where the student's weights are."""
+    return config.folder("student", "student.safetensors")
+
+
+def finetune(config: Config) -> dict[str, float]:
+    """Train the student, or continue where a killed run stopped.
+
+    Returns:
+        The validation metrics of the last epoch.
+    """
+    torch.set_num_threads(config.threads)
+    settings = {
+        "model": to_plain(config.model),
+        "student": to_plain(config.student),
+        "sets": {name: to_plain(config.render[name]) for name in config.student.train},
+        "seed": config.seed,
+    }
+    checkpoint = Checkpoint(config.folder("student"), settings)
+    state = checkpoint.load()
+    train = load_pairs(config, config.student.train)
+    validation = load_pairs(config, config.student.validation, train.classes)
+    seed_everything(config.seed)
+    student = build_student(config.model, len(train.classes), config.student.dropout)
+    optimiser = torch.optim.AdamW(
+        student.parameters(), lr=config.student.rate, weight_decay=config.student.weight_decay
+    )
+    batches = max(1, len(train.labels) // config.student.batch)
+    schedule = OneCycleLR(
+        optimiser, config.student.rate, total_steps=config.student.epochs * batches + 1, pct_start=0.15
+    )
+    first, metrics = 0, {}
+    if state is not None:
+        student.load_state_dict(state["student"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        first, metrics = state["epoch"], state["metrics"]
+    for epoch in range(first, config.student.epochs):
+        start = time.monotonic()
+        loss = train_epoch(student, train, optimiser, schedule, config, epoch)
+        metrics = {f"accuracy_{name}": accuracy(student, validation, name) for name in MODALITIES}
+        checkpoint.log({"epoch": epoch, "loss": loss, "seconds": time.monotonic() - start, **metrics})
+        checkpoint.save(
+            {
+                "student": student.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "schedule": schedule.state_dict(),
+                "epoch": epoch + 1,
+                "metrics": metrics,
+            }
+        )
+    path = student_path(config)
+    path.with_name("classes.txt").write_text("\n".join(train.classes) + "\n", encoding="utf-8")
+    write_atomically(path, lambda file: file.write(save(student.state_dict())))
+    write_json(path.with_name("metrics.json"), metrics)
+    return metrics
+
+
+def train_epoch(
+    student: Student,
+    pairs: Pairs,
+    optimiser: torch.optim.Optimizer,
+    schedule: OneCycleLR,
+    config: Config,
+    epoch: int,
+) -> float:
+    """One pass over the pairs in random order; returns the mean loss."""
+    rng = seed_everything(config.seed, epoch)
+    order = rng.permutation(len(pairs.labels))
+    size = min(config.student.batch, len(order))
+    student.train()
+    losses = []
+    for start in range(0, len(order) - size + 1, size):
+        chosen = np.sort(order[start : start + size])
+        loss = pair_loss(student, pairs, chosen, config)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.detach())
+    return float(torch.stack(losses).mean())
+
+
+def pair_loss(student: Student, pairs: Pairs, chosen: np.ndarray, config: Config) -> Tensor:
+    """Cross-entropy of augmented pairs, some of which lose a modality."""
+    media = MediaSettings()
+    images = augment_images(torch.from_numpy(pairs.images[chosen]), media.crop)
+    samples = augment_samples(torch.from_numpy(pairs.samples[chosen]), media.window)
+    draw = torch.rand(len(chosen))
+    audible = torch.from_numpy(pairs.has_audio[chosen])
+    has_audio = audible & (draw >= config.student.drop_audio)
+    # Never both: a pair without sound keeps its picture.
+    has_image = (draw < 1 - config.student.drop_image) | ~has_audio
+    labels = torch.from_numpy(pairs.labels[chosen])
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = student(images, samples, has_image, has_audio)
+    return functional.cross_entropy(logits.float(), labels, label_smoothing=config.student.label_smoothing)
+
+
+@torch.inference_mode()
+def accuracy(student: Student, pairs: Pairs, modalities: str, batch: int = 128) -> float:
+    """Top-1 on centre crops with both modalities, or with one alone."""
+    media = MediaSettings()
+    student.eval()
+    right = 0
+    with_image, with_audio = MODALITIES[modalities]
+    for start in range(0, len(pairs.labels), batch):
+        part = slice(start, start + batch)
+        images = crop_images(torch.from_numpy(pairs.images[part]), media.crop)
+        samples = crop_samples(torch.from_numpy(pairs.samples[part]), media.window)
+        has_audio = torch.from_numpy(pairs.has_audio[part]) & with_audio
+        has_image = torch.full((len(images),), with_image)
+        logits = student(images, samples, has_image, has_audio)
+        right += int((logits.argmax(dim=1) == torch.from_numpy(pairs.labels[part])).sum())
+    return right / len(pairs.labels)

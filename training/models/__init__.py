@@ -1,0 +1,17 @@
+"""The networks: two encoders, their fusion, the clip classifier, and the skimmer."""
+
+from training.models.audio import AudioEncoder
+from training.models.fusion import Fusion
+from training.models.image import ImageEncoder
+from training.models.skimming import SkimBatch, SkimmingNetwork, SkimOutput
+from training.models.student import Student
+
+__all__ = [
+    "AudioEncoder",
+    "Fusion",
+    "ImageEncoder",
+    "SkimBatch",
+    "SkimOutput",
+    "SkimmingNetwork",
+    "Student",
+]

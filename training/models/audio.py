@@ -1,0 +1,71 @@
+"""The audio encoder: a window of samples in, z^A out. The log-mel spectrogram is part of the network."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torchaudio
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.models.resnet import ResNetTrunk
+
+SAMPLE_RATE = 16000
+WINDOW = 400
+HOP = 160
+MELS = 40
+FLOOR = 1e-6
+
+
+class LogMel(nn.Module):
+    """A_j: log(mel power + 1e-6) of 25 ms Hann windows every 10 ms, centre-padded by reflection.
+
+    A strided convolution with a windowed DFT basis stands for the FFT: ONNX has no complex numbers, and a
+    convolution is what every inference engine runs well.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        bins = WINDOW // 2 + 1
+        time = torch.arange(WINDOW, dtype=torch.float64)
+        angle = 2 * math.pi / WINDOW * torch.arange(bins, dtype=torch.float64)[:, None] * time
+        hann = torch.hann_window(WINDOW, periodic=True, dtype=torch.float64)
+        basis = torch.cat([angle.cos() * hann, angle.sin() * hann])
+        filters = torchaudio.functional.melscale_fbanks(bins, 0.0, SAMPLE_RATE / 2, MELS, SAMPLE_RATE)
+        self.register_buffer("basis", basis[:, None].float(), persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Turn float32 [B, samples] into [B, 1, 1 + samples // 160, 40]."""
+        padded = functional.pad(samples[:, None], (WINDOW // 2, WINDOW // 2), mode="reflect")
+        real, imaginary = functional.conv1d(padded, self.basis, stride=HOP).chunk(2, dim=1)
+        power = real * real + imaginary * imaginary
+        return torch.log(power.transpose(1, 2) @ self.filters + FLOOR)[:, None]
+
+
+class AudioEncoder(nn.Module):
+    """A one-channel ResNet-18 on log-mel spectrograms.
+
+    Args:
+        width: Factor on the trunk's channels.
+        features: Size of z^A; a linear layer is added where the trunk's differs.
+        stem_stride: 2 as in ResNet, or 1 for a finer spectrogram at four times the cost.
+    """
+
+    def __init__(self, width: float = 1.0, features: int | None = None, *, stem_stride: int = 2) -> None:
+        super().__init__()
+        self.logmel = LogMel()
+        # Log-mel values lie around -6 +- 4; this brings them to the trunk's scale and folds into it.
+        self.norm = nn.BatchNorm2d(1)
+        self.trunk = ResNetTrunk(1, width, stem_stride=stem_stride)
+        self.features = features or self.trunk.features
+        same = self.features == self.trunk.features
+        self.project = nn.Identity() if same else nn.Linear(self.trunk.features, self.features)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Encode float32 [B, 16000] in [-1, 1] to [B, features]."""
+        # The spectrum spans more decades than bf16 keeps apart, so autocast stops at the trunk.
+        with torch.autocast(samples.device.type, enabled=False):
+            spectrogram = self.logmel(samples)
+        return self.project(self.trunk(self.norm(spectrogram)))

@@ -1,0 +1,54 @@
+"""The student: a clip classifier that sees one frame and hears one second."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from training.models.audio import AudioEncoder
+from training.models.fusion import Fusion
+from training.models.image import ImageEncoder
+
+
+class Student(nn.Module):
+    """Both encoders, Psi and a clip classifier (paper 3.2).
+
+    Args:
+        classes: Number of classes.
+        image_width, audio_width: Widths of the encoders.
+        audio_stem_stride: See :class:`AudioEncoder`.
+        features: D, the size of z^I, z^A and of Psi's output.
+        fusion: F, the hidden size of Psi.
+        dropout: Share of Psi's output dropped before the classifier in training.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        image_width: float = 1.0,
+        audio_width: float = 1.0,
+        audio_stem_stride: int = 2,
+        features: int = 512,
+        fusion: int = 1024,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.image = ImageEncoder(image_width, features)
+        self.audio = AudioEncoder(audio_width, features, stem_stride=audio_stem_stride)
+        self.fusion = Fusion(features, fusion)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(features, classes)
+
+    def forward(self, images: Tensor, samples: Tensor, has_image: Tensor, has_audio: Tensor) -> Tensor:
+        """Logits [B, C] of uint8 frames [B, H, W, 3] and samples [B, 16000].
+
+        ``has_image`` and ``has_audio`` (bool [B]) say which modalities a pair has: an absent one counts
+        as a zero feature, in training (modality dropout) as in the skimmer.
+        """
+        return self.classify(
+            self.image(images) * has_image[:, None], self.audio(samples) * has_audio[:, None]
+        )
+
+    def classify(self, image: Tensor, audio: Tensor) -> Tensor:
+        """Logits [..., C] of features z^I and z^A [..., D]."""
+        return self.classifier(self.dropout(self.fusion(image, audio)))
