@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -163,7 +164,7 @@ class Classifier:
         workers: int | None = None,
         on_error: Literal["raise", "yield"] = "raise",
         **options: Any,
-    ) -> Iterator[Prediction | L2LError]:
+    ) -> Generator[Prediction | L2LError, None, None]:
         """Classify many files, several at a time, and yield the results in the order of ``paths``.
 
         Args:
@@ -172,6 +173,9 @@ class Classifier:
             on_error: "raise" ends the iteration at the first file that fails; "yield" yields that file's
                 L2LError in its place and goes on.
             **options: Handed to :meth:`predict`.
+
+        Returns:
+            A generator; closing it (or leaving it to be collected) stops the files in work.
 
         Raises:
             L2LError: As :meth:`predict`, if ``on_error`` is "raise".
@@ -184,13 +188,22 @@ class Classifier:
 
     def _results(
         self, paths: Iterator[MediaFile], workers: int, keep_errors: bool, options: dict[str, Any]
-    ) -> Iterator[Prediction | L2LError]:
+    ) -> Generator[Prediction | L2LError, None, None]:
         running: deque[Future[Prediction]] = deque()
+        abandoned = threading.Event()
+        watch: Progress | None = options.pop("progress", None)
+
+        def progress(stage: str, done: float) -> None:
+            if abandoned.is_set():
+                raise CancelledError
+            if watch is not None:
+                watch(stage, done)
+
         pool = ThreadPoolExecutor(workers, thread_name_prefix="l2l-predict")
         try:
             while True:
                 for path in itertools.islice(paths, 2 * workers - len(running)):
-                    running.append(pool.submit(self.predict, path, **options))
+                    running.append(pool.submit(self.predict, path, progress=progress, **options))
                 if not running:
                     return
                 try:
@@ -200,7 +213,8 @@ class Classifier:
                         raise
                     yield error
         finally:
-            # A caller who stops early must not wait for files nobody asked about any more.
+            # A caller who stops early must not wait for files nobody asks about any more.
+            abandoned.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
     def predict_features(

@@ -1,0 +1,200 @@
+"""Where predictions go: a table for people, JSON, JSON lines or CSV for programs, a file to resume."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from rich.console import Console
+
+from l2l_engine.cli import show
+from l2l_engine.errors import L2LError
+from l2l_engine.result import Prediction
+
+COLUMNS = ("path", "label", "confidence", "duration_s", "video", "audio", "coverage", "seconds", "top_k")
+PUBLISH_EVERY_S = 1.0
+
+Format = Callable[[Prediction], str]
+
+
+class OutputError(L2LError, ValueError):
+    """The file to resume is not one this command wrote."""
+
+
+class Sink(Protocol):
+    """Takes predictions one by one."""
+
+    def write(self, prediction: Prediction) -> None:
+        """Take one."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
+class Table:
+    """Readable text."""
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+
+    def write(self, prediction: Prediction) -> None:
+        """Print one prediction."""
+        show.prediction(self._out, prediction)
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+class Lines:
+    """One record a prediction, flushed at once."""
+
+    def __init__(self, out: TextIO, record: Format, header: str = "") -> None:
+        self._out, self._record = out, record
+        self._put(header)
+
+    def write(self, prediction: Prediction) -> None:
+        """Write one record."""
+        self._put(self._record(prediction))
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+    def _put(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+
+class JsonArray:
+    """One JSON array, an element a line."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out, self._separator = out, "["
+
+    def write(self, prediction: Prediction) -> None:
+        """Write one element."""
+        self._out.write(f"{self._separator}\n{prediction.to_json()}")
+        self._out.flush()
+        self._separator = ","
+
+    def close(self) -> None:
+        """Close the array."""
+        self._out.write("[]\n" if self._separator == "[" else "\n]\n")
+
+
+class ResumableFile:
+    """A file of records that is whole at every moment, so that a killed run can go on.
+
+    Records are appended to ``<name>.part``; the file itself is only ever replaced by a synced copy of
+    that, at most every second and so seldom that it costs little. A kill loses the records since.
+
+    Args:
+        path: The file; what it has already stays.
+        record: One prediction as text.
+        header: First line of a new file.
+        known: Reads the file and returns the paths it has.
+
+    Raises:
+        OutputError: If the file is there but is not one of ours; it is left alone.
+    """
+
+    def __init__(self, path: Path, record: Format, header: str, known: Callable[[TextIO], set[str]]) -> None:
+        self._path, self._part, self._record = path, path.with_name(f"{path.name}.part"), record
+        self.done: set[str] = set()
+        try:
+            if path.exists():
+                with path.open(encoding="utf-8", newline="") as file:
+                    self.done = known(file)
+                shutil.copyfile(path, self._part)
+                header = ""
+            else:
+                self._part.unlink(missing_ok=True)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise OutputError(f"{path}: not a result file of this command: {error}") from error
+        self._log = self._part.open("a", encoding="utf-8", errors="backslashreplace", newline="")
+        self._log.write(header)
+        self._due = 0.0
+
+    def write(self, prediction: Prediction) -> None:
+        """Take one record; it is in the file within seconds."""
+        self._log.write(self._record(prediction))
+        if time.monotonic() >= self._due:
+            self._publish()
+
+    def close(self) -> None:
+        """Put the last records into the file and clean up."""
+        self._publish()
+        self._log.close()
+        self._part.unlink()
+
+    def _publish(self) -> None:
+        begin = time.monotonic()
+        self._log.flush()
+        copy = self._path.with_name(f"{self._path.name}.tmp")
+        shutil.copyfile(self._part, copy)
+        with copy.open("rb") as file:
+            os.fsync(file.fileno())
+        copy.replace(self._path)
+        now = time.monotonic()
+        # Copying a long file takes long: then do it less often, so that it costs at most a twentieth.
+        self._due = now + max(PUBLISH_EVERY_S, 20 * (now - begin))
+
+
+def json_record(prediction: Prediction) -> str:
+    """One JSON object on a line."""
+    return prediction.to_json() + "\n"
+
+
+def json_paths(file: TextIO) -> set[str]:
+    """The paths in a file of JSON lines."""
+    return {printable(json.loads(line)["path"]) for line in file}
+
+
+def csv_record(prediction: Prediction) -> str:
+    """One row of CSV."""
+    media = prediction.media
+    if media is None:
+        raise ValueError("a prediction from features has no row in a table of files")
+    return _row(
+        (
+            printable(prediction.path or ""),
+            prediction.label,
+            f"{prediction.confidence:.6g}",
+            f"{media.duration:.3f}",
+            media.video,
+            media.audio,
+            f"{media.coverage:.4g}",
+            f"{prediction.timings.total:.4f}",
+            json.dumps(dict(prediction.top_k), ensure_ascii=False),
+        )
+    )
+
+
+def csv_header() -> str:
+    """The first line of a CSV file."""
+    return _row(COLUMNS)
+
+
+def csv_paths(file: TextIO) -> set[str]:
+    """The paths in a CSV file."""
+    rows = csv.reader(file)
+    if tuple(next(rows, ())) != COLUMNS:
+        raise ValueError("the first line is not the header")
+    return {row[0] for row in rows}
+
+
+def printable(path: str) -> str:
+    """A path that any encoding can hold: bytes that are no text are written as escapes."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _row(values: tuple[str, ...]) -> str:
+    line = io.StringIO(newline="")
+    csv.writer(line).writerow(values)
+    return line.getvalue()
