@@ -2,49 +2,68 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
-import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from l2l_engine.media import knots, timestamps
-from l2l_engine.skim import Skimmer
+from l2l_engine.classifier import Classifier
+from l2l_engine.cli import selftest
+from l2l_engine.errors import L2LError
 
 _PACKAGES = ("l2l_engine", "numpy", "av", "openvino", "safetensors")
-_CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+_GPU_PACKAGES = {
+    "tensorrt": "pip install tensorrt-cu13, from NVIDIA's index",
+    "tensorrt-rtx-cu13-bindings": "pip install tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings",
+    "nvidia-dali-cuda130": "pip install nvidia-dali-cuda130",
+}
+_CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
-def report(out: Console) -> bool:
-    """Print the findings; True if the self-test passed."""
+def report(out: Console, plan: Path | None = None) -> bool:
+    """Print the findings; True if every test passed.
+
+    Args:
+        out: Where to print.
+        plan: A plan to load and to predict with; None tests decoder and skimmer alone.
+    """
     for name, fact in _facts():
         out.print(f"{name:<12} {escape(fact)}")
-    problem = self_test()
-    out.print(
-        f"{'self-test':<12} {'[green]passed[/green]' if problem is None else f'[red]{escape(problem)}[/red]'}"
-    )
-    return problem is None
+    tests = {"decoder": selftest.decoder, "skimmer": selftest.skimmer}
+    healthy = True
+    for name, test in tests.items():
+        problem = test()
+        healthy &= problem is None
+        out.print(
+            f"{name:<12} {'[green]passed[/green]' if problem is None else f'[red]{escape(problem)}[/red]'}"
+        )
+    if plan is not None:
+        healthy &= _plan_test(out, plan)
+    return healthy
 
 
 def _facts() -> Iterator[tuple[str, str]]:
     yield "python", f"{platform.python_version()} on {platform.platform()}"
     for package in _PACKAGES:
-        yield package, _version(package)
-    flags = [flag for flag in _CPU_FLAGS if flag in _cpu_flags()]
+        yield package, _version(package) or "not installed"
+    present = _cpu_flags()
+    flags = [flag for flag in _CPU_FLAGS if flag in present]
     yield "processor", f"{len(os.sched_getaffinity(0))} threads, {', '.join(flags) or platform.machine()}"
     yield "gpu", _gpu()
+    for package, remedy in _GPU_PACKAGES.items():
+        yield "", f"{package} {_version(package) or f'not installed ({remedy})'}"
 
 
-def _version(package: str) -> str:
+def _version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return None
 
 
 def _cpu_flags() -> set[str]:
@@ -57,35 +76,22 @@ def _cpu_flags() -> set[str]:
 
 
 def _gpu() -> str:
-    if shutil.which("nvidia-smi") is None:
-        return "no NVIDIA driver found; predictions run on the processor"
-    return "a driver is there, but this version has no GPU pipeline yet; predictions run on the processor"
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "no NVIDIA driver (libcuda.so.1): predictions run on the processor"
+    return "a driver is there; this version has no GPU pipeline yet, predictions run on the processor"
 
 
-def self_test() -> str | None:
-    """Skim a tiny made-up video whose answer is known: the class its only feature points at."""
-    one, eye = np.ones((1, 1), np.float32), np.eye(2, dtype=np.float32)
-    zero = np.zeros
-    weights: dict[str, np.ndarray] = {
-        "fusion.0.weight": np.concatenate([eye, eye], axis=1),
-        "fusion.0.bias": zero(2),
-        "fusion.1.weight": eye,
-        "fusion.1.bias": zero(2),
-        "lstm.weight_ih": zero((4, 2)),
-        "lstm.weight_hh": zero((4, 1)),
-        "lstm.bias": zero(4),
-        "modality.weight": zero((2, 1)),
-        "modality.bias": zero(2),
-        "classifier.weight": eye,
-        "classifier.bias": zero(2),
-    }
-    for modality in ("image", "audio"):
-        weights |= {f"key_{modality}.weight": zero((1, 2)), f"key_{modality}.bias": zero(1)}
-        weights |= {f"query_{modality}.0.weight": one, f"query_{modality}.0.bias": zero(1)}
-    times = timestamps(4.0, 1.0)
-    bank = np.tile(np.array([1, 3], np.float32), (2, 1))
-    skimmer = Skimmer({name: np.asarray(weight, np.float32) for name, weight in weights.items()})
-    at = knots(times, 2)
-    logits = skimmer.run(bank[None], bank[None], at[None], at[None], times[None], 3).logits[0]
-    expected = np.array([2, 6], np.float32)
-    return None if np.allclose(logits, expected) else f"the skimmer gave {logits}, expected {expected}"
+def _plan_test(out: Console, plan: Path) -> bool:
+    try:
+        with Classifier(plan) as classifier:
+            answer = classifier.predict(selftest.sample_video())
+    except L2LError as error:
+        out.print(f"{'plan':<12} [red]{escape(str(error))}[/red]")
+        return False
+    seconds = answer.timings.total
+    out.print(
+        f"{'plan':<12} [green]passed[/green]: a 2 s video in {seconds * 1000:.0f} ms, {answer.precision}"
+    )
+    return True

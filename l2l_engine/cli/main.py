@@ -118,14 +118,18 @@ def inspect(plan: Annotated[Path, typer.Argument(help="The plan file.", show_def
 
 
 @app.command()
-def doctor() -> None:
-    """Say what this machine has and lacks, and run a self-test.
+def doctor(
+    plan: Annotated[
+        Path | None, typer.Option("--plan", "-p", help="Also load this plan and predict with it.")
+    ] = None,
+) -> None:
+    """Say what this machine has and lacks, and test the decoder, the skimmer and, if given, a plan.
 
-    The exit status is 0 only if the self-test passed.
+    The exit status is 0 only if every test passed.
 
-    Example: l2l doctor
+    Example: l2l doctor --plan engine.plan
     """
-    if not doctor_room.report(_console()):
+    if not doctor_room.report(_console(), plan):
         raise typer.Exit(1)
 
 

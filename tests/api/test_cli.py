@@ -66,18 +66,22 @@ def test_inspect(plan_file: Path) -> None:
         assert expected in done.stdout
 
 
-def test_doctor_and_version() -> None:
-    done = l2l("doctor")
+def test_doctor_and_version(plan_file: Path, tmp_path: Path) -> None:
+    done = l2l("doctor", "--plan", plan_file)
     assert done.returncode == 0
-    for expected in ("openvino", "gpu", "self-test", "passed"):
+    assert done.stdout.count("passed") == 3
+    for expected in ("openvino", "gpu", "pip install nvidia-dali"):
         assert expected in done.stdout
+    (tmp_path / "bad.plan").write_bytes(b"no plan")
+    assert l2l("doctor", "--plan", tmp_path / "bad.plan").returncode == 1
     assert l2l("--version").stdout == f"l2l_engine {__version__}\n"
 
 
-def test_the_self_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    from l2l_engine.cli import doctor
+def test_the_self_tests_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    from l2l_engine.cli import selftest
     from l2l_engine.skim import Skimmer
 
+    assert (selftest.decoder(), selftest.skimmer()) == (None, None)
     run = Skimmer.run
 
     def wrong(self: Skimmer, *args: object, **options: object) -> object:
@@ -86,7 +90,12 @@ def test_the_self_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
         return result
 
     monkeypatch.setattr(Skimmer, "run", wrong)
-    assert doctor.self_test() is not None
+    assert "skimmer" in str(selftest.skimmer())
+    monkeypatch.setattr(selftest, "_RED", (0, 0, 250))
+    blue = selftest.sample_video()
+    monkeypatch.setattr(selftest, "_RED", (200, 30, 30))
+    monkeypatch.setattr(selftest, "sample_video", lambda: blue)
+    assert "red" in str(selftest.decoder())
 
 
 def test_folders_and_formats(plan_file: Path, video: Path, tmp_path: Path) -> None:
