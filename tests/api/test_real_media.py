@@ -1,0 +1,29 @@
+"""Real files from elsewhere, where they lie beside the checkout: each gives a prediction or a typed error."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+
+from l2l_engine import Classifier, MediaError, Prediction
+
+SHARED = Path(os.environ.get("L2L_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "media"
+FILES = sorted(SHARED.glob("*")) if SHARED.is_dir() else []
+
+
+@pytest.mark.skipif(not FILES, reason="no real media beside the checkout")
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_a_prediction_or_an_error_that_names_the_file(classifier: Classifier, file: Path) -> None:
+    try:
+        answer = classifier.predict(file)
+    except MediaError as error:
+        assert str(file) in str(error)
+        return
+    assert answer.media is not None
+    assert math.isfinite(answer.media.duration)
+    assert answer.media.audio == ("absent" if "noaudio" in file.name else "present")
+    assert 0.5 <= answer.media.coverage <= 1
+    assert Prediction.from_json(answer.to_json()) == answer
