@@ -8,8 +8,10 @@ known moments.
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -96,10 +98,13 @@ def media(
         video_start, audio_start: Seconds on the container's clock.
         seconds: Length of the sound; that of the video by default.
     """
-    target = io.BytesIO()
     shown = [i / rate for i in range(frames)] if times is None else list(times)
     length = (max(shown) + 1 / rate if video else 1.0) if seconds is None else seconds
-    with av.open(target, "w", format=container, options=container_options or {}) as out:
+    # By name, not into memory: FFmpeg opens the file a second time to move an MP4's index to its front.
+    with (
+        tempfile.NamedTemporaryFile() as target,
+        av.open(target.name, "w", format=container, options=container_options or {}) as out,
+    ):
         packets: list[tuple[float, Packet]] = []
         streams = []
         if video:
@@ -121,7 +126,8 @@ def media(
             packets += encode()
         for _, packet in sorted(packets, key=lambda timed: timed[0]):
             out.mux(packet)
-    return target.getvalue()
+        out.close()
+        return Path(target.name).read_bytes()
 
 
 def _video_options(codec: str) -> dict[str, str]:

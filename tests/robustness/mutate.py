@@ -1,0 +1,117 @@
+"""Seeded damage: the same seed makes the same damaged file everywhere."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Callable
+
+from tests.media.makers import media
+
+SMALL = {"frames": 30, "size": (64, 48), "seconds": 1.2, "rate": 25}
+SOUND = SMALL | {"video": None}
+SEEDS: dict[str, Callable[[], bytes]] = {
+    "mp4": lambda: media("mp4", **SMALL),
+    "mp4-front": lambda: media("mp4", container_options={"movflags": "faststart"}, **SMALL),
+    "mp4-fragmented": lambda: media(
+        "mp4", container_options={"movflags": "frag_keyframe+empty_moov"}, **SMALL
+    ),
+    "mkv": lambda: media("matroska", audio="flac", **SMALL),
+    "webm": lambda: media("webm", video="libvpx-vp9", audio="libopus", **SMALL),
+    "ts": lambda: media("mpegts", **SMALL),
+    "ps": lambda: media("mpeg", video="mpeg2video", audio="mp2", **SMALL),
+    "avi": lambda: media("avi", video="mpeg4", audio="libmp3lame", **SMALL),
+    "flv": lambda: media("flv", **SMALL),
+    "mov-hevc": lambda: media("mov", video="libx265", audio="pcm_s16le", video_options=HEVC, **SMALL),
+    "ogg": lambda: media("ogg", audio="libopus", **SOUND),
+    "mp3": lambda: media("mp3", audio="libmp3lame", **SOUND),
+}
+FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
+HEVC = {"preset": "ultrafast", "x265-params": "log-level=none:pools=1"}
+WORDS = "00000000 ffffffff 7fffffff 80000000 00000001 ffffff7f"
+EXTREMES = tuple(bytes.fromhex(word) for word in WORDS.split())
+    b"\0\0\0\0",
+    b"\xff\xff\xff\xff",
+    b"\x7f\xff\xff\xff",
+    b"\x80\0\0\0",
+    b"\0\0\0\x01",
+    b"\xff\xff\xff\x7f",
+)
+
+
+@functools.cache
+def base(name: str) -> bytes:
+    return SEEDS[name]()
+
+
+def mutated_media(seed: int) -> bytes:
+    """One of the twelve files, damaged."""
+    return mutated(base(list(SEEDS)[seed % len(SEEDS)]), seed)
+
+
+def mutated(content: bytes, seed: int) -> bytes:
+    """Any file, damaged in one to four ways."""
+    rng = random.Random(seed)
+    data = bytearray(content)
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        data = rng.choice(MUTATIONS)(data, rng)
+    return bytes(data)
+
+
+def _place(data: bytearray, rng: random.Random) -> int:
+    """Anywhere, but half of the time where headers are: the first and the last kilobytes."""
+    size = max(len(data), 1)
+    where = rng.random()
+    if where < 0.35:
+        return rng.randrange(min(size, 2048))
+    return size - 1 - rng.randrange(min(size, 4096)) if where < 0.5 else rng.randrange(size)
+
+
+def _flip(data: bytearray, rng: random.Random) -> bytearray:
+    for _ in range(rng.choice((1, 4, 32, 200))):
+        if data:
+            data[_place(data, rng)] ^= 1 << rng.randrange(8)
+    return data
+
+
+def _noise(data: bytearray, rng: random.Random) -> bytearray:
+    at, length = _place(data, rng), rng.choice((1, 16, 500, 5000))
+    data[at : at + length] = rng.randbytes(len(data[at : at + length]))
+    return data
+
+
+def _blank(data: bytearray, rng: random.Random) -> bytearray:
+    at, length = _place(data, rng), rng.choice((4, 100, 2000, 20000))
+    data[at : at + length] = bytes((rng.choice((0, 255)),)) * len(data[at : at + length])
+    return data
+
+
+def _extreme(data: bytearray, rng: random.Random) -> bytearray:
+    at = _place(data, rng)
+    data[at : at + 4] = rng.choice(EXTREMES)[: len(data[at : at + 4])]
+    return data
+
+
+def _cut(data: bytearray, rng: random.Random) -> bytearray:
+    return data[: rng.randrange(len(data) + 1)]
+
+
+def _drop(data: bytearray, rng: random.Random) -> bytearray:
+    at = _place(data, rng)
+    del data[at : at + rng.choice((1, 3, 188, 4096))]
+    return data
+
+
+def _repeat(data: bytearray, rng: random.Random) -> bytearray:
+    at, length = _place(data, rng), rng.choice((1, 64, 1000, 10000))
+    data[at:at] = data[at : at + length] * rng.choice((1, 1, 8))
+    return data
+
+
+def _splice(data: bytearray, rng: random.Random) -> bytearray:
+    other = base(rng.choice(list(SEEDS)))
+    at = rng.randrange(len(data) + 1)
+    return data[:at] + other[rng.randrange(len(other)) :]
+
+
+MUTATIONS = (_flip, _flip, _noise, _blank, _extreme, _extreme, _cut, _drop, _repeat, _splice)
