@@ -30,13 +30,6 @@ FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
 HEVC = {"preset": "ultrafast", "x265-params": "log-level=none:pools=1"}
 WORDS = "00000000 ffffffff 7fffffff 80000000 00000001 ffffff7f"
 EXTREMES = tuple(bytes.fromhex(word) for word in WORDS.split())
-    b"\0\0\0\0",
-    b"\xff\xff\xff\xff",
-    b"\x7f\xff\xff\xff",
-    b"\x80\0\0\0",
-    b"\0\0\0\x01",
-    b"\xff\xff\xff\x7f",
-)
 
 
 @functools.cache
