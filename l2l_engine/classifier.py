@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import threading
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,6 +14,7 @@ from l2l_engine.answer import make_prediction
 from l2l_engine.deadline import Deadline, Progress
 from l2l_engine.errors import ClosedError, L2LError
 from l2l_engine.loading import load_encoders, load_skimmer, resolve_device, thread_budget
+from l2l_engine.many import in_order
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
 from l2l_engine.pipeline import BATCH, Bank, Pipeline, Request, Sampling, Stopwatch
 from l2l_engine.plan import Plan, read_plan
@@ -132,10 +129,10 @@ class Classifier:
             if progress is not None:
                 progress(stage, done)
 
+        arguments.one_of("sampling", sampling, get_args(Sampling))
         request = Request(
             name=name,
             steps=self._steps(steps),
-            sampling=arguments.one_of("sampling", sampling, get_args(Sampling)),
             max_image_gap_s=self._image_gap(max_image_gap_s),
             report=report,
             watch=watch,
@@ -184,38 +181,7 @@ class Classifier:
         self._require_open()
         arguments.one_of("on_error", on_error, ("raise", "yield"))
         workers = self._threads if workers is None else arguments.positive("workers", workers)
-        return self._results(iter(paths), workers, on_error == "yield", options)
-
-    def _results(
-        self, paths: Iterator[MediaFile], workers: int, keep_errors: bool, options: dict[str, Any]
-    ) -> Generator[Prediction | L2LError, None, None]:
-        running: deque[Future[Prediction]] = deque()
-        abandoned = threading.Event()
-        watch: Progress | None = options.pop("progress", None)
-
-        def progress(stage: str, done: float) -> None:
-            if abandoned.is_set():
-                raise CancelledError
-            if watch is not None:
-                watch(stage, done)
-
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="l2l-predict")
-        try:
-            while True:
-                for path in itertools.islice(paths, 2 * workers - len(running)):
-                    running.append(pool.submit(self.predict, path, progress=progress, **options))
-                if not running:
-                    return
-                try:
-                    yield running.popleft().result()
-                except L2LError as error:
-                    if not keep_errors:
-                        raise
-                    yield error
-        finally:
-            # A caller who stops early must not wait for files nobody asks about any more.
-            abandoned.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+        return in_order(self.predict, paths, workers=workers, keep_errors=on_error == "yield", **options)
 
     def predict_features(
         self,

@@ -55,7 +55,6 @@ class Request:
 
     name: str
     steps: int
-    sampling: Sampling
     max_image_gap_s: float
     report: Report
     """Called between packets and batches with the stage and its progress; raises to stop."""
