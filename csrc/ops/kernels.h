@@ -78,5 +78,6 @@ const Kernels& kernels_for(Isa isa);
 extern const Kernels kPortableKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+extern const Kernels kAvx512Bf16Kernels;
 
 }  // namespace l2l

@@ -1,0 +1,58 @@
+"""The skimmer at the paper's size against the plain PyTorch module, and against reading the weights."""
+
+import numpy as np
+import pytest
+import torch
+from plain_torch import PlainSkimmer
+from skim_cases import Dims, random_weights
+
+from l2l_engine.skim import Skimmer
+
+PAPER = Dims(features=512, fused=1024, state=1024, keys=512, classes=400)
+STEPS = 10
+THREADS = 2
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return random_weights(np.random.default_rng(0), PAPER)
+
+
+def banks(batch, moments):
+    rng = np.random.default_rng(1)
+    knots = moments // 5
+    timestamps = np.tile(np.arange(moments) * (16 / 30), (batch, 1))
+    times = np.ascontiguousarray(timestamps[:, : 5 * knots : 5])
+    image, audio = (rng.standard_normal((batch, knots, PAPER.features)).astype(np.float32) for _ in range(2))
+    return image, audio, times, times, timestamps
+
+
+@pytest.mark.parametrize(
+    ("batch", "moments", "precision", "goal"),
+    [
+        (1, 205, "bf16", 6),
+        (1, 205, "fp32", 3.5),
+        (1, 1050, "bf16", None),
+        (1, 6300, "bf16", 20),
+        (32, 1050, "bf16", 8),
+    ],
+)
+def test_skimmer(against, weights, batch, moments, precision, goal):
+    ours = Skimmer(weights, precision=precision, threads=THREADS)
+    plain = PlainSkimmer(weights)
+    inputs = banks(batch, moments)
+    tensors = [torch.from_numpy(array) for array in inputs]
+    logits = ours.run(*inputs, STEPS).logits
+    assert np.abs(logits - plain(*tensors, STEPS).numpy()).max() < (1e-3 if precision == "fp32" else 0.1)
+    peers = {"plain PyTorch": lambda: plain(*tensors, STEPS)}
+    ratios = against(lambda: ours.run(*inputs, STEPS), peers, rounds=9 if batch > 1 else 25)
+    if ratios and goal is not None:
+        assert ratios["plain PyTorch"] >= goal
