@@ -89,14 +89,18 @@ def reference(weights, video, steps, *, modality="both", **settings):
     )  # fmt: skip
 
 
-def worst_error(result, video, expected):
-    """The largest difference of any output of one video, over its largest magnitude (at least 1)."""
-    errors = {}
+def errors(result, video, expected):
+    """The largest difference of each output of one video, over its largest magnitude (at least 1)."""
+    found = {}
     for name, wanted in expected._asdict().items():
         got = np.asarray(getattr(result, name))[video]
         if name.endswith("attention"):
             assert not got[:, wanted.shape[1] :].any(), "attention past the video's length"
             got = got[:, : wanted.shape[1]]
         assert got.shape == wanted.shape
-        errors[name] = np.abs(got - wanted).max() / max(1.0, np.abs(wanted).max())
-    return max(errors.values())
+        found[name] = np.abs(got - wanted).max() / max(1.0, np.abs(wanted).max())
+    return found
+
+
+def worst_error(result, video, expected):
+    return max(errors(result, video, expected).values())

@@ -29,18 +29,24 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def skim(weights, image, audio, timestamps, steps, *, key_activation="none", exclude_previous_argmax=False):
-    """One video (Eq. 5-9). `image` and `audio` are (bank [M, D], times [M]), or None where missing."""
-    w = {name: np.asarray(value, np.float64) for name, value in weights.items()}
+def skim(
+    weights, image, audio, timestamps, steps,
+    *, key_activation="none", exclude_previous_argmax=False, store=lambda x: x,
+):  # fmt: skip
+    """One video (Eq. 5-9). `image` and `audio` are (bank [M, D], times [M]), or None where missing.
+
+    `store` rounds what a plain implementation in another precision would keep in it.
+    """
+    w = {name: store(np.asarray(value, np.float64)) for name, value in weights.items()}
 
     def layer(name, x):
-        return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+        return store(x @ w[f"{name}.weight"].T + w[f"{name}.bias"])
 
     visual_only = w["fusion.0.weight"].shape[1] == w["fusion.1.weight"].shape[0]
     absent = (np.zeros((1, w["fusion.1.weight"].shape[0])), np.zeros(1))
-    moments = {"image": interpolate(*(image or absent), timestamps)}
+    moments = {"image": store(interpolate(*(image or absent), timestamps))}
     if not visual_only:
-        moments["audio"] = interpolate(*(audio or absent), timestamps)
+        moments["audio"] = store(interpolate(*(audio or absent), timestamps))
     activation = (lambda x: np.maximum(x, 0)) if key_activation == "relu" else (lambda x: x)
     keys = {m: activation(layer(f"key_{m}", z)) for m, z in moments.items()}
 
@@ -58,7 +64,7 @@ def skim(weights, image, audio, timestamps, steps, *, key_activation="none", exc
         gates = x @ w["lstm.weight_ih"].T + h @ w["lstm.weight_hh"].T + w["lstm.bias"]
         i, f, g, o = np.split(gates, 4)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-        h = sigmoid(o) * np.tanh(c)
+        h = store(sigmoid(o) * np.tanh(c))
         both = image is not None and audio is not None and not visual_only
         s = softmax(layer("modality", h)) if both else np.array([image is not None, image is None], float)
         index = {}
@@ -70,7 +76,7 @@ def skim(weights, image, audio, timestamps, steps, *, key_activation="none", exc
                 logits[list(excluded[m])] = -np.inf
                 # The lowest index among equals, which BLAS may leave a rounding error apart.
                 excluded[m].add(int(np.argmax(logits > logits.max() - 1e-9)))
-            index[m] = softmax(logits)
+            index[m] = softmax(store(logits))
         z = {
             m: sum(s[int(n == "audio")] * (a @ rows) for n, a in index.items()) for m, rows in moments.items()
         }
