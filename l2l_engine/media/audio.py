@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -24,8 +25,10 @@ from l2l_engine.media.source import Poll
 
 _PREROLL = 0.25
 """Seconds decoded before a window after a jump: overlapping transforms and bit reservoirs settle in it."""
-_MARGIN = 0.02
-"""Seconds of sound beside a window that its first and last samples are resampled from."""
+_MARGIN = 32
+"""Samples, at the lower of the two rates, beside a window that its ends are resampled from."""
+_MAX_RATE = 400_000
+"""Hz; no real recording has more, and the filters for a damaged header's 4 GHz would fill the memory."""
 _JITTER = 0.02
 """Seconds by which timestamps may disagree with the count of samples before they are believed: containers
 round to milliseconds, and taking that literally would tear clicks into the sound."""
@@ -49,10 +52,20 @@ class Piece:
 
 
 class AudioWalker:
-    """Walks an audio track forward from window to window."""
+    """Walks an audio track forward from window to window of ``count`` samples at ``sample_rate`` Hz."""
 
-    def __init__(self, demuxer: Demuxer, track: Track, limits: Limits, poll: Poll | None) -> None:
+    def __init__(
+        self,
+        demuxer: Demuxer,
+        track: Track,
+        limits: Limits,
+        poll: Poll | None,
+        *,
+        count: int,
+        sample_rate: int,
+    ) -> None:
         self._demuxer, self._track, self._limits, self._poll = demuxer, track, limits, poll
+        self._count, self._sample_rate = count, sample_rate
         self.rate = track.info.sample_rate or 0
         self.ended = False
         """The last packet of the track was read."""
@@ -81,38 +94,49 @@ class AudioWalker:
             self._codec.thread_count = 1
         self._next: int | None = None
 
-    def read(self, start: float, stop: float) -> None:
-        """Decode what a window from ``start`` to ``stop`` needs (container seconds, never decreasing).
+    def window(self, moment: float) -> FloatArray:
+        """The samples from ``moment`` on (container seconds, never decreasing between calls).
+
+        Returns:
+            float32 [count], zero where there is no sound. The first is the one nearest to the moment in the
+            track resampled as a whole.
 
         Raises:
             LimitError: The decoded sound does not fit the limit.
         """
-        if start - self._position > _SEEK_AHEAD and not self.ended and self._can_seek():
-            if self._demuxer.seek(self._track, start - _PREROLL):
-                self._restart(rewind=False)
-            else:
-                self._restart(rewind=True)
-        while self._pieces and self._pieces[0].stop < (start - _MARGIN - self._track.start) * self.rate:
-            self._pieces.popleft()
-        while self._position < stop + _MARGIN and not self.ended:
-            self._step(start - _PREROLL)
-
-    def window(self, moment: float, count: int, sample_rate: int) -> FloatArray:
-        """``count`` samples at ``sample_rate`` Hz from ``moment`` on (float32, zero where there is no sound).
-
-        They start on the sample nearest to the moment of the track resampled as a whole.
-        """
-        if self.rate <= 0:
-            return np.zeros(count, np.float32)
-        resampler = Resampler(self.rate, sample_rate)
-        first = math.floor((moment - self._track.start) * sample_rate + 0.5)
-        start, stop = resampler.span(first, count)
+        self._read(moment, moment + self._count / self._sample_rate)
+        if not self._pieces:
+            return np.zeros(self._count, np.float32)
+        resampler = Resampler(self.rate, self._sample_rate)
+        first = math.floor((moment - self._track.start) * self._sample_rate + 0.5)
+        start, stop = resampler.span(first, self._count)
         samples = np.zeros(stop - start, np.float32)
         for piece in self._pieces:
             low, high = max(start, piece.first), min(stop, piece.stop)
             if low < high:
                 samples[low - start : high - start] = piece.samples[low - piece.first : high - piece.first]
-        return resampler(samples, first, count)
+        return resampler(samples, first, self._count)
+
+    def _read(self, start: float, stop: float) -> None:
+        """Decode what lies between two moments, and as much around it as the resampler needs."""
+        if start - self._position > _SEEK_AHEAD and not self.ended and self._can_seek():
+            self._seek(start - _PREROLL)
+        margin = _MARGIN / max(1, min(self.rate, self._sample_rate))
+        while self._pieces and self._pieces[0].stop < (start - margin - self._track.start) * self.rate:
+            self._pieces.popleft()
+        while self._position < stop + margin and not self.ended:
+            self._step(start - margin - _PREROLL)
+
+    def _seek(self, goal: float) -> None:
+        """Go to a packet at or before ``goal``; back to the start if the format cannot."""
+        if self._demuxer.seek(self._track, goal):
+            self._restart(rewind=False)
+            packet = next(self._packets, None)
+            time = None if packet is None else self._demuxer.time(packet, self._track)
+            if packet is not None and time is not None and time <= goal:
+                self._packets = itertools.chain([packet], self._packets)
+                return
+        self._restart(rewind=True)
 
     def _can_seek(self) -> bool:
         names = self._demuxer.container.format.name.split(",")
@@ -174,11 +198,9 @@ class AudioWalker:
 
     def _take_rate(self, frame: AudioFrame) -> bool:
         """The rate is what the decoder says, not the container; a later change of it is damage."""
-        if frame.sample_rate <= 0:
-            return False
-        if self.end > -math.inf:
+        if self.end > -math.inf or not 0 < frame.sample_rate <= _MAX_RATE:
             begin = max(self.end, frame.time or 0.0)
-            self.bad.append((begin, begin + frame.samples / frame.sample_rate))
+            self.bad.append((begin, begin + frame.samples / max(1, frame.sample_rate)))
             return False
         self.rate = frame.sample_rate
         return True

@@ -140,13 +140,13 @@ class FFmpegSource:
         samples = np.zeros((len(starts), window), np.float32)
         valid = np.ones(len(starts), np.bool_)
         with translated(self._reader, self._name, "its audio cannot be decoded"):
-            walker = AudioWalker(self._demuxer, track, self._limits, poll)
+            walker = AudioWalker(
+                self._demuxer, track, self._limits, poll, count=window, sample_rate=sample_rate
+            )
             for row, start in enumerate(starts):
                 begin = float(start) + self._clock.zero
-                end = begin + window / sample_rate
-                walker.read(begin, end)
-                samples[row] = walker.window(begin, window, sample_rate)
-                valid[row] = self._heard(walker, track, begin, end)
+                samples[row] = walker.window(begin)
+                valid[row] = self._heard(walker, track, begin, begin + window / sample_rate)
         return AudioWindows(samples, valid)
 
     def _heard(self, walker: AudioWalker, track: Track, begin: float, end: float) -> bool:

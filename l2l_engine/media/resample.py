@@ -16,6 +16,8 @@ _ROLLOFF = 0.95
 _BETA = 8.6
 _MAX_PHASES = 1024
 """Phases computed exactly; a stranger ratio uses the nearest of so many."""
+_BLOCK = 512
+"""Output samples of a stranger ratio made at once; each takes a copy of its taps and inputs."""
 
 
 class Resampler:
@@ -58,10 +60,13 @@ class Resampler:
         windows = np.lib.stride_tricks.sliding_window_view(samples, width)
         if self._step == 1 == self._phases:
             return np.array(samples[self.margin : self.margin + count], np.float32)
+        out = np.empty(count, np.float32)
         if not self._exact:
             phase = rest * _MAX_PHASES // self._rate_out
-            return np.asarray(np.einsum("nk,nk->n", windows[offset], self._taps[phase]), np.float32)
-        out = np.empty(count, np.float32)
+            for at in range(0, count, _BLOCK):
+                part = slice(at, at + _BLOCK)
+                out[part] = np.einsum("nk,nk->n", windows[offset[part]], self._taps[phase[part]])
+            return out
         first_phase = first * self._step % self._phases
         for lane in range(min(self._phases, count)):
             # Output samples one full cycle apart share their phase, and their inputs are evenly spaced.

@@ -13,9 +13,7 @@ SOUND = SMALL | {"video": None}
 SEEDS: dict[str, Callable[[], bytes]] = {
     "mp4": lambda: media("mp4", **SMALL),
     "mp4-front": lambda: media("mp4", container_options={"movflags": "faststart"}, **SMALL),
-    "mp4-fragmented": lambda: media(
-        "mp4", container_options={"movflags": "frag_keyframe+empty_moov"}, **SMALL
-    ),
+    "mp4-fragmented": lambda: media("mp4", container_options=FRAGMENTED, **SMALL),
     "mkv": lambda: media("matroska", audio="flac", **SMALL),
     "webm": lambda: media("webm", video="libvpx-vp9", audio="libopus", **SMALL),
     "ts": lambda: media("mpegts", **SMALL),
