@@ -34,7 +34,7 @@ CASES = {
     "205": Case(EVEN, PAPER, ((205, 41, 205), (129, 129, 26), (7, 7, 7)), 3),
     "205-released": Case(EVEN, RELEASED, ((205, 41, 66),), 10),
     "1134": Case(ODD, PAPER, ((1134, 227, 300),), 3),
-    "1134-released": Case(ODD, RELEASED, ((1134, 300, 227),), 1),
+    "1134-released": Case(ODD, RELEASED, ((1134, 300, 227), (205, 3, 205), (129, 2, 60)), 3),
     "batch-33": Case(ODD, PAPER, tuple((1 + 5 * v, 1 + v, 1 + 5 * v) for v in range(33)), 3),
     "batch-33-released": Case(EVEN, RELEASED, tuple((1 + 3 * v, 1 + v, 1 + 2 * v) for v in range(33)), 3),
 }
