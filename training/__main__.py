@@ -47,12 +47,6 @@ def _export(config: Config) -> None:
     export_plan(config)
 
 
-def _evaluate(config: Config) -> None:
-    from training.evaluate import evaluate
-
-    evaluate(config)
-
-
 def _all(config: Config) -> None:
     for stage in ("render", "finetune", "features", "skim", "export"):
         print(f"== {stage}", flush=True)
@@ -65,7 +59,6 @@ COMMANDS: dict[str, Callable[[Config], None]] = {
     "features": _features,
     "skim": _skim,
     "export": _export,
-    "evaluate": _evaluate,
     "all": _all,
 }
 
@@ -73,7 +66,7 @@ COMMANDS: dict[str, Callable[[Config], None]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every stage continues from what is on disk."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("command", choices=[*COMMANDS, "evaluate"])
     parser.add_argument("--config", type=Path, required=True, help="a TOML file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="e.g. student.epochs=3"
@@ -83,8 +76,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load_config(options.config, options.set)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    COMMANDS[options.command](config)
+    if options.command == "evaluate":
+        _evaluate(config, options)
+    else:
+        COMMANDS[options.command](config)
     return 0
+
+
+def _evaluate(config: Config, options: argparse.Namespace) -> None:
+    from training.evaluate import evaluate
+
+    arguments = [f"--config {options.config}", *(f"--set {override}" for override in options.set)]
+    commands = [f"python -m training {command} {' '.join(arguments)}" for command in ("all", "evaluate")]
+    evaluate(config, commands)
 
 
 if __name__ == "__main__":

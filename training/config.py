@@ -49,7 +49,7 @@ class StudentConfig:
     Attributes:
         train, validation: Names of rendered sets.
         pairs: Image-audio pairs drawn from each video's stretches.
-        drop_image, drop_audio: Shares of pairs that lose a modality.
+        drop_image, drop_audio: Shares of the loss on pairs that lose a modality.
     """
 
     train: tuple[str, ...] = ("clips",)
@@ -60,9 +60,9 @@ class StudentConfig:
     rate: float = 2e-3
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
-    drop_image: float = 0.15
-    drop_audio: float = 0.15
-    dropout: float = 0.2
+    drop_image: float = 0.2
+    drop_audio: float = 0.4
+    dropout: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+import skim_reference
+import torch
+
+from l2l_engine.skim import Skimmer
+from training.config import SkimConfig
+from training.export import skim_tensors
+from training.models import SkimBatch, SkimmingNetwork
+from training.models.skimming import interpolate
+from training.skim import attention_ratio, skim_loss
+
+HOP = 16 / 30
+SIZES = {"features": 12, "fusion": 20, "keys": 8, "hidden": 16}
+
+
+def network(classes=5):
+    skimmer = SkimmingNetwork(classes, **SIZES).eval()
+    for parameter in skimmer.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return skimmer
+
+
+def batch(lengths, image_lengths, audio_lengths, seed=0):
+    """Random banks with irregular knots; a length of 0 is a missing modality."""
+    rng = np.random.default_rng(seed)
+
+    def bank(knots):
+        rows = rng.standard_normal((len(knots), max(1, *knots), SIZES["features"])).astype(np.float32)
+        times = np.sort(rng.uniform(0, 12, rows.shape[:2]).astype(np.float32), axis=1)
+        return torch.from_numpy(rows), torch.from_numpy(times), torch.tensor(knots)
+
+    image, image_times, image_lengths = bank(image_lengths)
+    audio, audio_times, audio_lengths = bank(audio_lengths)
+    return SkimBatch(
+        image, audio, image_times, audio_times, image_lengths, audio_lengths, torch.tensor(lengths), HOP
+    )
+
+
+CASES = [(1, (23, 9, 1), (6, 3, 1), (4, 9, 2)), (10, (23, 9, 30), (6, 0, 1), (4, 9, 0))]
+
+
+@pytest.mark.parametrize(("steps", "lengths", "image", "audio"), CASES)
+def test_equals_the_float64_reference(steps, lengths, image, audio):
+    skimmer, banks = network(), batch(lengths, image, audio)
+    with torch.inference_mode():
+        output = skimmer(banks, steps)
+    for b, n in enumerate(lengths):
+        parts = [
+            (rows[b, :m].numpy(), times[b, :m].numpy()) if m else None
+            for rows, times, m in (
+                (banks.image, banks.image_times, image[b]),
+                (banks.audio, banks.audio_times, audio[b]),
+            )
+        ]
+        expected = skim_reference.skim(skim_tensors(skimmer), *parts, HOP * np.arange(n), steps)
+        close = {"rtol": 1e-4, "atol": 2e-5}
+        np.testing.assert_allclose(output.logits[b], expected.logits, **close)
+        np.testing.assert_allclose(output.image_attention[b, :, :n], expected.image_attention, **close)
+        np.testing.assert_allclose(output.audio_attention[b, :, :n], expected.audio_attention, **close)
+        np.testing.assert_allclose(output.modality_scores[b], expected.modality_scores, **close)
+        np.testing.assert_allclose(output.step_features[b], expected.step_features, **close)
+        assert not output.image_attention[b, :, n:].any()
+
+
+def test_equals_the_native_skimmer():
+    skimmer, lengths = network(), (23, 9, 30)
+    banks = batch(lengths, (6, 3, 5), (4, 9, 2))
+    with torch.inference_mode():
+        output = skimmer(banks, 7)
+    stamps = np.tile(HOP * np.arange(max(lengths)), (3, 1))
+    found = Skimmer(skim_tensors(skimmer)).run(
+        banks.image.numpy(),
+        banks.audio.numpy(),
+        banks.image_times.double().numpy(),
+        banks.audio_times.double().numpy(),
+        stamps,
+        7,
+        image_lengths=banks.image_lengths.numpy(),
+        audio_lengths=banks.audio_lengths.numpy(),
+        lengths=np.array(lengths),
+    )
+    np.testing.assert_allclose(found.logits, output.logits, rtol=1e-4, atol=2e-5)
+    np.testing.assert_allclose(found.audio_attention, output.audio_attention, rtol=1e-4, atol=2e-5)
+
+
+def test_stopping_early_equals_fewer_steps():
+    skimmer, banks = network(), batch((23, 9, 30), (6, 3, 5), (4, 9, 2))
+    with torch.inference_mode():
+        early = skimmer.step_logits(skimmer(banks, 6))
+        for steps in (1, 4, 6):
+            torch.testing.assert_close(early[:, steps - 1], skimmer(banks, steps).logits)
+
+
+def test_every_parameter_learns():
+    skimmer, banks = network(), batch((23, 9, 30), (6, 3, 5), (4, 9, 2))
+    skim_loss(skimmer, skimmer(banks, 4), torch.tensor([0, 1, 2]), SkimConfig()).backward()
+    # A key's bias shifts all scores alike, so the softmax drops it (DESIGN 2).
+    silent = {"key_image.bias", "key_audio.bias"}
+    for name, parameter in skimmer.named_parameters():
+        assert parameter.grad is not None, name
+        assert name in silent or parameter.grad.abs().max() > 1e-7, name
+
+
+def test_interpolation_by_hand():
+    rows = torch.tensor([[[1.0], [3.0], [99.0]]])
+    times = torch.tensor([[1.0, 2.0, 0.0]])
+    at = torch.tensor([0.0, 1.0, 1.25, 2.0, 5.0])
+    found = interpolate(rows, times, torch.tensor([2]), at)
+    assert found.flatten().tolist() == [1.0, 1.0, 1.5, 3.0, 3.0]
+    assert not interpolate(rows, times, torch.tensor([0]), at).any()
+
+
+def test_loss_by_hand():
+    """One video, C = 2, T = 3 steps, the classifier an identity: log(1 + e^-x) of the running means."""
+    skimmer = SkimmingNetwork(2, features=2, fusion=2, keys=2, hidden=2)
+    skimmer.classifier.weight.data = torch.eye(2)
+    skimmer.classifier.bias.data.zero_()
+    output = skimmer(
+        SkimBatch(
+            *(torch.zeros(1, 1, 2), torch.zeros(1, 1, 2), torch.zeros(1, 1), torch.zeros(1, 1)),
+            *(torch.tensor([1]), torch.tensor([1]), torch.tensor([1])),
+            hop=HOP,
+        ),
+        3,
+    )
+    output.step_features = torch.tensor([[[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]]])
+    found = skim_loss(skimmer, output, torch.tensor([0]), SkimConfig(early_weight=0.5))
+    assert found.item() == pytest.approx(np.log1p(np.exp(-2)) + 0.5 * np.log1p(np.exp(-1)), rel=1e-5)
+
+
+def test_attention_ratio_by_hand():
+    attention = torch.tensor([[0.5, 0.3, 0.2, 0.0], [0.1, 0.1, 0.4, 0.4]])
+    inside = torch.tensor([True, False, False, False])
+    assert attention_ratio(attention, inside) == pytest.approx(0.3 / 0.25)
+    assert np.isnan(attention_ratio(attention, torch.zeros(4, dtype=torch.bool)))

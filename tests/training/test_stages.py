@@ -1,0 +1,210 @@
+"""Every stage for a few steps on a few tiny videos, from rendering to a report, and what a kill leaves behind."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from l2l_engine import Classifier
+from training.__main__ import main
+from training.config import load_config
+from training.finetune import finetune, load_student
+from training.pairs import SPARE, Pairs, draw_times
+from training.runs import Checkpoint
+from training.skim import train_skimmer
+
+TINY = """
+work = "{folder}"
+plan = "{folder}/tiny.plan"
+seed = 7
+threads = 1
+workers = 1
+
+[render.clips]
+seed = 1
+count = 16
+split = "clips"
+config = "{folder}/clips.toml"
+
+[render.untrimmed]
+seed = 2
+count = 3
+config = "{folder}/untrimmed.toml"
+
+[model]
+image_width = 0.125
+audio_width = 0.125
+features = 32
+fusion = 24
+keys = 8
+hidden = 16
+
+[student]
+validation = ["clips"]
+pairs = 2
+epochs = 2
+batch = 8
+
+[skim]
+train = ["untrimmed"]
+validation = ["untrimmed"]
+steps = 3
+updates = 4
+batch = 2
+checkpoint_every = 2
+
+[evaluate]
+set = "untrimmed"
+report = "{folder}/report"
+"""
+ENCODING = """
+sizes = [[160, 120]]
+fps = ["15"]
+presets = ["ultrafast"]
+sample_rates = [16000]
+silent_share = 0.0
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A finished tiny run."""
+    path = tmp_path_factory.mktemp("run")
+    (path / "tiny.toml").write_text(TINY.format(folder=path))
+    (path / "clips.toml").write_text(ENCODING + "clip_duration = [2.0, 2.1]\n")
+    (path / "untrimmed.toml").write_text(ENCODING + "duration = [30.0, 31.0]\naction_share = [0.1, 0.15]\n")
+    assert main(["all", "--config", str(path / "tiny.toml")]) == 0
+    return path
+
+
+def test_the_plan_classifies_and_agrees_with_the_training_side(folder):
+    entry = json.loads((folder / "data/untrimmed/manifest.jsonl").read_text().splitlines()[0])
+    with Classifier(folder / "tiny.plan") as classifier:
+        prediction = classifier.predict(folder / "data/untrimmed" / entry["path"])
+        document = classifier.plan.document
+    assert document.classes == load_student(load_config(folder / "tiny.toml"))[1]
+    assert len(document.calibration) == document.skim.steps == 3
+    assert prediction.label in document.classes
+    assert len(prediction.moments) == 2
+    assert prediction.media.coverage == 1.0
+    assert str(folder.parent) not in json.dumps(document.to_dict()["provenance"]["validation"])
+
+
+def test_evaluation_counts_what_the_plan_says(folder, capsys):
+    assert main(["evaluate", "--config", str(folder / "tiny.toml")]) == 0
+    report = json.loads((folder / "report.json").read_text())
+    outcomes = [
+        json.loads(line)
+        for path in (folder / "evaluate").rglob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    assert len(outcomes) == 3
+    right = sum(o["said"] == o["truth"] for o in outcomes)
+    assert report["methods"]["ours"]["top1"] == pytest.approx(right / 3)
+    assert report["attention"]["look_ratio"] == pytest.approx(np.median([o["look_ratio"] for o in outcomes]))
+    page = (folder / "report.md").read_text()
+    assert "python -m training evaluate --config" in page
+    assert page.strip() in capsys.readouterr().out
+
+
+def test_a_finished_stage_is_not_done_again(folder):
+    before = (folder / "student/metrics.jsonl").read_text()
+    weights = (folder / "student/student.safetensors").read_bytes()
+    finetune(load_config(folder / "tiny.toml"))
+    assert (folder / "student/metrics.jsonl").read_text() == before
+    assert (folder / "student/student.safetensors").read_bytes() == weights
+
+
+def random_pairs(*_args):
+    rng = np.random.default_rng(0)
+    return Pairs(
+        rng.integers(0, 256, (16, 128, 128, 3), np.uint8),
+        rng.integers(-9000, 9000, (16, 16000 + SPARE), np.int16),
+        np.arange(16) % 5 > 0,
+        np.arange(16) % 3,
+        ("a", "b", "c"),
+    )
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_after(monkeypatch, saves):
+    """Stop the run right after its ``saves``-th checkpoint."""
+    original, count = Checkpoint.save, iter(range(saves))
+
+    def save(self, state):
+        original(self, state)
+        if next(count) == saves - 1:
+            raise Killed
+
+    monkeypatch.setattr(Checkpoint, "save", save)
+
+
+def test_a_killed_student_continues_to_the_same_weights(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.finetune.load_pairs", random_pairs)
+    config = load_config(folder / "tiny.toml")
+    straight = replace(config, work=str(tmp_path / "straight"))
+    finetune(straight)
+    resumed = replace(config, work=str(tmp_path / "resumed"))
+    with monkeypatch.context() as patch:
+        kill_after(patch, 1)
+        with pytest.raises(Killed):
+            finetune(resumed)
+    finetune(resumed)
+    first, second = load_student(straight)[0].state_dict(), load_student(resumed)[0].state_dict()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def test_a_killed_skimmer_continues_to_the_same_weights(folder, tmp_path, monkeypatch):
+    config = load_config(folder / "tiny.toml")
+    resumed = replace(config, work=str(tmp_path))
+    for name in ("data", "student", "features"):
+        (tmp_path / name).symlink_to(folder / name)
+    with monkeypatch.context() as patch:
+        kill_after(patch, 1)
+        with pytest.raises(Killed):
+            train_skimmer(resumed)
+    train_skimmer(resumed)
+    path = "skim/skimmer.safetensors"
+    assert (tmp_path / path).read_bytes() == (folder / path).read_bytes()
+
+
+def test_other_settings_begin_anew(tmp_path):
+    Checkpoint(tmp_path, {"rate": 1}).load()
+    Checkpoint(tmp_path, {"rate": 1}).save({"epoch": 3})
+    assert Checkpoint(tmp_path, {"rate": 1}).load() == {"epoch": 3}
+    assert Checkpoint(tmp_path, {"rate": 2}).load() is None
+    assert Checkpoint(tmp_path, {"rate": 1}).load() is None
+
+
+def test_pairs_are_drawn_inside_the_stretches():
+    times = draw_times(np.random.default_rng(0), [(2.0, 6.0), (10.0, 13.0)], 50)
+    assert (np.diff(times) > 0).all()
+    assert (((times >= 2) & (times < 5.3)) | ((times >= 10) & (times < 12.3))).all()
+    assert (times > 10).sum() == pytest.approx(50 * 2.3 / 5.6, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("student.epoch=3", "no such setting: epoch"),
+        ("student.epochs=many", "epochs cannot be 'many'"),
+        ("skim.factors=[1, 'x']", "factors cannot be 'x'"),
+        ("seed", "name=value"),
+    ],
+)
+def test_wrong_settings_are_named(folder, override, message):
+    with pytest.raises(ValueError, match=message):
+        load_config(folder / "tiny.toml", [override])
+
+
+def test_overrides_reach_their_table(folder):
+    config = load_config(folder / "tiny.toml", ["student.epochs=5", "skim.train=['a', 'b']", "student.rate=1"])
+    assert config.student.epochs == 5
+    assert config.skim.train == ("a", "b")
+    assert config.student.rate == 1.0

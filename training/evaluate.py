@@ -1,0 +1,197 @@
+"""The end-to-end test: real files through ``Classifier.predict``, beside averaging the same student's scores."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from l2l_engine import Classifier, Prediction
+from training.config import Config
+from training.features import VideoFeatures, extract_features
+from training.finetune import load_student
+from training.manifest import Video, load_sets
+from training.models import Student
+from training.report import markdown
+from training.runs import fingerprint, write_json
+from training.skim import HOP, attention_ratio
+
+UNIFORM = 10
+"""Timestamps of the UNIFORM baseline (paper 4.2)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the plan said about one video, and the truth."""
+
+    video: str
+    truth: str
+    said: str
+    confidence: float
+    has_audio: bool
+    look_ratio: float
+    listen_ratio: float
+    look_hits: float
+    listen_hits: float
+    seconds: float
+
+
+def evaluate(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
+    """Evaluate the plan on the test set and write the report.
+
+    Args:
+        config: The run whose plan and student are evaluated.
+        commands: How to repeat it; printed in the report.
+
+    Returns:
+        The report's numbers.
+    """
+    torch.set_num_threads(config.threads)
+    name = config.evaluate.set
+    videos = [video for _, video in load_sets(config, [name])]
+    with Classifier(config.plan) as classifier:
+        plan, precision = classifier.plan, classifier.precision
+        folder = config.folder("evaluate", fingerprint([plan.sha256, precision]))
+        outcomes = predict_all(classifier, videos, folder / f"{name}.jsonl")
+    student, classes = load_student(config)
+    features = extract_features(config, [name])
+    settings = config.render[name]
+    report = {
+        "commands": list(commands),
+        "plan": {"sha256": plan.sha256, "bytes": Path(config.plan).stat().st_size, "precision": precision},
+        "test": {"videos": len(videos), "seed": settings.seed, "classes": len(classes)},
+        "methods": {
+            "ours": accuracy([o.said == o.truth for o in outcomes]),
+            "DENSE": accuracy(baseline(student, classes, features, None)),
+            f"UNIFORM ({UNIFORM})": accuracy(baseline(student, classes, features, UNIFORM)),
+        },
+        "with_sound": accuracy([o.said == o.truth for o in outcomes if o.has_audio]),
+        "silent": accuracy([o.said == o.truth for o in outcomes if not o.has_audio]),
+        "attention": attention(outcomes),
+        "calibration_error": calibration_error(
+            np.array([o.confidence for o in outcomes]), np.array([o.said == o.truth for o in outcomes])
+        ),
+        "seconds_a_video": float(np.median([o.seconds for o in outcomes])),
+        "by_class": by_class(outcomes),
+    }
+    target = Path(config.evaluate.report)
+    write_json(target.with_suffix(".json"), report)
+    target.with_suffix(".md").write_text(markdown(report), encoding="utf-8")
+    print(markdown(report), flush=True)
+    return report
+
+
+def predict_all(classifier: Classifier, videos: Sequence[Video], path: Path) -> list[Outcome]:
+    """One outcome a video; those an earlier, interrupted run left in ``path`` are kept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done: dict[str, Outcome] = {}
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            outcome = Outcome(**json.loads(line))
+            done[outcome.video] = outcome
+    with path.open("a", encoding="utf-8") as file:
+        for video in videos:
+            if video.name not in done:
+                done[video.name] = judge(video, classifier.predict(video.path))
+                file.write(json.dumps(dataclasses.asdict(done[video.name])) + "\n")
+                file.flush()
+    return [done[video.name] for video in videos]
+
+
+def judge(video: Video, prediction: Prediction) -> Outcome:
+    """Compare a prediction with the manifest."""
+    if prediction.media is None:
+        raise ValueError("the prediction is not one of a file")
+    times = prediction.timestamps
+    look = np.array([m.image_attention for m in prediction.moments if m.look_at is not None])
+    listen = np.array([m.audio_attention for m in prediction.moments if m.listen_to is not None])
+    return Outcome(
+        video=video.name,
+        truth=video.label,
+        said=prediction.label,
+        confidence=prediction.confidence,
+        has_audio=prediction.media.audio == "present",
+        look_ratio=_ratio(look, inside_stretches(video, times)),
+        listen_ratio=_ratio(listen, inside_stretches(video, times)),
+        look_hits=_hits(video, [m.look_at for m in prediction.moments]),
+        listen_hits=_hits(video, [m.listen_to for m in prediction.moments]),
+        seconds=prediction.timings.total,
+    )
+
+
+def inside_stretches(video: Video, times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which times lie in a stretch of the action."""
+    inside = np.zeros(len(times), np.bool_)
+    for start, end in video.stretches:
+        inside |= (times >= start) & (times < end)
+    return inside
+
+
+def _ratio(attention: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
+    if len(attention) == 0:
+        return math.nan
+    return attention_ratio(torch.from_numpy(attention), torch.from_numpy(inside))
+
+
+def _hits(video: Video, moments: Sequence[float | None]) -> float:
+    """Share of the moments chosen (the attention's peaks) that lie in the action."""
+    times = np.array([moment for moment in moments if moment is not None], np.float64)
+    return float(inside_stretches(video, times).mean()) if len(times) else math.nan
+
+
+@torch.inference_mode()
+def baseline(
+    student: Student, classes: Sequence[str], features: Sequence[VideoFeatures], count: int | None
+) -> list[bool]:
+    """Whether the student's clip scores, averaged over all or ``count`` evenly spaced pairs, are right."""
+    right = []
+    for item in features:
+        chosen = torch.arange(len(item.image))
+        if count is not None and count < len(chosen):
+            chosen = ((torch.arange(count) + 0.5) * len(item.image) / count).long()
+        image = item.image * item.image_valid[:, None]
+        audio = item.audio * item.audio_valid[:, None]
+        scores = student.classify(image[chosen], audio[chosen]).softmax(dim=1).mean(dim=0)
+        right.append(classes[int(scores.argmax())] == item.video.label)
+    return right
+
+
+def accuracy(right: Sequence[bool]) -> dict[str, float]:
+    """Top-1 with its 95 % Wilson interval."""
+    n = len(right)
+    if n == 0:
+        return {"videos": 0, "top1": math.nan, "low": math.nan, "high": math.nan}
+    z, p = 1.96, sum(right) / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return {"videos": n, "top1": p, "low": centre - half, "high": centre + half}
+
+
+def attention(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Medians over the videos; a modality that a video lacks does not count."""
+    names = ("look_ratio", "listen_ratio", "look_hits", "listen_hits")
+    return {name: float(np.nanmedian([getattr(o, name) for o in outcomes])) for name in names}
+
+
+def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10) -> float:
+    """Expected calibration error: |accuracy - confidence| over equal bins, weighted by their videos."""
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        abs(right[which == b].mean() - confidence[which == b].mean()) * (which == b).mean()
+        for b in range(bins)
+        if (which == b).any()
+    ]
+    return float(sum(gaps))
+
+
+def by_class(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Share of right answers by true class."""
+    names = sorted({o.truth for o in outcomes})
+    return {name: float(np.mean([o.said == name for o in outcomes if o.truth == name])) for name in names}
