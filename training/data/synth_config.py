@@ -69,15 +69,21 @@ def load_config(path: Path | None) -> SynthConfig:
     """The defaults, or what a TOML file says instead.
 
     Raises:
-        ValueError: the file names a setting that there is not, or leaves no room for the action.
+        ValueError: the file is no TOML, names a setting that there is not, or leaves no room for the action.
     """
     if path is None:
         return SynthConfig()
-    settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: {error}") from error
     unknown = settings.keys() - {field.name for field in fields(SynthConfig)}
     if unknown:
         raise ValueError(f"{path}: no such setting: {', '.join(sorted(unknown))}")
     config = SynthConfig(**{name: _frozen(value) for name, value in settings.items()})
+    for name in settings:
+        if isinstance(getattr(config, name), tuple) != isinstance(getattr(SynthConfig(), name), tuple):
+            raise ValueError(f"{path}: {name} is a single number where it should be a list, or the other way")
     if config.duration[0] * config.action_share[1] < config.stretch_min:
         raise ValueError(f"{path}: the shortest video has no room for a stretch of {config.stretch_min} s")
     return config
