@@ -5,23 +5,20 @@ A thin front of the native skimmer: it settles dtypes and names the argument at 
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l2l_engine import _native
+from l2l_engine import _arrays, _native
 
 Modality = Literal["both", "image", "audio"]
 KeyActivation = Literal["none", "relu"]
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
 Instructions = Literal["auto", "portable", "avx2", "avx512", "avx512_bf16"]
-
-_FLOATS = ("float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,13 +81,13 @@ class Skimmer:
         threads: int | None = None,
         instructions: Instructions = "auto",
     ) -> None:
-        _one_of("key_activation", key_activation, ("none", "relu"))
-        _one_of("precision", precision, ("fp32", "bf16", "fp16", "auto"))
+        _arrays.one_of("key_activation", key_activation, ("none", "relu"))
+        _arrays.one_of("precision", precision, ("fp32", "bf16", "fp16", "auto"))
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights: expected a mapping, got {type(weights).__name__}")
-        _one_of("instructions", instructions, ("auto", "portable", "avx2", "avx512", "avx512_bf16"))
-        budget = len(os.sched_getaffinity(0)) if threads is None else _integer("threads", threads)
-        tensors = {str(name): _float32(str(name), value) for name, value in weights.items()}
+        _arrays.one_of("instructions", instructions, ("auto", "portable", "avx2", "avx512", "avx512_bf16"))
+        budget = len(os.sched_getaffinity(0)) if threads is None else _arrays.integer("threads", threads)
+        tensors = {str(name): _arrays.float32(str(name), value) for name, value in weights.items()}
         self._native = _native.Skimmer(
             tensors, key_activation == "relu", bool(exclude_previous_argmax), precision, instructions, budget
         )
@@ -161,71 +158,20 @@ class Skimmer:
             ValueError: An argument is of the wrong rank or shape, out of range or not finite, or knots
                 do not increase; the message names it.
         """
-        _one_of("modality", modality, ("both", "image", "audio"))
+        _arrays.one_of("modality", modality, ("both", "image", "audio"))
         if self.visual_only and modality == "audio":
             raise ValueError("modality: these weights are visual only")
         no_image = modality == "audio"
         no_audio = modality == "image" or self.visual_only
         outputs = self._native.run(
-            None if no_image else _float32("image_bank", image_bank),
-            None if no_audio else _float32("audio_bank", audio_bank),
-            None if no_image else _float64("image_times", image_times),
-            None if no_audio else _float64("audio_times", audio_times),
-            _float64("timestamps", timestamps),
-            _integer("steps", steps),
-            None if no_image else _int64("image_lengths", image_lengths),
-            None if no_audio else _int64("audio_lengths", audio_lengths),
-            _int64("lengths", lengths),
+            None if no_image else _arrays.float32("image_bank", image_bank),
+            None if no_audio else _arrays.float32("audio_bank", audio_bank),
+            None if no_image else _arrays.float64("image_times", image_times),
+            None if no_audio else _arrays.float64("audio_times", audio_times),
+            _arrays.float64("timestamps", timestamps),
+            _arrays.integer("steps", steps),
+            None if no_image else _arrays.int64("image_lengths", image_lengths),
+            None if no_audio else _arrays.int64("audio_lengths", audio_lengths),
+            _arrays.int64("lengths", lengths),
         )
         return SkimResult(*outputs)
-
-
-def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{name}: expected one of {', '.join(choices)}, got {type(value).__name__}")
-    if value not in choices:
-        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
-
-
-def _integer(name: str, value: object) -> int:
-    if isinstance(value, bool):
-        raise TypeError(f"{name}: expected an integer, got bool")
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]  # that is what the except is for
-    except TypeError:
-        raise TypeError(f"{name}: expected an integer, got {type(value).__name__}") from None
-    if abs(number) > 1 << 31:
-        raise ValueError(f"{name}: {number} is out of range")
-    return number
-
-
-def _array(name: str, value: ArrayLike | None) -> NDArray[Any]:
-    if value is None:
-        raise TypeError(f"{name}: expected an array, got None")
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
-
-
-def _float32(name: str, value: ArrayLike | None) -> NDArray[np.float32]:
-    array = _array(name, value)
-    if array.dtype.name not in _FLOATS:
-        raise TypeError(f"{name}: expected {', '.join(_FLOATS)}, got {array.dtype.name}")
-    return np.ascontiguousarray(array, np.float32).reshape(array.shape)
-
-
-def _float64(name: str, value: ArrayLike | None) -> NDArray[np.float64]:
-    array = _array(name, value)
-    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
-        raise TypeError(f"{name}: expected float64, got {array.dtype.name}")
-    return np.ascontiguousarray(array, np.float64).reshape(array.shape)
-
-
-def _int64(name: str, value: ArrayLike | None) -> NDArray[np.int64] | None:
-    if value is None:
-        return None
-    array = np.asarray(value)
-    if array.dtype.kind not in "iu" or array.dtype == np.uint64:
-        raise TypeError(f"{name}: expected int64, got {array.dtype.name}")
-    return np.ascontiguousarray(array, np.int64).reshape(array.shape)

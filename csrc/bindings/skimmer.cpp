@@ -1,23 +1,13 @@
-#include <pybind11/stl.h>
-
+#include <map>
 #include <memory>
-#include <optional>
-#include <utility>
 
 #include "bindings/arrays.h"
 #include "bindings/module.h"
+#include "bindings/options.h"
 #include "skim/skimmer.h"
 
 namespace l2l::bindings {
 namespace {
-
-Precision precision_from(const std::string& name) {
-  if (name == "auto") return best_isa() == Isa::avx512_bf16 ? Precision::bf16 : Precision::fp32;
-  if (name == "fp32") return Precision::fp32;
-  if (name == "bf16") return Precision::bf16;
-  require(name == "fp16", "precision: expected fp32, bf16, fp16 or auto, got ", name);
-  return Precision::fp16;
-}
 
 const char* precision_name(Precision precision) {
   switch (precision) {
@@ -41,12 +31,6 @@ std::unique_ptr<Skimmer> make_skimmer(const TensorDict& weights, bool relu_keys,
   const Isa isa = isa_from(instructions);
   py::gil_scoped_release release;
   return std::make_unique<Skimmer>(tensors, settings, isa, threads);
-}
-
-using Lengths = std::optional<Array<std::int64_t>>;
-
-View<const std::int64_t, 1> lengths_view(const char* name, const Lengths& lengths) {
-  return lengths ? view<1>(name, *lengths) : View<const std::int64_t, 1>{};
 }
 
 // An absent modality is None for both; the front has seen to that.

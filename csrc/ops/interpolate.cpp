@@ -42,4 +42,20 @@ void locate(const double* knots, std::int64_t knot_count, const double* timestam
   }
 }
 
+void check_interpolate(const InterpolateInput& input) {
+  const auto& [features, knots, timestamps] = input;
+  const std::int64_t batch = features.shape[0];
+  const std::int64_t count = features.shape[1];
+  require(batch >= 1 && count >= 1 && features.shape[2] >= 1,
+          "features: expected shape [at least 1, at least 1, at least 1], got ", shape_text(features));
+  require(knots.shape[0] == batch && knots.shape[1] == count, "knot_times: expected shape [", batch, ", ", count,
+          "], got ", shape_text(knots));
+  require(timestamps.shape[0] == batch && timestamps.shape[1] >= 1, "timestamps: expected shape [", batch,
+          ", at least 1], got ", shape_text(timestamps));
+  for (std::int64_t b = 0; b < batch; ++b) {
+    check_knots("knot_times", knots.row(b), count, b);
+    check_finite("timestamps", timestamps.row(b), timestamps.shape[1], b);
+  }
+}
+
 }  // namespace l2l

@@ -3,18 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include "base/cpu_features.h"
 #include "base/view.h"
 
 namespace l2l {
-
-// The rows of B for one video: timestamp j lies `fraction[j]` of the way from knot lower[j] to the next.
-// The fraction is 0 on a knot and outside the knots, so the last knot is never a lower one with f > 0.
-struct Segments {
-  std::vector<std::int32_t> lower;
-  std::vector<float> fraction;
-};
 
 // Throws std::invalid_argument naming `name` unless times[0..count) are finite and strictly increasing.
 void check_knots(const char* name, const double* times, std::int64_t count, std::int64_t video);
@@ -22,8 +15,22 @@ void check_knots(const char* name, const double* times, std::int64_t count, std:
 // Throws std::invalid_argument naming `name` unless times[0..count) are finite.
 void check_finite(const char* name, const double* times, std::int64_t count, std::int64_t video);
 
-// Where `count` timestamps (in any order) lie among `knot_count` increasing knots: the rows of B.
+// The rows of B: where `count` timestamps (in any order) lie among `knot_count` increasing knots. Timestamp j
+// lies fraction[j] of the way from knot lower[j] to the next; the fraction is 0 on a knot and outside the
+// knots, so the last knot is never a lower one with a fraction above 0.
 void locate(const double* knots, std::int64_t knot_count, const double* timestamps, std::int64_t count,
             std::int32_t* lower, float* fraction);
+
+struct InterpolateInput {
+  View<const float, 3> features;     // [B, M, D]
+  View<const double, 2> knot_times;  // [B, M]
+  View<const double, 2> timestamps;  // [B, N]
+};
+
+// Throws std::invalid_argument naming the argument at fault.
+void check_interpolate(const InterpolateInput& input);
+
+// out [B, N, D] = B features. `input` has passed the check. Thread-safe; works on the caller's thread.
+void interpolate(Isa isa, const InterpolateInput& input, const View<float, 3>& out);
 
 }  // namespace l2l

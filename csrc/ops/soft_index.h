@@ -5,13 +5,35 @@
 
 #include <cstdint>
 
+#include <string>
+
 #include "base/aligned.h"
+#include "base/view.h"
 #include "ops/interpolate.h"
 #include "ops/kernels.h"
 
 namespace l2l {
 
 class PackedLinear;
+
+// One modality's bank. `rows` is [B, M, D], `times` [B, M], `lengths` [B] or null for full rows; what
+// lies past a video's length is never read. An absent modality has rows.data == nullptr.
+struct Bank {
+  View<const float, 3> rows;
+  View<const double, 2> times;
+  View<const std::int64_t, 1> lengths;
+  bool present() const { return rows.data != nullptr; }
+};
+
+// How much of a video's `full` rows counts.
+inline std::int64_t length_of(const View<const std::int64_t, 1>& lengths, std::int64_t video, std::int64_t full) {
+  return lengths.data == nullptr ? full : lengths.data[video];
+}
+
+// Throw std::invalid_argument naming the argument at fault: "timestamps" or "lengths"; or, for a modality,
+// its "_bank", "_times" or "_lengths". `feature` is the width that the bank must have.
+void check_moments(const View<const double, 2>& timestamps, const View<const std::int64_t, 1>& lengths);
+void check_bank(const std::string& modality, const Bank& bank, std::int64_t batch, std::int64_t feature);
 
 // One modality of one video. The phases below are made to be split among threads, with a barrier between
 // two phases; parts of one phase write to disjoint memory.
@@ -62,10 +84,33 @@ class BankIndex {
   const PackedLinear* key_;
   AlignedVector<unsigned char> stored_, keys_;
   Rows rows_, key_rows_;
-  Segments segments_;
+  AlignedVector<std::int32_t> lower_;
+  AlignedVector<float> fraction_;
   AlignedVector<float> products_, at_knots_, attention_, mixture_;
   AlignedVector<unsigned char> masked_;  // empty without exclusion
   std::int64_t masked_count_ = 0;
 };
+
+// One step of attention on its own. Both banks are present.
+struct SoftIndexInput {
+  Bank image, audio;
+  View<const double, 2> timestamps;                            // [B, N]
+  View<const std::int64_t, 1> lengths;                         // [B] or null
+  View<const float, 2> image_query, audio_query;               // [B, D]: keys folded in, scaled
+  View<const float, 2> modality_scores;                        // [B, 2]
+  View<const unsigned char, 2> image_excluded, audio_excluded;  // [B, N], non-zero gets no attention; or null
+};
+
+struct SoftIndexOutput {
+  View<float, 2> image_features, audio_features;    // [B, D], Eq. 8
+  View<float, 2> image_attention, audio_attention;  // [B, N], Eq. 7
+};
+
+// Throws std::invalid_argument naming the argument at fault.
+void check_soft_index(const SoftIndexInput& input);
+
+// `input` has passed the check. Throws std::invalid_argument naming a bank that holds a value which is not
+// finite in `precision`. Thread-safe; works on the caller's thread.
+void soft_index(Isa isa, Precision precision, const SoftIndexInput& input, const SoftIndexOutput& output);
 
 }  // namespace l2l

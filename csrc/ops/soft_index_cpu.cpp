@@ -1,7 +1,8 @@
 #include <algorithm>
-#include <cstring>
 #include <limits>
+#include <vector>
 
+#include "base/check.h"
 #include "base/padding.h"
 #include "ops/linear.h"
 #include "ops/soft_index.h"
@@ -28,6 +29,8 @@ BankIndex::BankIndex(const Kernels& kernels, Precision precision, const float* r
       key_(key),
       stored_(to_size(knots * padded(size) * value_size(precision))),
       rows_{stored_.data(), padded(size)},
+      lower_(to_size(padded(moments)), 0),
+      fraction_(to_size(padded(moments)), 0.0f),
       // One more than the knots: interpolation looks at the knot after the last, with fraction 0.
       at_knots_(to_size(padded(knots + 1)), 0.0f),
       attention_(to_size(padded(moments)), 0.0f),
@@ -38,8 +41,6 @@ BankIndex::BankIndex(const Kernels& kernels, Precision precision, const float* r
     key_rows_ = {keys_.data(), key_->out()};
     products_.resize(to_size(knots * key_->out()));
   }
-  segments_.lower.assign(to_size(padded(moments)), 0);
-  segments_.fraction.assign(to_size(padded(moments)), 0.0f);
 }
 
 bool BankIndex::store_rows(std::int64_t begin, std::int64_t end) {
@@ -52,7 +53,7 @@ bool BankIndex::store_rows(std::int64_t begin, std::int64_t end) {
 }
 
 void BankIndex::locate_moments() {
-  locate(times_, knots_, timestamps_, moments_, segments_.lower.data(), segments_.fraction.data());
+  locate(times_, knots_, timestamps_, moments_, lower_.data(), fraction_.data());
 }
 
 // A ReLU does not commute with interpolation, but the product before it does: it is made at the knots.
@@ -69,10 +70,10 @@ void BankIndex::make_keys(std::int64_t begin, std::int64_t end) {
   const std::int64_t width = key_->out();
   AlignedVector<float> key(to_size(width));
   for (std::int64_t j = begin; j < end; ++j) {
-    const std::int64_t knot = segments_.lower[to_size(j)];
+    const std::int64_t knot = lower_[to_size(j)];
     const float* low = &products_[to_size(knot * width)];
     const float* high = &products_[to_size(std::min(knot + 1, knots_ - 1) * width)];
-    kernels_.lerp(low, high, segments_.fraction[to_size(j)], width, key.data());
+    kernels_.lerp(low, high, fraction_[to_size(j)], width, key.data());
     for (float& value : key) value = std::max(value, 0.0f);
     kernels_.store[static_cast<int>(precision_)](key.data(), width, keys_.data() + j * width * value_size(precision_),
                                                  width);
@@ -91,7 +92,7 @@ void BankIndex::score(const float* query, std::int64_t begin, std::int64_t end) 
 void BankIndex::attend() {
   float* scores = attention_.data();
   if (key_ == nullptr) {
-    kernels_.interpolate_scores(at_knots_.data(), segments_.lower.data(), segments_.fraction.data(), moments_, scores);
+    kernels_.interpolate_scores(at_knots_.data(), lower_.data(), fraction_.data(), moments_, scores);
   }
   if (!masked_.empty()) {
     for (std::int64_t j = 0; j < moments_; ++j) {
@@ -131,13 +132,13 @@ void BankIndex::spread_mixture() {
   std::int64_t knot = 0;
   float low = 0.0f, high = 0.0f;
   for (std::int64_t j = 0; j < moments_; ++j) {
-    if (segments_.lower[to_size(j)] != knot) {
+    if (lower_[to_size(j)] != knot) {
       v[knot] += low;
       v[knot + 1] += high;
-      knot = segments_.lower[to_size(j)];
+      knot = lower_[to_size(j)];
       low = high = 0.0f;
     }
-    const float upper = segments_.fraction[to_size(j)] * mixture_[to_size(j)];
+    const float upper = fraction_[to_size(j)] * mixture_[to_size(j)];
     low += mixture_[to_size(j)] - upper;
     high += upper;
   }
@@ -147,6 +148,56 @@ void BankIndex::spread_mixture() {
 
 void BankIndex::index(std::int64_t column, float* out) const {
   kernels_.weighted_sum[static_cast<int>(precision_)](rows_, at_knots_.data(), knots_, column, out);
+}
+
+namespace {
+
+// One video of soft_index(); false in finite[m] where a bank holds a value that is not finite.
+void soft_index_video(const Kernels& kernels, Precision precision, const SoftIndexInput& in, const SoftIndexOutput& out,
+                      std::int64_t video, bool (&finite)[2]) {
+  const Bank* banks[2] = {&in.image, &in.audio};
+  const View<const float, 2>* queries[2] = {&in.image_query, &in.audio_query};
+  const View<const unsigned char, 2>* excluded[2] = {&in.image_excluded, &in.audio_excluded};
+  const View<float, 2>* attentions[2] = {&out.image_attention, &out.audio_attention};
+  const View<float, 2>* features[2] = {&out.image_features, &out.audio_features};
+  const std::int64_t width = in.timestamps.shape[1];
+  const std::int64_t moments = length_of(in.lengths, video, width);
+  const std::int64_t feature = in.image.rows.shape[2];
+  std::vector<BankIndex> index;
+  AlignedVector<float> padded_row(to_size(padded(feature)), 0.0f);
+  for (int m = 0; m < 2; ++m) {
+    const std::int64_t knots = length_of(banks[m]->lengths, video, banks[m]->rows.shape[1]);
+    BankIndex& bank = index.emplace_back(kernels, precision, banks[m]->rows.row(video), knots, feature,
+                                         banks[m]->times.row(video), in.timestamps.row(video), moments,
+                                         excluded[m]->data != nullptr, nullptr);
+    finite[m] &= bank.store_rows(0, knots);
+    bank.locate_moments();
+    for (std::int64_t j = 0; excluded[m]->data != nullptr && j < moments; ++j) {
+      if (excluded[m]->row(video, j)[0] != 0) bank.exclude(j);
+    }
+    std::copy_n(queries[m]->row(video), feature, padded_row.data());
+    bank.score(padded_row.data(), 0, knots);
+    bank.attend();
+    std::copy_n(bank.attention(), moments, attentions[m]->row(video));
+    std::fill_n(attentions[m]->row(video) + moments, width - moments, 0.0f);
+  }
+  const float* scores = in.modality_scores.row(video);
+  for (int m = 0; m < 2; ++m) {
+    index[to_size(m)].spread(scores[m], index[to_size(1 - m)].attention(), scores[1 - m]);
+    for (std::int64_t c = 0; c < padded(feature); c += kPad) index[to_size(m)].index(c, padded_row.data());
+    std::copy_n(padded_row.data(), feature, features[m]->row(video));
+  }
+}
+
+}  // namespace
+
+void soft_index(Isa isa, Precision precision, const SoftIndexInput& input, const SoftIndexOutput& output) {
+  bool finite[2] = {true, true};
+  for (std::int64_t video = 0; video < input.timestamps.shape[0]; ++video) {
+    soft_index_video(kernels_for(isa), precision, input, output, video, finite);
+  }
+  require(finite[0], "image_bank: a value is not finite, or too large for the precision");
+  require(finite[1], "audio_bank: a value is not finite, or too large for the precision");
 }
 
 }  // namespace l2l

@@ -6,26 +6,13 @@
 #include "base/cpu_features.h"
 #include "base/thread_pool.h"
 #include "base/view.h"
+#include "ops/soft_index.h"
 #include "skim/cpu_model.h"
 #include "skim/weights.h"
 
 namespace l2l {
 
 inline constexpr std::int64_t kMaxSteps = 1000;
-
-// One modality's bank. `rows` is [B, M, D], `times` [B, M], `lengths` [B] or null for full rows; what
-// lies past a video's length is never read. An absent modality has rows.data == nullptr.
-struct Bank {
-  View<const float, 3> rows;
-  View<const double, 2> times;
-  View<const std::int64_t, 1> lengths;
-  bool present() const { return rows.data != nullptr; }
-};
-
-// How much of a video's `full` rows counts.
-inline std::int64_t length_of(const View<const std::int64_t, 1>& lengths, std::int64_t video, std::int64_t full) {
-  return lengths.data == nullptr ? full : lengths.data[video];
-}
 
 struct SkimInput {
   Bank image, audio;

@@ -1,0 +1,118 @@
+"""The skimmer's operations on their own: NumPy arrays in, NumPy arrays out, on the CPU.
+
+Each is thread-safe, releases the GIL and works on the calling thread. ``instructions`` is as for
+:class:`l2l_engine.skim.Skimmer`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l2l_engine import _arrays, _native
+
+
+def interpolate(
+    features: ArrayLike, knot_times: ArrayLike, timestamps: ArrayLike, *, instructions: str = "auto"
+) -> NDArray[np.float32]:
+    """Features at timestamps from features at knots, linear in time (the paper's sparse indexing).
+
+    Args:
+        features: [B, M, D], float32, float16 or bfloat16.
+        knot_times: [B, M] seconds, strictly increasing. Before the first and after the last knot the
+            nearest one holds.
+        timestamps: [B, N] seconds, in any order.
+        instructions: CPU instructions to use.
+
+    Returns:
+        [B, N, D], float32.
+
+    Raises:
+        TypeError: An argument is of the wrong dtype; the message names it.
+        ValueError: An argument is of the wrong rank or shape, a time is not finite, or knots do not
+            increase; the message names it.
+    """
+    return _native.interpolate(
+        _arrays.float32("features", features),
+        _arrays.float64("knot_times", knot_times),
+        _arrays.float64("timestamps", timestamps),
+        instructions,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SoftIndexResult:
+    """One step of attention; all float32.
+
+    Attributes:
+        image_features, audio_features: [B, D], the banks under the mixed attention (Eq. 8).
+        image_attention, audio_attention: [B, N], each row sums to 1 (Eq. 7); 0 past a video's length.
+    """
+
+    image_features: NDArray[np.float32]
+    audio_features: NDArray[np.float32]
+    image_attention: NDArray[np.float32]
+    audio_attention: NDArray[np.float32]
+
+
+def soft_index(
+    image_bank: ArrayLike,
+    audio_bank: ArrayLike,
+    image_times: ArrayLike,
+    audio_times: ArrayLike,
+    timestamps: ArrayLike,
+    *,
+    image_query: ArrayLike,
+    audio_query: ArrayLike,
+    modality_scores: ArrayLike,
+    image_lengths: ArrayLike | None = None,
+    audio_lengths: ArrayLike | None = None,
+    lengths: ArrayLike | None = None,
+    image_excluded: ArrayLike | None = None,
+    audio_excluded: ArrayLike | None = None,
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32",
+    instructions: str = "auto",
+) -> SoftIndexResult:
+    """Scores, softmax, modality mix and weighted sums (Eq. 6-8), fused with the interpolation of the banks.
+
+    With z_j the interpolated rows of a bank: w = softmax_j(z_j . query) for each bank, and both banks are
+    summed under s^I w^I + s^A w^A. The rows z_j are never formed.
+
+    Args:
+        image_bank, audio_bank: [B, M, D] at knots, float32, float16 or bfloat16; M may differ.
+        image_times, audio_times: [B, M] seconds, strictly increasing.
+        timestamps: [B, N] seconds, in any order.
+        image_query, audio_query: [B, D]; key weights folded in and scaled.
+        modality_scores: [B, 2], (s^I, s^A).
+        image_lengths, audio_lengths, lengths: int [B], what counts of Mi, Ma and N; all by default.
+        image_excluded, audio_excluded: bool [B, N], moments that get no attention. A video that has all of
+            its moments excluded is treated as if it had none.
+        precision: How the banks are stored; sums and softmax are float32.
+        instructions: CPU instructions to use.
+
+    Raises:
+        TypeError: An argument is of the wrong dtype; the message names it.
+        ValueError: An argument is of the wrong rank or shape, out of range or not finite, or knots do not
+            increase; the message names it.
+    """
+    outputs = _native.soft_index(
+        _arrays.float32("image_bank", image_bank),
+        _arrays.float32("audio_bank", audio_bank),
+        _arrays.float64("image_times", image_times),
+        _arrays.float64("audio_times", audio_times),
+        _arrays.float64("timestamps", timestamps),
+        _arrays.float32("image_query", image_query),
+        _arrays.float32("audio_query", audio_query),
+        _arrays.float32("modality_scores", modality_scores),
+        _arrays.int64("image_lengths", image_lengths),
+        _arrays.int64("audio_lengths", audio_lengths),
+        _arrays.int64("lengths", lengths),
+        _arrays.mask("image_excluded", image_excluded),
+        _arrays.mask("audio_excluded", audio_excluded),
+        precision,
+        instructions,
+    )
+    return SoftIndexResult(*outputs)
