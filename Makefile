@@ -6,7 +6,7 @@ TESTING := .venv-test
 # What the installed package is built from; Python sources are linked, not copied, so they are not listed.
 NATIVE := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test lint unit clean
+.PHONY: demo test lint unit soak clean
 
 demo: $(RUNTIME)/.installed
 	$(RUNTIME)/bin/l2l predict demo/*.mp4 --plan demo/demo.plan
@@ -21,6 +21,10 @@ lint: $(TESTING)/.installed
 
 unit: $(TESTING)/.installed
 	$(TESTING)/bin/python -m pytest
+
+# Longer runs than a test's, on demand.
+soak: $(TESTING)/.installed
+	L2L_SOAK_S=60 $(TESTING)/bin/python -m pytest -s tests/api/test_soak.py
 
 $(RUNTIME)/.installed: $(NATIVE)
 	test -x $(RUNTIME)/bin/python || $(PYTHON) -m venv $(RUNTIME)
