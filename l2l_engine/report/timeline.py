@@ -1,0 +1,167 @@
+"""The main figure: pictures above, sound below, time in between."""
+
+from __future__ import annotations
+
+import base64
+
+from l2l_engine.report.evidence import MOST_PICTURES, Evidence, Waveform
+from l2l_engine.report.geometry import WIDTH, Axis, band_path
+from l2l_engine.report.jpeg import encode_jpeg
+from l2l_engine.report.lanes import grid, hair, lane, path, scale, stretched
+from l2l_engine.report.markup import Markup, element, join
+from l2l_engine.report.words import clock, count
+from l2l_engine.result import Moment, Prediction
+
+_CURVE = 84
+_CONNECTORS = 34
+_SOUND = 64
+
+
+def figure(prediction: Prediction, evidence: Evidence, axis: Axis) -> Markup:
+    """The time axis with everything that stands on it; step 1 is selected."""
+    moments = sorted(prediction.moments, key=lambda moment: (where(moment), moment.step))
+    looks = any(moment.look_at is not None for moment in moments)
+    listens = any(moment.listen_to is not None for moment in moments)
+    drawing = element(
+        "div",
+        _strip(moments, evidence),
+        _connectors(moments, axis),
+        _curves("look", prediction, axis) if looks else None,
+        scale(axis),
+        _curves("listen", prediction, axis) if listens else None,
+        _sound(evidence.waveform, prediction, axis),
+        class_="timeline",
+    )
+    return element(
+        "figure",
+        element("div", drawing, class_="scroll"),
+        element("figcaption", _caption(prediction, evidence)),
+        *(element("p", note, class_="note") for note in evidence.notes),
+    )
+
+
+def where(moment: Moment) -> float:
+    """The place of a moment on the axis: what was looked at, or listened to where nothing was."""
+    return next((t for t in (moment.look_at, moment.listen_to) if t is not None), 0.0)
+
+
+def name_of(moment: Moment) -> str:
+    """What a moment is called aloud."""
+    senses = [("looked at", moment.look_at), ("listened to", moment.listen_to)]
+    told = [f"{verb} {clock(time)}" for verb, time in senses if time is not None]
+    return f"Step {moment.step}: {', '.join(told) or 'nothing chosen'}"
+
+
+def _strip(moments: list[Moment], evidence: Evidence) -> Markup | None:
+    if not moments:
+        return None
+    cards = (_card(moment, evidence) for moment in moments)
+    return element(
+        "div", *cards, class_="strip", role="group", aria_label="Moments, in the order of the video"
+    )
+
+
+def _card(moment: Moment, evidence: Evidence) -> Markup:
+    return element(
+        "button",
+        _face(moment, evidence),
+        element("span", str(moment.step), class_="number"),
+        element("span", clock(where(moment)), class_="when"),
+        type_="button",
+        class_="card",
+        data_step=moment.step,
+        aria_pressed="true" if moment.step == 1 else "false",
+        aria_label=name_of(moment),
+    )
+
+
+def _face(moment: Moment, evidence: Evidence) -> Markup:
+    """The picture of a moment; its sound where nothing was looked at; a blank where neither is known."""
+    # Beyond so many steps a page would grow by the same few pictures again and again.
+    picture = None
+    if moment.look_at is not None and moment.step <= MOST_PICTURES:
+        picture = evidence.pictures.get(moment.look_at)
+    if picture is not None:
+        data = base64.b64encode(encode_jpeg(picture)).decode("ascii")
+        size = picture.shape[0]
+        return element("img", src=f"data:image/jpeg;base64,{data}", alt="", width=size, height=size)
+    blank = clip(moment, evidence) if moment.look_at is None else None
+    return element("span", blank, class_="blank")
+
+
+def clip(moment: Moment, evidence: Evidence) -> Markup | None:
+    """The second of sound a moment listened to."""
+    peaks = None if moment.listen_to is None else evidence.clips.get(moment.listen_to)
+    if peaks is None:
+        return None
+    wave = stretched(path(band_path(peaks), class_="listen"))
+    return element("svg", wave, class_="clip", aria_hidden="true")
+
+
+def _connectors(moments: list[Moment], axis: Axis) -> Markup | None:
+    """From every card down to its place in time."""
+    if not moments:
+        return None
+    lines = []
+    for place, moment in enumerate(moments):
+        top = round((place + 0.5) / len(moments) * WIDTH, 1)
+        foot = round(axis.share(where(moment)) * WIDTH, 1)
+        line = element(
+            "path",
+            d=f"M{top:g} 0C{top:g} 55 {foot:g} 45 {foot:g} 100",
+            data_step=moment.step,
+            class_="on" if moment.step == 1 else None,
+            vector_effect="non-scaling-stroke",
+        )
+        lines.append(line)
+    kind = "look" if moments[0].look_at is not None else "listen"
+    return lane(_CONNECTORS, stretched(*lines), class_=f"connectors {kind}")
+
+
+def _curves(kind: str, prediction: Prediction, axis: Axis) -> Markup:
+    """The attention of all steps, faint, and of the selected one. The paths stand in the list of steps."""
+    uses = [element("use", href=f"#{kind}-{moment.step}") for moment in prediction.moments]
+    picked = element("use", href=f"#{kind}-1", class_="picked")
+    times = [m.look_at if kind == "look" else m.listen_to for m in prediction.moments]
+    dots = [
+        element("circle", cx=axis.percent(time), cy=0 if kind == "listen" else _CURVE, r=3.5)
+        for time in sorted({time for time in times if time is not None})
+    ]
+    first = next((time for time in times if time is not None), 0.0)
+    drawing = stretched(
+        element("g", *uses, class_="all"), picked, y=6 if kind == "look" else 0, height=_CURVE - 6
+    )
+    children = (grid(axis), drawing, hair(kind, axis.percent(first)), element("g", *dots, class_="dots"))
+    words = "looked" if kind == "look" else "listened"
+    title = element("p", f"where it {words}", class_="title", aria_hidden="true")
+    return element("div", title, lane(_CURVE, *children, class_="curves"), class_=f"band {kind}")
+
+
+def _sound(waveform: Waveform | None, prediction: Prediction, axis: Axis) -> Markup | None:
+    if waveform is None:
+        return None
+    shapes = [
+        path(band_path(waveform.peaks), class_="peaks"),
+        path(band_path(waveform.levels), class_="levels"),
+    ]
+    times = [moment.listen_to for moment in prediction.moments if moment.listen_to is not None]
+    line = hair("listen", axis.percent(times[0])) if times else None
+    drawing = lane(_SOUND, grid(axis), stretched(*shapes), line, class_="wave", label="Waveform of the sound")
+    return element("div", element("p", "sound", class_="title", aria_hidden="true"), drawing, class_="band")
+
+
+def _caption(prediction: Prediction, evidence: Evidence) -> Markup:
+    chosen = len(prediction.moments)
+    if not chosen:
+        parts = ["It took one step, over the mean of the whole video, and chose no moments."]
+    else:
+        parts = [
+            f"It chose {count(chosen, 'moment')}. Each curve is an attention over the video's "
+            f"{count(len(prediction.timestamps), 'timestamp')}, as a share of its own peak."
+        ]
+    if evidence.waveform is not None and evidence.waveform.sampled:
+        parts.append("The waveform is measured on one second of each stretch.")
+    hint = "Arrow keys: left and right along the video, up and down through the steps."
+    return join(
+        " ".join(parts), element("span", f" {hint}", class_="hint", hidden=True) if chosen > 1 else None
+    )
