@@ -75,6 +75,8 @@ class SkimConfig:
         factors: Knots are every k-th timestamp, k drawn from this range, ends included.
         recombine: Share of training sequences whose segments are shuffled and exchanged.
         drop_image, drop_audio: Shares of sequences that lose a modality.
+        noise: Deviation of the noise on features, in units of their mean size.
+        block_vote: Share of steps at which one modality must choose for both (Eq. 8) in training.
         early_weight: Weight of the loss after 2, 3, ... T-1 steps beside the one after T.
         checkpoint_every: Updates between checkpoints.
     """
@@ -82,7 +84,7 @@ class SkimConfig:
     train: tuple[str, ...] = ("train",)
     validation: tuple[str, ...] = ("validation",)
     steps: int = 10
-    updates: int = 4000
+    updates: int = 3000
     batch: int = 32
     rate: float = 1e-3
     weight_decay: float = 0.01
@@ -92,6 +94,7 @@ class SkimConfig:
     drop_image: float = 0.03
     drop_audio: float = 0.08
     noise: float = 0.1
+    block_vote: float = 0.4
     early_weight: float = 0.3
     checkpoint_every: int = 250
 

@@ -1,4 +1,4 @@
-"""The end-to-end test: real files through ``Classifier.predict``, beside averaging the same student's scores."""
+"""The end-to-end test: real files through ``Classifier.predict``, beside averages of the same student."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.manifest import Video, load_sets
 from training.models import Student
 from training.report import markdown
 from training.runs import fingerprint, write_json
-from training.skim import HOP, attention_ratio
+from training.skim import attention_ratio
 
 UNIFORM = 10
 """Timestamps of the UNIFORM baseline (paper 4.2)."""

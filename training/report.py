@@ -21,8 +21,8 @@ def markdown(report: dict[str, Any]) -> str:
         _row("ours, videos with sound", report["with_sound"]),
         _row("ours, silent videos (look-only)", report["silent"]),
         "",
-        "DENSE and UNIFORM average the class scores of the same student's clip classifier over all timestamps "
-        "or ten evenly spaced ones.",
+        "DENSE and UNIFORM average the class scores of the same student's clip classifier over all "
+        "timestamps or ten evenly spaced ones.",
         "",
         "| attention (median over the videos) | looking | listening |",
         "|---|---|---|",

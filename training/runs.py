@@ -1,4 +1,4 @@
-"""What every stage leaves behind: checkpoints that survive a kill, and its settings and metrics beside them."""
+"""What every stage leaves behind: checkpoints that survive a kill, settings and metrics beside them."""
 
 from __future__ import annotations
 

@@ -168,6 +168,17 @@ def skim_loss(skimmer: SkimmingNetwork, output: SkimOutput, labels: Tensor, sett
     return per_step[-1] + settings.early_weight * per_step[:-1].sum() / max(1, steps - 1)
 
 
+def block_votes(count: int, settings: SkimConfig) -> Tensor:
+    """Which modality loses its vote at which step: bool [B, T, 2].
+
+    Eq. 8 lets one modality choose for both, and then the other's attention learns nothing. A video that
+    now and then must be skimmed by eye or by ear alone teaches both where the action is.
+    """
+    chosen = torch.rand(count, settings.steps) < settings.block_vote
+    loser = torch.rand(count, settings.steps) < 0.5
+    return torch.stack([chosen & loser, chosen & ~loser], dim=2)
+
+
 def _updates(
     skimmer: SkimmingNetwork,
     optimiser: torch.optim.Optimizer,
@@ -179,7 +190,7 @@ def _updates(
     losses = []
     for update in updates:
         batch, labels = source.draw(update)
-        output = skimmer(batch, source.settings.steps)
+        output = skimmer(batch, source.settings.steps, block_votes(len(labels), source.settings))
         loss = skim_loss(skimmer, output, labels, source.settings)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -23,7 +23,7 @@ HOP = 0.5
 
 
 def tracks():
-    """Features that say what they are: image = label where the action is, audio = 1 there, both 0 elsewhere."""
+    """Features that say what they are: where the action is, image = label and audio = 1; elsewhere 0."""
     made = []
     for number in range(6):
         n, label = 60 + 20 * number, "ab"[number % 2]

@@ -1,4 +1,4 @@
-"""Every stage for a few steps on a few tiny videos, from rendering to a report, and what a kill leaves behind."""
+"""Every stage for a few steps on tiny videos, from rendering to a report, and what a kill leaves behind."""
 
 import json
 from dataclasses import replace
@@ -128,7 +128,7 @@ def random_pairs(*_args):
     )
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -139,7 +139,7 @@ def kill_after(monkeypatch, saves):
     def save(self, state):
         original(self, state)
         if next(count) == saves - 1:
-            raise Killed
+            raise KilledError
 
     monkeypatch.setattr(Checkpoint, "save", save)
 
@@ -152,7 +152,7 @@ def test_a_killed_student_continues_to_the_same_weights(folder, tmp_path, monkey
     resumed = replace(config, work=str(tmp_path / "resumed"))
     with monkeypatch.context() as patch:
         kill_after(patch, 1)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             finetune(resumed)
     finetune(resumed)
     first, second = load_student(straight)[0].state_dict(), load_student(resumed)[0].state_dict()
@@ -167,7 +167,7 @@ def test_a_killed_skimmer_continues_to_the_same_weights(folder, tmp_path, monkey
         (tmp_path / name).symlink_to(folder / name)
     with monkeypatch.context() as patch:
         kill_after(patch, 1)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             train_skimmer(resumed)
     train_skimmer(resumed)
     path = "skim/skimmer.safetensors"
@@ -204,7 +204,9 @@ def test_wrong_settings_are_named(folder, override, message):
 
 
 def test_overrides_reach_their_table(folder):
-    config = load_config(folder / "tiny.toml", ["student.epochs=5", "skim.train=['a', 'b']", "student.rate=1"])
+    config = load_config(
+        folder / "tiny.toml", ["student.epochs=5", "skim.train=['a', 'b']", "student.rate=1"]
+    )
     assert config.student.epochs == 5
     assert config.skim.train == ("a", "b")
     assert config.student.rate == 1.0

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Fusion(nn.ModuleList):
-    """Psi(z^I, z^A): concat, FC, ReLU, FC. Its tensors are ``0.weight`` to ``1.bias``, as the plan names them.
+    """Psi(z^I, z^A): concat, FC, ReLU, FC. Its tensors are ``0.weight`` to ``1.bias``, as in the plan.
 
     Args:
         features: Size of either input and of the output (D).
