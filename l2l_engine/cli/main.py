@@ -61,6 +61,10 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         Path | None,
         typer.Option(help="Add results to this file (.jsonl, or .csv) and skip what it has already."),
     ] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(help="Also write this HTML page about the one file.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also write this PNG about the one file.")] = None,
 ) -> None:
     """Classify video files: label, confidence, the moments looked at and listened to.
 
@@ -74,23 +78,28 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
       l2l predict videos/ --recursive --resume results.jsonl
 
       l2l predict *.mp4 --jsonl | jq .label
+
+      l2l predict clip.mp4 --timeline clip.html
     """
     chosen = [name for name, on in (("json", as_json), ("jsonl", as_jsonl), ("csv", as_csv)) if on]
     if len(chosen) > 1:
         raise typer.BadParameter("choose one of --json, --jsonl and --csv")
     found = list(expand(files, recursive=recursive))
+    if (timeline or plot) and len(found) != 1:
+        raise typer.BadParameter("--timeline and --plot are about one file")
     failed = 0 if found else 1
     if not found:
         _complain(f"no media files in {', '.join(map(str, files))}")
     with _fatal_errors(), Classifier(plan) as classifier:
         sink = _open_sink(chosen[0] if chosen else None, resume)
+        pictures = output.Pictures(sink, timeline, plot)
         if isinstance(sink, output.ResumableFile):
             found = [file for file in found if output.printable(str(file)) not in sink.done]
         try:
             failed += classify(
                 classifier,
                 found,
-                sink,
+                pictures,
                 workers=workers,
                 errors=Console(stderr=True),
                 complain=_complain,

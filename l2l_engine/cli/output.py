@@ -16,6 +16,7 @@ from rich.console import Console
 
 from l2l_engine.cli import show
 from l2l_engine.errors import L2LError
+from l2l_engine.report import write_plot, write_timeline
 from l2l_engine.result import Prediction
 
 COLUMNS = ("path", "label", "confidence", "duration_s", "video", "audio", "coverage", "seconds", "top_k")
@@ -50,6 +51,25 @@ class Table:
 
     def close(self) -> None:
         """Nothing is left to do."""
+
+
+class Pictures:
+    """Hands each prediction on, and draws it as a page or a picture where that was asked for."""
+
+    def __init__(self, sink: Sink, timeline: Path | None, plot: Path | None) -> None:
+        self._sink, self._timeline, self._plot = sink, timeline, plot
+
+    def write(self, prediction: Prediction) -> None:
+        """Hand it on, then draw it."""
+        self._sink.write(prediction)
+        if self._timeline is not None:
+            write_timeline(self._timeline, prediction, prediction.path)
+        if self._plot is not None:
+            write_plot(self._plot, prediction, prediction.path)
+
+    def close(self) -> None:
+        """Close what it hands on to."""
+        self._sink.close()
 
 
 class Lines:

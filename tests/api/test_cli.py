@@ -188,3 +188,17 @@ def test_progress_is_drawn_on_a_terminal_only(plan_file: Path, video: Path) -> N
     assert b"2/2" in seen or b"1/2" in seen
     assert b"files/s" in seen or b"0:00" in seen
     assert "/2" not in l2l("predict", video, video, "--plan", plan_file, "--jsonl").stderr
+
+
+def test_a_page_and_a_picture(plan_file: Path, video: Path, tmp_path: Path) -> None:
+    page, picture = tmp_path / "out.html", tmp_path / "out.png"
+    options = ("--plan", plan_file, "--timeline", page, "--plot", picture)
+    done = l2l("predict", video, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "<svg" in page.read_text()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert l2l("predict", video, video.parent, *options).returncode == 0
+    assert l2l("predict", video, "other.mp4", *options).returncode == 2
+    blocked = l2l("predict", video, "--plan", plan_file, "--timeline", tmp_path / "no" / "out.html")
+    assert blocked.returncode == 2
+    assert "out.html" in blocked.stderr
