@@ -68,6 +68,8 @@ def plan(out: Console, content: Plan) -> None:
         "modalities": ", ".join(document.modalities),
         "skimmer": _sentence(asdict(document.skim)),
         "sizes": _sentence(asdict(sizes)),
+        "graphs": ", ".join(sorted(content.graphs)),
+        "compiled": ", ".join(sorted(content.compiled)) or "nothing",
         "media": _sentence(asdict(document.media)),
         "sampling": _sentence(asdict(document.sampling)),
         "temperature": ", ".join(f"{t:.3f}" for t in document.calibration) or "1",
@@ -90,5 +92,7 @@ def _tensors(content: Plan) -> Table:
     for name in sorted(content.tensors):
         entry = content.tensors[name]
         shape = "×".join(map(str, entry["shape"]))
+        if entry["dtype"] == "U8":
+            shape = f"{entry['shape'][0] / 1e6:.2f} MB"
         table.add_row(escape(name), entry["dtype"], shape, entry["sha256"][:16])
     return table

@@ -62,7 +62,15 @@ def test_a_bad_plan_is_said_plainly(video: Path, tmp_path: Path) -> None:
 def test_inspect(plan_file: Path) -> None:
     done = l2l("inspect", plan_file)
     assert done.returncode == 0
-    for expected in ("ball bouncing", "graph.image.fp32", "skim.lstm.weight_ih", "64×12", "random weights"):
+    for expected in (
+        "ball bouncing",
+        "graph.image.fp32",
+        "skim.lstm.weight_ih",
+        "64×12",
+        "random weights",
+        "audio.fp32",
+        "MB",
+    ):
         assert expected in done.stdout
 
 
