@@ -11,7 +11,8 @@ from typing import cast
 
 import av.error
 import numpy as np
-from av.audio.frame import AudioFrame
+from av.audio.frame import AudioFrame, format_dtypes
+from av.audio.plane import AudioPlane
 from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.stream import Stream
@@ -73,6 +74,8 @@ class AudioWalker:
         """What could not be decoded: (from, to), container seconds."""
         self.end = -math.inf
         """Where the last decoded sample ends, container seconds."""
+        self.covered = 0.0
+        """Seconds of decoded sound in the last window."""
         self._pieces: deque[Piece] = deque()
         self._position = -math.inf
         self._restart(rewind=True)
@@ -105,16 +108,20 @@ class AudioWalker:
             LimitError: The decoded sound does not fit the limit.
         """
         self._read(moment, moment + self._count / self._sample_rate)
+        self.covered = 0.0
         if not self._pieces:
             return np.zeros(self._count, np.float32)
         resampler = Resampler(self.rate, self._sample_rate)
         first = math.floor((moment - self._track.start) * self._sample_rate + 0.5)
         start, stop = resampler.span(first, self._count)
         samples = np.zeros(stop - start, np.float32)
+        held = 0
         for piece in self._pieces:
             low, high = max(start, piece.first), min(stop, piece.stop)
             if low < high:
+                held += high - low
                 samples[low - start : high - start] = piece.samples[low - piece.first : high - piece.first]
+        self.covered = held / self.rate
         return resampler(samples, first, self._count)
 
     def _read(self, start: float, stop: float) -> None:
@@ -208,10 +215,16 @@ class AudioWalker:
 
 def _mono(frame: AudioFrame) -> FloatArray:
     """The mean of the channels but the subwoofer's, in [-1, 1] (float32 [samples])."""
-    raw = frame.to_ndarray()
     names = [channel.name for channel in frame.layout.channels]
-    if not frame.format.is_planar:
-        raw = raw.reshape(-1, len(names)).T
+    kind = np.dtype(format_dtypes[frame.format.name])
+    # Not ``frame.to_ndarray()`` nor ``frame.planes``: they look for a null pointer behind the last channel,
+    # and from eight channels on there is none, so they read what is no sound, or crash.
+    if frame.format.is_planar:
+        planes = (memoryview(AudioPlane(frame, i)) for i in range(len(names)))
+        raw = np.stack([np.frombuffer(plane, kind, frame.samples) for plane in planes])
+    else:
+        packed = np.frombuffer(memoryview(AudioPlane(frame, 0)), kind, frame.samples * len(names))
+        raw = packed.reshape(-1, len(names)).T
     kept = [i for i, name in enumerate(names) if name != "LFE"] if len(names) > 2 else []
     if kept and len(kept) < len(names):
         raw = raw[kept]

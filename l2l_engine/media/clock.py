@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from l2l_engine.errors import LimitError, MediaError
 from l2l_engine.media.demux import Demuxer, Track, container_end
@@ -31,6 +32,8 @@ class Clock:
     """
 
     def __init__(self, demuxer: Demuxer, limits: Limits, poll: Poll | None) -> None:
+        self._demuxer, self._limits = demuxer, limits
+        self._holes: list[tuple[float, float]] | None = None
         self.zero = min(track.start for track in demuxer.tracks)
         declared = _declared_end(demuxer) - self.zero
         if not _plausible(declared, demuxer.container.size, limits):
@@ -56,6 +59,24 @@ class Clock:
             expected = self.zero + self.duration if self.cut_short else seen_end
         return expected if expected - seen_end > CUT_SHORT else seen_end
 
+    def holes(self, poll: Poll | None) -> list[tuple[float, float]]:
+        """Where all tracks pause at once, in container seconds: there the file lost something.
+
+        A picture may stand still and sound may pause, but hardly together. A video without sound may stand
+        still, so it has no holes. All packets are read to find out, the first time; decoding that is under
+        way cannot go on afterwards.
+        """
+        if self._holes is None:
+            self._holes = []
+            if self._demuxer.audio is not None:
+                self._demuxer.rewind()
+                reached = self.zero
+                for begin, end in sorted(_spans(self._demuxer, self._limits, poll)):
+                    if begin - reached > CUT_SHORT:
+                        self._holes.append((reached, begin))
+                    reached = max(reached, end)
+        return self._holes
+
 
 def _declared_end(demuxer: Demuxer) -> float:
     """Where the header says the used tracks end, on the container's clock; NaN if it does not say."""
@@ -78,23 +99,20 @@ def _readable_end(demuxer: Demuxer, declared_end: float, limits: Limits, poll: P
     """
     lead = demuxer.tracks[0]
     if math.isfinite(declared_end) and demuxer.seek(lead, declared_end):
-        end = _walk(demuxer, demuxer.tracks, limits, poll)
+        end = max((end for _, end in _spans(demuxer, limits, poll)), default=math.nan)
         if math.isfinite(end):
             return end
     demuxer.rewind()
-    return _walk(demuxer, demuxer.tracks, limits, poll)
+    return max((end for _, end in _spans(demuxer, limits, poll)), default=math.nan)
 
 
-def _walk(demuxer: Demuxer, tracks: tuple[Track, ...], limits: Limits, poll: Poll | None) -> float:
-    by_index = {track.index: track for track in tracks}
-    furthest = math.nan
-    for packet in demuxer.packets(tracks, poll):
+def _spans(demuxer: Demuxer, limits: Limits, poll: Poll | None) -> Iterator[tuple[float, float]]:
+    """When each packet of the used tracks begins and ends, on the container's clock."""
+    by_index = {track.index: track for track in demuxer.tracks}
+    for packet in demuxer.packets(demuxer.tracks, poll):
         track = by_index[packet.stream_index]
         time = demuxer.time(packet, track)
-        if time is None or packet.is_discard:
-            continue
-        end = time + (packet.duration or 0) * track.time_base
-        furthest = end if math.isnan(furthest) else max(furthest, end)
-        if furthest - track.start > limits.duration:
-            break  # long enough to be refused; the rest changes nothing
-    return furthest
+        if time is not None and not packet.is_discard:
+            yield time, time + (packet.duration or 0) * track.time_base
+            if time - track.start > limits.duration:
+                return  # long enough to be refused; the rest changes nothing

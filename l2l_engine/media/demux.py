@@ -111,6 +111,8 @@ class Demuxer:
         while errors < _MAX_READ_ERRORS:
             try:
                 packet = next(source, None)
+            except IndexError:
+                return  # PyAV cannot end a file in which new streams came up while it was read
             except av.error.FFmpegError:
                 self._reader.check()
                 errors += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import TracebackType
 
 import av.error
@@ -115,6 +116,9 @@ class FFmpegSource:
                 if picture is not None:
                     images[row] = picture
                     shown_at[row] = shown.time - self._clock.zero
+            for row in np.flatnonzero(times - shown_at > CUT_SHORT).tolist():
+                if any(begin < times[row] + self._clock.zero < end for begin, end in self._clock.holes(poll)):
+                    images[row], shown_at[row] = 0, np.nan
         return Frames(images, np.isfinite(shown_at), shown_at, walker.decoded)
 
     def _holds(self, walker: FrameWalker, track: Track, time: float) -> bool:
@@ -129,8 +133,9 @@ class FFmpegSource:
         """Decode the windows that begin at ``starts``; see :meth:`MediaSource.audio_windows`.
 
         A window begins on the sample of the track, resampled as a whole, that is nearest to its start; so
-        overlapping windows hold the same samples (after a seek in a container that rounds its timestamps,
-        shifted by at most that rounding).
+        overlapping windows hold the same samples (after a jump in a container that rounds its timestamps,
+        shifted by at most that rounding). It is valid if at least half of the sound that belongs into it
+        could be decoded, or none does.
 
         Raises:
             LimitError: The windows need more decoded sound at once than the limit.
@@ -138,24 +143,23 @@ class FFmpegSource:
         """
         track = self._usable(self._demuxer.audio, "audio", starts)
         samples = np.zeros((len(starts), window), np.float32)
-        valid = np.ones(len(starts), np.bool_)
+        missing = np.zeros(len(starts))
         with translated(self._reader, self._name, "its audio cannot be decoded"):
             walker = AudioWalker(
                 self._demuxer, track, self._limits, poll, count=window, sample_rate=sample_rate
             )
             for row, start in enumerate(starts):
-                begin = float(start) + self._clock.zero
-                samples[row] = walker.window(begin)
-                valid[row] = self._heard(walker, track, begin, begin + window / sample_rate)
+                samples[row] = walker.window(float(start) + self._clock.zero)
+                missing[row] = window / sample_rate - walker.covered
+            seen_end = walker.end if walker.ended else math.inf
+            lost = [*walker.bad, (seen_end, self._clock.expected_end(track, seen_end))]
+            valid = np.ones(len(starts), np.bool_)
+            for row in np.flatnonzero(missing > 0.4 * window / sample_rate).tolist():
+                begin = float(starts[row]) + self._clock.zero
+                spans = lost + self._clock.holes(poll)
+                end = min(begin + window / sample_rate, max(seen_end, lost[-1][1]))
+                valid[row] = _overlap(begin, end, spans) <= max(0.0, end - max(begin, track.start)) / 2
         return AudioWindows(samples, valid)
-
-    def _heard(self, walker: AudioWalker, track: Track, begin: float, end: float) -> bool:
-        """Whether at least half of the sound that belongs into a window could be decoded."""
-        full_end = self._clock.expected_end(track, walker.end) if walker.ended else end
-        wanted = min(end, full_end) - max(begin, track.start)
-        lost = max(0.0, min(end, full_end) - max(begin, walker.end)) if walker.ended else 0.0
-        lost += sum(max(0.0, min(end, to) - max(begin, since)) for since, to in walker.bad)
-        return wanted <= 0 or lost <= wanted / 2
 
     def _usable(self, track: Track | None, kind: str, times: NDArray[np.float64]) -> Track:
         if self._closed:
@@ -187,3 +191,8 @@ def _picture(make: PictureMaker, shown: Shown) -> ImageArray | None:
         return make(shown.frame)
     except (av.error.FFmpegError, ValueError):
         return None
+
+
+def _overlap(begin: float, end: float, spans: list[tuple[float, float]]) -> float:
+    """Seconds of [begin, end] that lie in ``spans``; what lies in two of them counts twice."""
+    return sum(max(0.0, min(end, to) - max(begin, since)) for since, to in spans)

@@ -22,6 +22,8 @@ FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,ogg,asf,wav,w64,flac,mp3,aac"
 """FFmpeg demuxers we use. None of them reads a second file; playlists, image patterns and devices are out."""
 
 _BUFFER_BYTES = 64 * 1024
+_PROBE_PIXELS = 4
+"""How many times the largest frame allowed a decoder may allocate to find out a frame's size."""
 
 
 class Reader:
@@ -153,8 +155,9 @@ def open_container(reader: Reader, name: str, limits: Limits) -> InputContainer:
         return av.open(
             cast(BinaryIO, reader),
             mode="r",
-            # Decoders that FFmpeg opens while probing must not allocate huge frames either.
-            options={"max_pixels": str(limits.pixels)},
+            # Decoders that FFmpeg opens while probing must not allocate huge frames either; but they should
+            # get far enough to say how large a frame is that is refused.
+            options={"max_pixels": str(_PROBE_PIXELS * limits.pixels)},
             container_options={"format_whitelist": FORMATS, "protocol_whitelist": "none"},
             metadata_errors="replace",
             buffer_size=_BUFFER_BYTES,

@@ -52,6 +52,9 @@ class FrameWalker:
         self._demuxer, self._track, self._limits = demuxer, track, limits
         self._threads, self._poll = threads, poll
         self.decoded = 0
+        """Packets sent through the decoder."""
+        self.shown = 0
+        """Frames that came out of it."""
         self.ended = False
         """The last packet of the track was read."""
         self.end = -math.inf
@@ -206,8 +209,12 @@ class FrameWalker:
 
     def _check_pixels(self, error: Exception) -> None:
         """A frame beyond the pixel limit is refused by the decoder itself; say so in our words."""
-        if self._codec.width * self._codec.height > self._limits.pixels:
-            size = f"{self._codec.width}x{self._codec.height}"
+        sizes = [(self._codec.width, self._codec.height)]
+        if self.shown == 0:  # the decoder clears the size it refuses; until it shows one, the header's stands
+            sizes.append((self._track.info.width or 0, self._track.info.height or 0))
+        width, height = max(sizes, key=math.prod)
+        if width * height > self._limits.pixels:
+            size = f"{width}x{height}"
             cause = f"a frame of {size} exceeds the limit of {self._limits.pixels} pixels"
             raise LimitError(f"{self._demuxer.name}: {cause}") from error
 
@@ -221,6 +228,7 @@ class FrameWalker:
         stamp = frame.dts if frame.pts is None else frame.pts
         if stamp is None:
             return
+        self.shown += 1
         time = stamp * self._track.time_base
         if frame.width * frame.height > self._limits.pixels:
             self._check_pixels(ValueError("frame too large"))

@@ -168,8 +168,8 @@ def _encode_audio(
     step = stream.codec_context.frame_size or 1024
     packets = []
     for at in range(0, len(samples), step):
-        part = np.repeat(samples[None, at : at + step], channels, axis=0)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), format="fltp", layout=stream.layout)
+        part = np.repeat(samples[at : at + step], channels)[None]
+        frame = av.AudioFrame.from_ndarray(part, format="flt", layout=stream.layout)
         frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
         frame.pts = round(start * rate) + at
         for ready in resampler.resample(frame):
