@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from rich.console import Console
@@ -36,11 +38,19 @@ def prediction(out: Console, answer: Prediction) -> None:
 def _moments(out: Console, answer: Prediction) -> None:
     if not answer.moments:
         return
-    looked = [_seconds(moment.look_at) for moment in answer.moments]
-    heard = [_seconds(moment.listen_to) for moment in answer.moments]
-    widths = [max(len(a), len(b)) for a, b in zip(looked, heard, strict=True)]
-    for title, row in (("looked at:  ", looked), ("listened to:", heard)):
-        out.print(f"  {title} " + "  ".join(f"{s:>{w}}" for s, w in zip(row, widths, strict=True)))
+    looked = _runs(moment.look_at for moment in answer.moments)
+    heard = _runs(moment.listen_to for moment in answer.moments)
+    out.print(f"  looked at:   {looked}")
+    out.print(f"  listened to: {heard}")
+
+
+def _runs(chosen: Iterable[float | None]) -> str:
+    """The moments in order; one chosen several times in a row stands once, with the number of times."""
+    parts = []
+    for moment, same in itertools.groupby(chosen):
+        times = len(list(same))
+        parts.append(_seconds(moment) + (f" (×{times})" if times > 1 else ""))
+    return ", ".join(parts)
 
 
 def _seconds(value: float | None) -> str:
