@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from training.config import Config
 from training.finetune import load_student, student_path
 from training.manifest import Video, load_sets
 from training.models import Student
+from training.parallel import parallel_map
 from training.runs import file_fingerprint, write_atomically, write_json
 
 
@@ -61,19 +61,25 @@ def extract_features(config: Config, names: Sequence[str]) -> list[VideoFeatures
     cache = config.folder("features", file_fingerprint(student_path(config)))
     places = {cache / name / f"{video.name}.safetensors": video for name, video in load_sets(config, names)}
     missing = [(path, video) for path, video in places.items() if not path.exists()]
-    skipped: dict[str, str] = {}
-    with multiprocessing.get_context("spawn").Pool(config.workers) as pool:
-        decoded = pool.imap(_decode, [video for _, video in missing])
-        for number, ((path, video), result) in enumerate(zip(missing, decoded, strict=True)):
-            if isinstance(result, str):
-                skipped[str(video.path)] = result
-                continue
-            tensors = encode(student, result)
-            write_atomically(path, lambda file, tensors=tensors: file.write(save(tensors)))
-            if number % 50 == 49:
-                print(f"features: {number + 1} of {len(missing)} videos", flush=True)
-    write_json(cache / "skipped.json", skipped)
+    if missing:
+        skipped = _extract(config, student, missing)
+        write_json(cache / "skipped.json", skipped)
     return [_read(path, video) for path, video in places.items() if path.exists()]
+
+
+def _extract(config: Config, student: Student, missing: Sequence[tuple[Path, Video]]) -> dict[str, str]:
+    """Fill the cache; returns the videos that could not be read, and why."""
+    skipped: dict[str, str] = {}
+    decoded = parallel_map(_decode, [video for _, video in missing], config.workers)
+    for number, ((path, video), result) in enumerate(zip(missing, decoded, strict=True)):
+        if isinstance(result, str):
+            skipped[str(video.path)] = result
+            continue
+        tensors = encode(student, result)
+        write_atomically(path, lambda file, tensors=tensors: file.write(save(tensors)))
+        if number % 50 == 49:
+            print(f"features: {number + 1} of {len(missing)} videos", flush=True)
+    return skipped
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from l2l_engine.media import open_media
 from l2l_engine.plan import MediaSettings
 from training.config import Config, to_plain
 from training.manifest import Video, class_names, load_sets
+from training.parallel import parallel_map
 from training.runs import fingerprint, write_atomically, write_json
 
 SPARE = 1600
@@ -68,16 +68,14 @@ def _decode(
 ) -> tuple[dict[str, NDArray[np.generic]], dict[str, str]]:
     jobs = [(video, config.student.pairs, (config.seed, number)) for number, video in enumerate(videos)]
     images, samples, has_audio, labels, skipped = [], [], [], [], {}
-    # Spawned, not forked: PyTorch's threads do not survive a fork.
-    with multiprocessing.get_context("spawn").Pool(config.workers) as pool:
-        for video, result in zip(videos, pool.imap(_read_pairs, jobs, chunksize=8), strict=True):
-            if isinstance(result, str):
-                skipped[str(video.path)] = result
-                continue
-            images.append(result[0])
-            samples.append(result[1])
-            has_audio.append(np.full(len(result[0]), result[2]))
-            labels.append(np.full(len(result[0]), classes.index(video.label)))
+    for video, result in zip(videos, parallel_map(_read_pairs, jobs, config.workers), strict=True):
+        if isinstance(result, str):
+            skipped[str(video.path)] = result
+            continue
+        images.append(result[0])
+        samples.append(result[1])
+        has_audio.append(np.full(len(result[0]), result[2]))
+        labels.append(np.full(len(result[0]), classes.index(video.label)))
     arrays = {"images": images, "samples": samples, "has_audio": has_audio, "labels": labels}
     return {name: np.concatenate(parts) for name, parts in arrays.items()}, skipped
 
