@@ -122,7 +122,7 @@ class AudioWalker:
                 held += high - low
                 samples[low - start : high - start] = piece.samples[low - piece.first : high - piece.first]
         self.covered = held / self.rate
-        return resampler(samples, first, self._count)
+        return resampler(samples, first, self._count) if held else np.zeros(self._count, np.float32)
 
     def _read(self, start: float, stop: float) -> None:
         """Decode what lies between two moments, and as much around it as the resampler needs."""

@@ -13,6 +13,7 @@ from l2l_engine.errors import ClosedError
 from l2l_engine.media.audio import AudioWalker
 from l2l_engine.media.clock import CUT_SHORT, Clock
 from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.keys import key_times
 from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
 from l2l_engine.media.opening import open_reader, translated
 from l2l_engine.media.picture import ImageArray, PictureMaker
@@ -120,6 +121,13 @@ class FFmpegSource:
                 if any(begin < times[row] + self._clock.zero < end for begin, end in self._clock.holes(poll)):
                     images[row], shown_at[row] = 0, np.nan
         return Frames(images, np.isfinite(shown_at), shown_at, walker.decoded)
+
+    def key_times(self, *, poll: Poll | None = None) -> NDArray[np.float64]:
+        """When key frames are shown; see :meth:`MediaSource.key_times`."""
+        track = self._usable(self._demuxer.video, "video", np.zeros(0))
+        with translated(self._reader, self._name, "its video cannot be read"):
+            times = key_times(self._demuxer, track, poll)
+        return np.unique(np.clip(np.array(times) - self._clock.zero, 0.0, None))
 
     def _holds(self, walker: FrameWalker, track: Track, time: float) -> bool:
         """Whether the last frame of a track may stand for a later moment: not in a file cut short."""

@@ -75,6 +75,9 @@ class MediaSource(Protocol):
     ) -> AudioWindows:
         """Decode ``window`` samples at ``sample_rate`` Hz from each of ``starts`` (seconds, increasing)."""
 
+    def key_times(self, *, poll: Poll | None = None) -> NDArray[np.float64]:
+        """When key frames are shown (float64 [K], seconds, increasing), without decoding; may be empty."""
+
     def frames(
         self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
     ) -> Frames:
