@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from l2l_engine.deadline import Deadline
 from l2l_engine.errors import L2LError
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource, Poll, open_media
+from l2l_engine.report.geometry import time_axis
 from l2l_engine.report.words import file_name, visible
 from l2l_engine.result import Prediction
 
@@ -130,8 +131,9 @@ def _look(source: MediaSource, prediction: Prediction, evidence: Evidence, poll:
 def _listen(source: MediaSource, prediction: Prediction, evidence: Evidence, poll: Poll) -> None:
     if not source.has_audio:
         return
-    width = source.duration / _COLUMNS
-    starts = np.linspace(0.0, source.duration, _COLUMNS, endpoint=False)
+    # The axis of the report is that of the prediction, even if the file is another one by now.
+    starts = np.linspace(0.0, time_axis(prediction).duration, _COLUMNS, endpoint=False)
+    width = float(starts[1])
     peaks, levels = _loudness(source, starts, min(width, _LONGEST), poll)
     loudest = max(float(np.nanmax(peaks, initial=0.0)), 1e-4)
     evidence.waveform = Waveform(peaks / loudest, levels / loudest, sampled=width > _LONGEST)

@@ -27,7 +27,13 @@ def header(prediction: Prediction, axis: Axis) -> Markup:
         class_="source",
     )
     confidence = element("p", element("strong", percent(prediction.confidence)), " confidence", class_="sure")
-    answer = element("div", source, element("h1", _name(prediction.label)), confidence, class_="answer")
+    answer = element(
+        "div",
+        source,
+        element("h1", _name(prediction.label), class_="long" if len(prediction.label) > 40 else None),
+        confidence,
+        class_="answer",
+    )
     return element("header", answer, _ranking(prediction))
 
 

@@ -19,6 +19,11 @@ from l2l_engine.report.timeline import figure
 from l2l_engine.report.words import file_name, visible
 from l2l_engine.result import Prediction
 
+_FOOTER = (
+    "Pictures are the middles of frames; they and the sound were decoded again from the file when "
+    "l2l_engine wrote this page."
+)
+
 
 def write_timeline(
     path: str | os.PathLike[str],
@@ -68,6 +73,7 @@ def render(prediction: Prediction, evidence: Evidence) -> str:
         else None,
         step_list(prediction, evidence, axis),
         details(prediction),
+        element("footer", _FOOTER) if evidence.pictures or evidence.waveform is not None else None,
     )
     return Template(page).substitute(
         policy=_policy(style, script),

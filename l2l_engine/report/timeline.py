@@ -55,18 +55,20 @@ def name_of(moment: Moment) -> str:
 def _strip(moments: list[Moment], evidence: Evidence) -> Markup | None:
     if not moments:
         return None
-    cards = (_card(moment, evidence) for moment in moments)
+    # With hours, tenths of a second would not fit below a picture.
+    decimals = 1 if where(moments[-1]) < 3600 else 0
+    cards = (_card(moment, evidence, decimals) for moment in moments)
     return element(
         "div", *cards, class_="strip", role="group", aria_label="Moments, in the order of the video"
     )
 
 
-def _card(moment: Moment, evidence: Evidence) -> Markup:
+def _card(moment: Moment, evidence: Evidence, decimals: int) -> Markup:
     return element(
         "button",
         _face(moment, evidence),
         element("span", str(moment.step), class_="number"),
-        element("span", clock(where(moment)), class_="when"),
+        element("span", clock(where(moment), decimals), class_="when"),
         type_="button",
         class_="card",
         data_step=moment.step,
@@ -85,8 +87,8 @@ def _face(moment: Moment, evidence: Evidence) -> Markup:
         data = base64.b64encode(encode_jpeg(picture)).decode("ascii")
         size = picture.shape[0]
         return element("img", src=f"data:image/jpeg;base64,{data}", alt="", width=size, height=size)
-    blank = clip(moment, evidence) if moment.look_at is None else None
-    return element("span", blank, class_="blank")
+    sound = clip(moment, evidence) if moment.look_at is None else None
+    return element("span", sound or element("span", "no picture"), class_="blank")
 
 
 def clip(moment: Moment, evidence: Evidence) -> Markup | None:

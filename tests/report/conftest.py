@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from tests.api.videos import write_video
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """6 s; red and loud from 2 s to 4 s."""
+    path = tmp_path_factory.mktemp("report") / "event.mp4"
+    write_video(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def silent_video() -> bytes:
+    data = io.BytesIO()
+    write_video(data, audio=False)
+    return data.getvalue()
+
+
+@pytest.fixture(scope="session")
+def sound_file() -> bytes:
+    data = io.BytesIO()
+    write_video(data, video=False, container_format="wav")
+    return data.getvalue()

@@ -1,0 +1,119 @@
+"""The page in a real browser: it renders, it complains of nothing, and the keyboard reaches everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from l2l_engine.report import write_timeline
+from tests.report.browser import Browser, Tab, find_chromium
+from tests.report.cases import hostile, make
+
+SELECTED = "document.querySelector('.card[aria-pressed=true]').dataset.step"
+FOCUSED = "document.activeElement.dataset.step"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium on this machine")
+    browser = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "out.html"
+    write_timeline(path, make(steps=6), video)
+    return path
+
+
+@pytest.fixture
+def tab(browser: Browser, page: Path) -> Iterator[Tab]:
+    tab = browser.open(page)
+    yield tab
+    tab.close()
+
+
+def test_pictures_show_and_nothing_complains(tab: Tab, page: Path) -> None:
+    sizes = tab.run(
+        "[...document.images].map((i) => [i.complete, i.naturalWidth, i.getBoundingClientRect().width])"
+    )
+    assert len(sizes) == 6  # five cards, and the selected one enlarged
+    assert all(complete and natural == 224 and shown > 30 for complete, natural, shown in sizes)
+    drawn = "[...document.querySelectorAll('.picked')].map((use) => use.getBoundingClientRect())"
+    assert all(
+        box["width"] > 900 and box["height"] > 40 for box in tab.run(f"{drawn}.map((b) => b.toJSON())")
+    )
+    assert tab.complaints() == []
+    assert tab.requests() == [page.as_uri()]
+
+
+def test_the_keyboard_reaches_every_moment(tab: Tab) -> None:
+    order = tab.run("[...document.querySelectorAll('.card')].map((card) => card.dataset.step)")
+    reached = []
+    for _ in order:
+        tab.press("Tab")
+        reached.append(tab.run(FOCUSED))
+    assert reached == order
+    assert tab.run("getComputedStyle(document.activeElement.firstElementChild).outlineStyle") == "solid"
+    assert tab.run(SELECTED) == "1"  # the focus alone chooses nothing
+    tab.press("Enter")
+    assert tab.run(SELECTED) == order[-1]
+    tab.press("Home")
+    tab.press("ArrowRight")
+    assert tab.run(SELECTED) == tab.run(FOCUSED) == order[1]
+    tab.press("End")
+    tab.press("ArrowRight")
+    assert tab.run(SELECTED) == order[-1]
+    step = int(order[-1])
+    tab.press("ArrowUp" if step > 1 else "ArrowDown")
+    assert tab.run(SELECTED) == str(step - 1 if step > 1 else 2)
+
+
+def test_selecting_a_moment_shows_its_step(tab: Tab) -> None:
+    tab.run("document.querySelector('.card[data-step=\"3\"]').click()")
+    assert tab.run("document.querySelector('.steps .on').dataset.step") == "3"
+    assert tab.run("document.querySelector('.look .picked').getAttribute('href')") == "#look-3"
+    assert tab.run("document.querySelector('.connectors .on').dataset.step") == "3"
+    assert "Step 3 of 5" in tab.run("document.querySelector('.closer').innerText")
+    expected = tab.run("document.querySelector('.steps .on').dataset.listen")
+    lines = "[...document.querySelectorAll('.hair.listen')].map((line) => line.getAttribute('x1'))"
+    assert tab.run(lines) == [expected, expected]
+    tab.run("document.querySelector('.steps li[data-step=\"4\"]').click()")
+    assert tab.run(SELECTED) == "4"
+    assert tab.complaints() == []
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, page: Path) -> None:
+    tab = browser.open(page, width=360, height=740, scheme="dark")
+    assert tab.run("document.documentElement.scrollWidth") == 360
+    smallest = (
+        "Math.min(...[...document.querySelectorAll('.card')].map((c) => c.getBoundingClientRect().width))"
+    )
+    assert tab.run(smallest) >= 24
+    assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(17, 19, 21)"
+    tab.call("Emulation.setEmulatedMedia", media="print", features=[])
+    assert tab.run("getComputedStyle(document.querySelector('.closer')).display") == "none"
+    assert tab.run("document.querySelectorAll('.steps > li').length") == 5
+    assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    tab.close()
+
+
+def test_hostile_names_run_nothing(browser: Browser, video: Path, tmp_path: Path) -> None:
+    text = "\"'></title></script><script>window.hit=1</script><img src=x onerror=window.hit=1>"
+    write_timeline(tmp_path / "out.html", hostile(text), video)
+    tab = browser.open(tmp_path / "out.html")
+    assert tab.run("typeof window.hit") == "undefined"
+    assert tab.run("document.querySelector('h1').textContent") == text
+    assert tab.run("document.querySelectorAll('script').length") == 1
+    assert tab.complaints() == []
+    # The policy holds even for markup that got in.
+    tab.run("document.body.insertAdjacentHTML('beforeend', '<img src=\"data:,\" onerror=\"window.hit=1\">')")
+    assert any("Content Security Policy" in complaint for complaint in tab.complaints())
+    assert tab.run("typeof window.hit") == "undefined"
+    tab.close()
