@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from training.models.audio import LogMel
@@ -54,7 +55,10 @@ class SoundNet(nn.Module):
         self.heads = _Heads(128, objects, motions)
 
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        return self.heads(self.body(self.logmel(samples)).mean(dim=(2, 3)))
+        # The spectrum spans more decades than bfloat16 keeps apart.
+        with torch.autocast(samples.device.type, enabled=False):
+            spectrogram = self.logmel(samples)
+        return self.heads(self.body(spectrogram).mean(dim=(2, 3)))
 
 
 class ClipNet(nn.Module):
