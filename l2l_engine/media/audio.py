@@ -7,20 +7,18 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 import av.error
 import numpy as np
-from av.audio.frame import AudioFrame, format_dtypes
-from av.audio.plane import AudioPlane
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.stream import Stream
-from numpy.typing import NDArray
 
 from l2l_engine.errors import LimitError
 from l2l_engine.media.demux import Demuxer, Track
 from l2l_engine.media.limits import Limits
+from l2l_engine.media.mono import mono
 from l2l_engine.media.resample import FloatArray, Resampler
 from l2l_engine.media.source import Poll
 
@@ -77,6 +75,7 @@ class AudioWalker:
         self.covered = 0.0
         """Seconds of decoded sound in the last window."""
         self._pieces: deque[Piece] = deque()
+        self._held = 0
         self._position = -math.inf
         self._restart(rewind=True)
 
@@ -122,6 +121,8 @@ class AudioWalker:
                 held += high - low
                 samples[low - start : high - start] = piece.samples[low - piece.first : high - piece.first]
         self.covered = held / self.rate
+        # A broken float stream may hold anything; what is not a number is silence.
+        samples = np.clip(np.nan_to_num(samples, nan=0.0, copy=False), -1.0, 1.0)
         return resampler(samples, first, self._count) if held else np.zeros(self._count, np.float32)
 
     def _read(self, start: float, stop: float) -> None:
@@ -130,7 +131,7 @@ class AudioWalker:
             self._seek(start - _PREROLL)
         margin = _MARGIN / max(1, min(self.rate, self._sample_rate))
         while self._pieces and self._pieces[0].stop < (start - margin - self._track.start) * self.rate:
-            self._pieces.popleft()
+            self._held -= len(self._pieces.popleft().samples)
         while self._position < stop + margin and not self.ended:
             self._step(start - margin - _PREROLL)
 
@@ -186,20 +187,19 @@ class AudioWalker:
         if frame.pts is None:
             first = self._next or 0
         else:
-            base = self._track.time_base if frame.time_base is None else float(frame.time_base)
-            first = round((frame.pts * base - self._track.start) * self.rate)
+            first = round((frame.pts * self._track.time_base - self._track.start) * self.rate)
         if self._next is not None and abs(first - self._next) <= _JITTER * self.rate:
             first = self._next
-        samples = _mono(frame)
+        samples = mono(frame)
         if self._next is not None and first < self._next:
             samples = samples[self._next - first :]
             first = self._next
         if len(samples):
             self._pieces.append(Piece(first, samples))
+            self._held += len(samples)
             self._next = first + len(samples)
             self.end = max(self.end, self._track.start + self._next / self.rate)
-        held = 4 * sum(len(piece.samples) for piece in self._pieces)
-        if held > self._limits.audio_bytes:
+        if self._held * samples.itemsize > self._limits.audio_bytes:
             cause = f"more than the limit of {self._limits.audio_bytes} bytes of sound decoded at once"
             raise LimitError(f"{self._demuxer.name}: {cause}")
 
@@ -211,32 +211,3 @@ class AudioWalker:
             return False
         self.rate = frame.sample_rate
         return True
-
-
-def _mono(frame: AudioFrame) -> FloatArray:
-    """The mean of the channels but the subwoofer's, in [-1, 1] (float32 [samples])."""
-    names = [channel.name for channel in frame.layout.channels]
-    kind = np.dtype(format_dtypes[frame.format.name])
-    # Not ``frame.to_ndarray()`` nor ``frame.planes``: they look for a null pointer behind the last channel,
-    # and from eight channels on there is none, so they read what is no sound, or crash.
-    if frame.format.is_planar:
-        planes = (memoryview(AudioPlane(frame, i)) for i in range(len(names)))
-        raw = np.stack([np.frombuffer(plane, kind, frame.samples) for plane in planes])
-    else:
-        packed = np.frombuffer(memoryview(AudioPlane(frame, 0)), kind, frame.samples * len(names))
-        raw = packed.reshape(-1, len(names)).T
-    kept = [i for i, name in enumerate(names) if name != "LFE"] if len(names) > 2 else []
-    if kept and len(kept) < len(names):
-        raw = raw[kept]
-    scaled = raw[0].astype(np.float32) if len(raw) == 1 else raw.mean(axis=0, dtype=np.float64)
-    return cast(FloatArray, _unit(scaled, raw.dtype).astype(np.float32, copy=False))
-
-
-def _unit(samples: NDArray[np.floating], kind: np.dtype[np.generic]) -> NDArray[np.floating]:
-    """Integer sample values to [-1, 1)."""
-    if kind == np.uint8:
-        return samples / 128.0 - 1.0
-    if kind.kind == "i":
-        return samples / float(2 ** (8 * kind.itemsize - 1))
-    # A broken float stream may hold anything; what is not a number is silence.
-    return np.asarray(np.clip(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0))
