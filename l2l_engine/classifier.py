@@ -16,7 +16,8 @@ from l2l_engine.errors import ClosedError, L2LError
 from l2l_engine.loading import load_encoders, load_skimmer, resolve_device, thread_budget
 from l2l_engine.many import in_order
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
-from l2l_engine.pipeline import BATCH, Bank, Pipeline, Request, Sampling, Stopwatch
+from l2l_engine.media.sampling import Policy
+from l2l_engine.pipeline import BATCH, Bank, Pipeline, Request, Stopwatch
 from l2l_engine.plan import Plan, read_plan
 from l2l_engine.result import Prediction
 
@@ -93,7 +94,7 @@ class Classifier:
         path: MediaFile,
         *,
         steps: int | None = None,
-        sampling: Sampling = "auto",
+        sampling: Policy = "auto",
         max_image_gap_s: float | None = None,
         top_k: int = 5,
         timeout_s: float | None = None,
@@ -105,7 +106,9 @@ class Classifier:
             path: A path, the file's bytes, or a seekable binary file object (left open, and read from
                 its start).
             steps: Steps T of the skimmer; by default the plan's. T steps choose T-1 moments.
-            sampling: "exact" decodes the frame at every knot; "auto" leaves the choice to the engine.
+            sampling: Which frames are decoded. "exact": every k-th timestamp, as few as
+                ``max_image_gap_s`` allows. "auto": as few as that, but key frames, which cost least,
+                where they are dense enough. "keyframes": key frames alone, whatever gaps that leaves.
             max_image_gap_s: Largest gap between frames looked at, in seconds; by default the plan's.
             top_k: Classes to list.
             timeout_s: Give up after this many seconds.
@@ -129,10 +132,10 @@ class Classifier:
             if progress is not None:
                 progress(stage, done)
 
-        arguments.one_of("sampling", sampling, get_args(Sampling))
         request = Request(
             name=name,
             steps=self._steps(steps),
+            sampling=arguments.one_of("sampling", sampling, get_args(Policy)),
             max_image_gap_s=self._image_gap(max_image_gap_s),
             report=report,
             watch=watch,

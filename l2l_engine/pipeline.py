@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from l2l_engine.backends import Encoder
 from l2l_engine.errors import MediaError
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource, open_media, sampling
+from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import Plan
 from l2l_engine.result import FloatArray, MediaInfo, TimeArray, Timings
 from l2l_engine.skim import Skimmer, SkimResult
@@ -24,7 +25,6 @@ BATCH = 32
 LEAST_COVERAGE = 0.5
 """Below this share of readable frames and windows a file is an error, not a guess."""
 
-Sampling = Literal["auto", "exact"]
 Report = Callable[[str, float], None]
 
 
@@ -55,6 +55,7 @@ class Request:
 
     name: str
     steps: int
+    sampling: Policy
     max_image_gap_s: float
     report: Report
     """Called between packets and batches with the stage and its progress; raises to stop."""
@@ -176,7 +177,7 @@ class Pipeline:
             return Extracted()
         media, settings = self._document.media, self._document.sampling
         gap = min(settings.factor * media.hop, settings.max_audio_gap_s)
-        knots = sampling.knots(timestamps, _stride(gap, media.hop))
+        knots = sampling.knots(timestamps, max(1, int(gap / media.hop * (1 + 1e-9))))
         with request.watch.stage("audio"):
             windows = source.audio_windows(
                 knots, window=media.window, sample_rate=media.sample_rate, poll=request.poll("audio")
@@ -188,8 +189,12 @@ class Pipeline:
         if not source.has_video:
             return Extracted()
         media = self._document.media
-        knots = sampling.knots(timestamps, _stride(request.max_image_gap_s, media.hop))
         with request.watch.stage("frames"):
+            exact = request.sampling == "exact"
+            keys = np.zeros(0) if exact else source.key_times(poll=request.poll("frames"))
+            knots = sampling.image_knots(
+                timestamps, keys, policy=request.sampling, max_gap=request.max_image_gap_s
+            )
             frames = source.frames(
                 knots, short_side=media.short_side, crop=media.crop, poll=request.poll("frames")
             )
@@ -207,11 +212,6 @@ class Pipeline:
                 request.report("encode", start / len(samples))
                 features[start : start + BATCH] = encoder.encode(samples[start : start + BATCH])
         return Bank(features, times)
-
-
-def _stride(gap: float, hop: float) -> int:
-    """Timestamps from one knot to the next, so that knots are at most ``gap`` seconds apart."""
-    return max(1, int(gap / hop * (1 + 1e-9)))
 
 
 def _why_nothing(source: MediaSource, modalities: tuple[str, ...]) -> str:

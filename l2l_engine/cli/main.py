@@ -18,7 +18,7 @@ from l2l_engine.cli import output, show
 from l2l_engine.cli.batch import classify
 from l2l_engine.cli.files import expand
 from l2l_engine.errors import L2LError
-from l2l_engine.pipeline import Sampling
+from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import read_plan
 
 app = typer.Typer(
@@ -48,7 +48,7 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         int | None, typer.Option(min=1, help="Steps of the skimmer.", show_default="the plan's")
     ] = None,
     sampling: Annotated[
-        str, typer.Option(help=f"Which frames to decode: {' or '.join(get_args(Sampling))}.")
+        str, typer.Option(help=f"Which frames to decode: {', '.join(get_args(Policy))}.")
     ] = "auto",
     timeout: Annotated[float | None, typer.Option(help="Seconds before a file is given up.")] = None,
     workers: Annotated[

@@ -79,7 +79,7 @@ def test_the_pipeline_computes_what_the_paper_says(classifier: Classifier, video
     audio = (0.32 * overlap) @ np.random.default_rng(2).standard_normal((10, 12))
     weights = {name: weight.astype(np.float64) for name, weight in random_skim().items()}
     expected = reference_skim(weights, (image, at), (audio, at), np.arange(12) * HOP, 4)
-    answer = classifier.predict(video)
+    answer = classifier.predict(video, sampling="exact")
     logits = expected.logits
     probabilities = np.exp(logits) / np.exp(logits).sum()
     np.testing.assert_allclose(answer.probabilities, probabilities, atol=0.02)
@@ -100,10 +100,22 @@ def test_options(classifier: Classifier, video: Path) -> None:
     assert len(classifier.predict(video, steps=10).moments) == 9
     assert len(classifier.predict(video, top_k=2).top_k) == 2
     assert len(classifier.predict(video, top_k=100).top_k) == 3
-    dense = classifier.predict(video, max_image_gap_s=HOP).media
+    dense = classifier.predict(video, max_image_gap_s=HOP, sampling="exact").media
     assert dense is not None
     assert (dense.image_knots, dense.audio_knots) == (12, 3)
-    assert same_answer(classifier.predict(video), classifier.predict(video, sampling="exact"))
+
+
+def test_key_frames_cost_one_decode_each(classifier: Classifier, tmp_path: Path) -> None:
+    video = tmp_path / "keys.mp4"
+    write_video(video, seconds=12, gop=25)
+    read = {name: classifier.predict(video, sampling=name).media for name in ("exact", "auto", "keyframes")}  # type: ignore[arg-type]
+    exact, auto, keys = (read[name] for name in ("exact", "auto", "keyframes"))
+    assert exact is not None
+    assert auto is not None
+    assert keys is not None
+    assert (exact.image_knots, auto.image_knots, keys.image_knots) == (5, 5, 5)
+    assert auto.frames_decoded == keys.frames_decoded == 5
+    assert exact.frames_decoded > 3 * auto.frames_decoded
 
 
 @pytest.mark.parametrize(

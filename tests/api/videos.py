@@ -22,6 +22,7 @@ def write_video(
     video: bool = True,
     audio: bool = True,
     container_format: str = "mp4",
+    gop: int = 250,
 ) -> None:
     """Write grey noise and silence, but red pictures and a loud tone during ``event`` (seconds)."""
     codec = {"mp4": "aac", "wav": "pcm_s16le"}[container_format]
@@ -31,6 +32,8 @@ def write_video(
         if picture is not None:
             picture.width, picture.height = size
             picture.pix_fmt = "yuv420p"
+            picture.codec_context.gop_size = gop
+            picture.options = {"sc_threshold": "0", "bf": "0"}
         if picture is not None:
             for frame in _pictures(seconds, fps, size, event):
                 container.mux(picture.encode(frame))
