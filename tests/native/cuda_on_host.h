@@ -1,0 +1,130 @@
+// CUDA's view of the world on the host: each CUDA thread is an OS thread, so that ThreadSanitizer sees the
+// kernels' races. Barriers and shuffles are std::barriers; blocks are few and threads are 64 a block.
+#pragma once
+
+#include <math.h>
+
+#include <atomic>
+#include <barrier>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include "base/half.h"
+
+#define __global__
+#define __device__
+#define __host__
+
+namespace l2l::cuda {
+
+struct Index {
+  unsigned x = 0;
+};
+inline thread_local Index threadIdx, blockIdx, blockDim, gridDim;
+
+struct Shape {
+  int blocks, threads;
+  std::size_t shared_bytes;
+  bool cooperative;
+};
+using Stream = void*;
+
+struct HostWarp {
+  explicit HostWarp(int lanes) : barrier(lanes), values(static_cast<std::size_t>(lanes)) {}
+  std::barrier<> barrier;
+  std::vector<float> values;
+};
+struct HostBlock {
+  HostBlock(int threads, std::size_t shared_bytes) : barrier(threads), shared(new unsigned char[shared_bytes]) {
+    for (int w = 0; w < threads; w += 32) warps.push_back(std::make_unique<HostWarp>(32));
+  }
+  std::barrier<> barrier;
+  std::vector<std::unique_ptr<HostWarp>> warps;
+  std::unique_ptr<unsigned char[]> shared;  // exactly its size: AddressSanitizer sees an overflow
+};
+inline thread_local HostBlock* this_block = nullptr;
+inline thread_local std::barrier<>* this_grid = nullptr;
+
+inline void __syncthreads() { this_block->barrier.arrive_and_wait(); }
+inline void grid_barrier() {
+  if (this_grid == nullptr) std::abort();  // a plain launch cannot wait for the whole grid
+  this_grid->arrive_and_wait();
+}
+inline unsigned char* shared_memory() { return this_block->shared.get(); }
+inline float __shfl_xor_sync(unsigned, float value, int lane_mask) {
+  HostWarp& warp = *this_block->warps[threadIdx.x / 32];
+  const std::size_t lane = threadIdx.x % 32;
+  warp.values[lane] = value;
+  warp.barrier.arrive_and_wait();
+  const float other = warp.values[lane ^ static_cast<std::size_t>(lane_mask)];
+  warp.barrier.arrive_and_wait();
+  return other;
+}
+inline unsigned long long atomicAdd(unsigned long long* to, unsigned long long value) {
+  return std::atomic_ref<unsigned long long>(*to).fetch_add(value, std::memory_order_relaxed);
+}
+using ::expf;
+using ::fmaxf;
+using ::tanhf;
+
+struct Bf16 {
+  std::uint16_t bits;
+};
+struct Fp16 {
+  std::uint16_t bits;
+};
+inline float from_half(float x) { return x; }
+inline float from_half(Bf16 x) { return from_bf16(x.bits); }
+inline float from_half(Fp16 x) { return from_fp16(x.bits); }
+template <class T>
+T to_half(float x) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return x;
+  } else if constexpr (std::is_same_v<T, Bf16>) {
+    return {to_bf16(x)};
+  } else {
+    return {to_fp16(x)};
+  }
+}
+
+template <class... Parameters>
+void launch(void (*kernel)(Parameters...), const Shape& shape, Stream, Parameters... parameters) {
+  std::vector<std::unique_ptr<HostBlock>> blocks;
+  std::barrier<> grid(shape.blocks * shape.threads);
+  std::vector<std::thread> threads;
+  for (int b = 0; b < shape.blocks; ++b) {
+    blocks.push_back(std::make_unique<HostBlock>(shape.threads, shape.shared_bytes));
+    for (int t = 0; t < shape.threads; ++t) {
+      threads.emplace_back([&, b, t] {
+        threadIdx.x = static_cast<unsigned>(t);
+        blockIdx.x = static_cast<unsigned>(b);
+        blockDim.x = static_cast<unsigned>(shape.threads);
+        gridDim.x = static_cast<unsigned>(shape.blocks);
+        this_block = blocks[static_cast<std::size_t>(b)].get();
+        this_grid = shape.cooperative ? &grid : nullptr;
+        kernel(parameters...);
+      });
+    }
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+inline void* allocate(std::size_t bytes) { return ::operator new(bytes); }
+inline void release(void* memory) { ::operator delete(memory); }
+inline void upload(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+
+struct Room {
+  int processors;
+  std::size_t shared_bytes;
+  bool cooperative;
+};
+// What the tests pretend the device has.
+inline Room pretended_room{2, 1 << 20, true};
+inline Room room() { return pretended_room; }
+
+}  // namespace l2l::cuda
