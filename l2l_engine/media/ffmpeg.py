@@ -108,8 +108,9 @@ class FFmpegSource:
             walker = FrameWalker(self._demuxer, track, self._limits, self._threads, poll)
             before: Shown | None = None
             picture: ImageArray | None = None
+            moments = (times + self._clock.zero).tolist()
             for row, time in enumerate(times):
-                shown = walker.at(float(time) + self._clock.zero)
+                shown = walker.at(moments[row], moments[row + 1] if row + 1 < len(moments) else None)
                 if shown is None or not self._holds(walker, track, float(time)):
                     continue
                 if shown is not before:  # one frame may stand for several moments

@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import av.error
 from av.packet import Packet
@@ -25,6 +26,10 @@ _SEEK_AHEAD = 10.0
 """Seconds to a moment below which reading on costs less than seeking."""
 _SEEK_BACK = (0.0, 4.0, 16.0)
 """How much earlier to aim, try after try, where a format's seek lands behind its goal."""
+_KEY_SLACK = 0.5
+"""Seconds by which the index may name a key frame before it is shown (MP4 indexes hold decoding times)."""
+_REFERENCED = {"h264", "hevc"}
+"""Codecs whose packets say whether other frames refer to them, one frame a packet."""
 _MAX_QUEUE = 1024
 """Packets read ahead before they are decoded even though a later key frame might make that needless."""
 
@@ -55,6 +60,8 @@ class FrameWalker:
         """Packets sent through the decoder."""
         self.shown = 0
         """Frames that came out of it."""
+        self._skips = track.info.codec in _REFERENCED
+        self._level = ""
         self.ended = False
         """The last packet of the track was read."""
         self.end = -math.inf
@@ -84,6 +91,8 @@ class FrameWalker:
             self._codec.thread_type = "AUTO"
             self._codec.options = {"max_pixels": str(self._limits.pixels)}
         self._drained = False
+        self._spent = False
+        self._wanted = math.inf
         self._ahead: deque[Shown] = deque()
         self._last: Shown | None = None
         self._times: list[float] = []
@@ -91,8 +100,13 @@ class FrameWalker:
         self._tainted = False
         self._clean_from = math.inf
 
-    def at(self, moment: float) -> Shown | None:
+    def at(self, moment: float, following: float | None = None) -> Shown | None:
         """The frame shown at ``moment``: the last that starts at or before it, or the file's first.
+
+        Args:
+            moment: Container seconds.
+            following: The next moment, if it is known: should it lie in another group of pictures, the
+                decoder need not be fed to give out what it holds back for reordering.
 
         Returns:
             None where that frame could not be decoded. After the last frame that one holds; the caller
@@ -102,13 +116,25 @@ class FrameWalker:
         while True:
             while self._ahead and self._ahead[0].time <= moment + _EPSILON:
                 self._last = self._ahead.popleft()
-            if self._ahead or self._is_last_before(moment) or not self._decode_next():
+            if self._ahead or self._is_last_before(moment):
+                break
+            if self._spent:  # the index promised a key frame that did not come: go back for one
+                self._seek(moment)
+                self._approach(moment)
+            self._wanted = self._starts_by(moment)
+            if not self._decode_next(following):
                 break
         if self._last is None:
             first = self._ahead[0] if self._ahead and self._from_start and not self._bad else None
             return first if first is None or first.clean else None
-        lost = any(self._last.time + _EPSILON < time <= moment + _EPSILON for time in self._bad)
+        lost = self._skips and self._last.time < self._wanted - _EPSILON < moment
+        lost |= any(self._last.time + _EPSILON < time <= moment + _EPSILON for time in self._bad)
         return None if lost or not self._last.clean else self._last
+
+    def _starts_by(self, moment: float) -> float:
+        """When the frame shown at a moment starts, as far as packets tell; infinite if none does."""
+        found = bisect.bisect_right(self._times, moment + _EPSILON)
+        return self._times[found - 1] if found else math.inf
 
     def _is_last_before(self, moment: float) -> bool:
         """Whether no packet starts between the last frame and the moment."""
@@ -125,7 +151,8 @@ class FrameWalker:
             self._seek(moment)
         while self._horizon <= moment + _EPSILON and (packet := self._read()) is not None:
             time = self._demuxer.time(packet, self._track)
-            if packet.is_keyframe and time is not None and time <= moment + _EPSILON and len(self._queue) > 1:
+            leap = self._spent or len(self._queue) > 1
+            if packet.is_keyframe and time is not None and time <= moment + _EPSILON and leap:
                 # A frame shown at or after a key frame's own time never needs what came before the key.
                 self._forget()
                 self._from_start = False
@@ -175,7 +202,7 @@ class FrameWalker:
         self._queue.append(packet)
         return packet
 
-    def _decode_next(self) -> bool:
+    def _decode_next(self, following: float | None = None) -> bool:
         """Decode one packet, or drain the decoder at the end; False when nothing is left."""
         if not self._queue and self._read() is None:
             if self._drained:
@@ -183,8 +210,29 @@ class FrameWalker:
             self._drained = True
             self._take(None)
             return True
-        self._take(self._queue.popleft())
+        packet = self._queue.popleft()
+        self._take(packet)
+        time = self._demuxer.time(packet, self._track)
+        if time == self._wanted and following is not None and self._starts_anew(time, following):
+            self._spent = True
+            self._take(None)
         return True
+
+    def _starts_anew(self, time: float, following: float) -> bool:
+        """Whether the index knows a key frame after ``time`` from which ``following`` is decoded."""
+        entries = self._demuxer.stream(self._track).index_entries
+        if len(entries) == 0:
+            return False
+        found = entries.search_timestamp(math.floor((following - _KEY_SLACK) / self._track.time_base))
+        return found >= 0 and entries[found].timestamp * self._track.time_base > time
+
+    def _skip(self, packet: Packet[Stream] | None) -> None:
+        """Let the decoder pass over a frame that is neither wanted nor referred to by others."""
+        time = None if packet is None else self._demuxer.time(packet, self._track)
+        passed = self._skips and time is not None and time < self._wanted < math.inf
+        level: Literal["NONREF", "DEFAULT"] = "NONREF" if passed else "DEFAULT"
+        if level != self._level:
+            self._codec.skip_frame = self._level = level
 
     def _take(self, packet: Packet[Stream] | None) -> None:
         if packet is not None:
@@ -192,6 +240,7 @@ class FrameWalker:
             if self.decoded > self._limits.frames:
                 cause = f"needs more than the limit of {self._limits.frames} frames decoded"
                 raise LimitError(f"{self._demuxer.name}: {cause}")
+        self._skip(packet)
         try:
             frames = self._codec.decode(packet)
         except av.error.FFmpegError as error:
@@ -229,6 +278,8 @@ class FrameWalker:
         if stamp is None:
             return
         self.shown += 1
+        if frame.interlaced_frame:  # two fields may come in two packets, and give one frame
+            self._skips = False
         time = stamp * self._track.time_base
         if frame.width * frame.height > self._limits.pixels:
             self._check_pixels(ValueError("frame too large"))
