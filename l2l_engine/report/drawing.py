@@ -12,7 +12,7 @@ from l2l_engine.report.evidence import Evidence
 from l2l_engine.report.facts import STAGES, media_facts, tool_facts
 from l2l_engine.report.geometry import Axis, scaled, time_axis, times_even
 from l2l_engine.report.sheet import INK, LEVELS, LINE, LISTEN, LOOK, PEAKS, SOFT, Sheet
-from l2l_engine.report.timeline import where
+from l2l_engine.report.stops import stops
 from l2l_engine.report.words import clock, duration_of_work, file_name, percent, whole_percents
 from l2l_engine.result import Moment, Prediction
 
@@ -67,7 +67,7 @@ def _senses(prediction: Prediction) -> tuple[bool, bool]:
 
 def _card(prediction: Prediction) -> float:
     """Inches of a picture's side."""
-    return min(1.0, _SPAN / max(1, len(prediction.moments)) - 0.05)
+    return min(1.0, _SPAN / max(1, len(stops(prediction.moments))) - 0.05)
 
 
 def _timeline_height(prediction: Prediction, evidence: Evidence) -> float:
@@ -110,21 +110,20 @@ def _lane(sheet: Sheet, top: float, height: float, axis: Axis) -> Axes:
 
 def _strip(sheet: Sheet, top: float, prediction: Prediction, evidence: Evidence, axis: Axis) -> float:
     """Pictures in the order of the video, each tied to its place in time."""
-    moments = sorted(prediction.moments, key=lambda moment: (where(moment), moment.step))
-    side, pitch = _card(prediction), _SPAN / len(moments)
+    places = stops(prediction.moments)
+    side, pitch = _card(prediction), _SPAN / len(places)
     ties = sheet.axes(_MARGIN, top + side + 0.2, _SPAN, 0.42)
     bend = np.linspace(0, 1, 24)
-    for place, moment in enumerate(moments):
+    for place, stop in enumerate(places):
         middle = (place + 0.5) * pitch
-        picture = None if moment.look_at is None else evidence.pictures.get(moment.look_at)
+        picture = None if stop.look_at is None else evidence.pictures.get(stop.look_at)
         if picture is not None:
-            sheet.axes(_MARGIN + middle - side / 2, top, side, side).imshow(
-                picture, aspect="auto", extent=(0, 1, 0, 1)
-            )
-        if side > 0.45:
-            words = f"{moment.step}  ·  {clock(where(moment))}"
+            frame = sheet.axes(_MARGIN + middle - side / 2, top, side, side)
+            frame.imshow(picture, aspect="auto", extent=(0, 1, 0, 1))
+        if side > 0.7:
+            words = f"{stop.numbers}  ·  {clock(stop.time)}"
             sheet.text(_MARGIN + middle, top + side + 0.15, words, size=7.5, align="center", colour=INK)
-        foot = axis.share(where(moment))
+        foot = axis.share(stop.time)
         ease = bend * bend * (3 - 2 * bend)
         ties.plot(middle / _SPAN + (foot - middle / _SPAN) * ease, 1 - bend, color=LEVELS, linewidth=0.8)
     return top + side + 0.62

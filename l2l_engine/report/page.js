@@ -7,7 +7,11 @@
   const closer = document.querySelector(".closer");
   if (!cards.length) return;
 
-  const of = (list, step) => list.find((node) => node.dataset.step === step);
+  const rowOf = (step) => rows.find((row) => row.dataset.step === step);
+  const stepsOf = (node) => node.dataset.steps.split(" ");
+  const cardOf = (step) => cards.find((card) => stepsOf(card).includes(step));
+  const buttonOf = (row) => row.querySelector("button");
+  let selected = "1";
 
   function mark(kind, position) {
     for (const line of document.querySelectorAll(`.hair.${kind}`)) {
@@ -31,11 +35,15 @@
   }
 
   function select(step) {
-    const card = of(cards, step);
-    const row = of(rows, step);
+    selected = step;
+    const card = cardOf(step);
+    const row = rowOf(step);
     for (const other of cards) other.setAttribute("aria-pressed", String(other === card));
-    for (const other of rows) other.classList.toggle("on", other === row);
-    for (const line of connectors) line.classList.toggle("on", line.dataset.step === step);
+    for (const other of rows) {
+      other.classList.toggle("on", other === row);
+      buttonOf(other).setAttribute("aria-pressed", String(other === row));
+    }
+    for (const line of connectors) line.classList.toggle("on", stepsOf(line).includes(step));
     for (const kind of ["look", "listen"]) {
       const picked = document.querySelector(`.${kind} use.picked`);
       if (picked) picked.setAttribute("href", `#${kind}-${step}`);
@@ -44,36 +52,40 @@
     enlarge(card, row);
   }
 
-  // Cards stand in the order of the video, rows in the order of the steps.
-  function neighbour(card, key) {
-    const place = cards.indexOf(card);
-    const step = Number(card.dataset.step);
-    switch (key) {
-      case "ArrowRight": return cards[place + 1];
-      case "ArrowLeft": return cards[place - 1];
-      case "ArrowDown": return of(cards, String(step + 1));
-      case "ArrowUp": return of(cards, String(step - 1));
-      case "Home": return cards[0];
-      case "End": return cards[cards.length - 1];
-      default: return undefined;
-    }
+  // Several steps may have chosen one moment: pressed again, its card goes on to the next of them.
+  function press(card) {
+    const steps = stepsOf(card);
+    select(steps[(steps.indexOf(selected) + 1) % steps.length]);
+  }
+
+  // Left and right lead along the video, from card to card; up and down through the steps.
+  function lead(event, onCard) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const along = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const through = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    const edge = { Home: 0, End: -1 }[event.key];
+    let step;
+    if (through) step = String(Number(selected) + through);
+    else if (!onCard) return;
+    else if (along) step = cards[cards.indexOf(event.currentTarget) + along]?.dataset.steps.split(" ")[0];
+    else if (edge !== undefined) step = stepsOf(cards.at(edge))[0];
+    if (!step || !rowOf(step)) return;
+    event.preventDefault();
+    select(step);
+    (onCard ? cardOf(step) : buttonOf(rowOf(step))).focus();
   }
 
   for (const card of cards) {
-    card.addEventListener("click", () => select(card.dataset.step));
-    card.addEventListener("keydown", (event) => {
-      if (event.altKey || event.ctrlKey || event.metaKey) return;
-      const next = neighbour(card, event.key);
-      if (!next) return;
-      event.preventDefault();
-      next.focus();
-      select(next.dataset.step);
-    });
+    card.addEventListener("click", () => press(card));
+    card.addEventListener("keydown", (event) => lead(event, true));
   }
-  for (const row of rows) row.addEventListener("click", () => select(row.dataset.step));
+  for (const row of rows) {
+    row.addEventListener("click", () => select(row.dataset.step));
+    buttonOf(row).addEventListener("keydown", (event) => lead(event, false));
+  }
 
   document.documentElement.classList.add("alive");
   for (const hint of document.querySelectorAll(".hint")) hint.hidden = false;
   closer.hidden = false;
-  select("1");
+  select(selected);
 })();

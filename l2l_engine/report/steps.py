@@ -39,7 +39,7 @@ def step_list(prediction: Prediction, evidence: Evidence, axis: Axis) -> Markup 
 def _row(moment: Moment, prediction: Prediction, evidence: Evidence, axis: Axis) -> Markup:
     return element(
         "li",
-        element("span", str(moment.step), class_="number", aria_hidden="true"),
+        _button(moment),
         _facts(moment),
         _plot(moment, prediction, axis),
         element("div", _scores(moment), clip(moment, evidence), class_="scores"),
@@ -47,6 +47,22 @@ def _row(moment: Moment, prediction: Prediction, evidence: Evidence, axis: Axis)
         data_look=None if moment.look_at is None else axis.percent(moment.look_at),
         data_listen=None if moment.listen_to is None else axis.percent(moment.listen_to),
         class_="on" if moment.step == 1 else None,
+    )
+
+
+def _button(moment: Moment) -> Markup:
+    told = [
+        f"{verb.lower()} {clock(time)}"
+        for kind, verb in _SENSES
+        if (time := _sense(moment, kind)[0]) is not None
+    ]
+    return element(
+        "button",
+        str(moment.step),
+        type_="button",
+        class_="number",
+        aria_pressed="true" if moment.step == 1 else "false",
+        aria_label=f"Step {moment.step}: {', '.join(told)}",
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 
-from l2l_engine.report.evidence import MOST_PICTURES, Evidence, Waveform
+from l2l_engine.report.evidence import Evidence, Waveform
 from l2l_engine.report.geometry import WIDTH, Axis, band_path
 from l2l_engine.report.jpeg import encode_jpeg
 from l2l_engine.report.lanes import grid, hair, lane, path, scale, stretched
 from l2l_engine.report.markup import Markup, element, join
+from l2l_engine.report.stops import Stop, stops
 from l2l_engine.report.words import clock, count
 from l2l_engine.result import Moment, Prediction
 
@@ -19,13 +20,13 @@ _SOUND = 64
 
 def figure(prediction: Prediction, evidence: Evidence, axis: Axis) -> Markup:
     """The time axis with everything that stands on it; step 1 is selected."""
-    moments = sorted(prediction.moments, key=lambda moment: (where(moment), moment.step))
-    looks = any(moment.look_at is not None for moment in moments)
-    listens = any(moment.listen_to is not None for moment in moments)
+    places = stops(prediction.moments)
+    looks = any(moment.look_at is not None for moment in prediction.moments)
+    listens = any(moment.listen_to is not None for moment in prediction.moments)
     drawing = element(
         "div",
-        _strip(moments, evidence),
-        _connectors(moments, axis),
+        _strip(places, evidence),
+        _connectors(places, axis),
         _curves("look", prediction, axis) if looks else None,
         scale(axis),
         _curves("listen", prediction, axis) if listens else None,
@@ -40,54 +41,45 @@ def figure(prediction: Prediction, evidence: Evidence, axis: Axis) -> Markup:
     )
 
 
-def where(moment: Moment) -> float:
-    """The place of a moment on the axis: what was looked at, or listened to where nothing was."""
-    return next((t for t in (moment.look_at, moment.listen_to) if t is not None), 0.0)
-
-
-def name_of(moment: Moment) -> str:
-    """What a moment is called aloud."""
-    senses = [("looked at", moment.look_at), ("listened to", moment.listen_to)]
-    told = [f"{verb} {clock(time)}" for verb, time in senses if time is not None]
-    return f"Step {moment.step}: {', '.join(told) or 'nothing chosen'}"
-
-
-def _strip(moments: list[Moment], evidence: Evidence) -> Markup | None:
-    if not moments:
+def _strip(places: list[Stop], evidence: Evidence) -> Markup | None:
+    if not places:
         return None
     # With hours, tenths of a second would not fit below a picture.
-    decimals = 1 if where(moments[-1]) < 3600 else 0
-    cards = (_card(moment, evidence, decimals) for moment in moments)
+    decimals = 1 if places[-1].time < 3600 else 0
+    cards = (_card(stop, evidence, decimals) for stop in places)
     return element(
         "div", *cards, class_="strip", role="group", aria_label="Moments, in the order of the video"
     )
 
 
-def _card(moment: Moment, evidence: Evidence, decimals: int) -> Markup:
+def _card(stop: Stop, evidence: Evidence, decimals: int) -> Markup:
+    verb = "Listened to" if stop.look_at is None else "Looked at"
+    steps = "step" if len(stop.steps) == 1 else "steps"
     return element(
         "button",
-        _face(moment, evidence),
-        element("span", str(moment.step), class_="number"),
-        element("span", clock(where(moment), decimals), class_="when"),
+        _face(stop, evidence),
+        element("span", stop.numbers, class_="number"),
+        element("span", clock(stop.time, decimals), class_="when"),
         type_="button",
         class_="card",
-        data_step=moment.step,
-        aria_pressed="true" if moment.step == 1 else "false",
-        aria_label=name_of(moment),
+        data_steps=_joined(stop),
+        aria_pressed="true" if 1 in stop.steps else "false",
+        aria_label=f"{verb} {clock(stop.time)} in {steps} {', '.join(map(str, stop.steps))}",
     )
 
 
-def _face(moment: Moment, evidence: Evidence) -> Markup:
+def _joined(stop: Stop) -> str:
+    return " ".join(map(str, stop.steps))
+
+
+def _face(stop: Stop, evidence: Evidence) -> Markup:
     """The picture of a moment; its sound where nothing was looked at; a blank where neither is known."""
-    # Beyond so many steps a page would grow by the same few pictures again and again.
-    picture = None
-    if moment.look_at is not None and moment.step <= MOST_PICTURES:
-        picture = evidence.pictures.get(moment.look_at)
+    picture = None if stop.look_at is None else evidence.pictures.get(stop.look_at)
     if picture is not None:
         data = base64.b64encode(encode_jpeg(picture)).decode("ascii")
         size = picture.shape[0]
         return element("img", src=f"data:image/jpeg;base64,{data}", alt="", width=size, height=size)
-    sound = clip(moment, evidence) if moment.look_at is None else None
+    sound = clip(stop.moments[0], evidence) if stop.look_at is None else None
     return element("span", sound or element("span", "no picture"), class_="blank")
 
 
@@ -100,23 +92,23 @@ def clip(moment: Moment, evidence: Evidence) -> Markup | None:
     return element("svg", wave, class_="clip", aria_hidden="true")
 
 
-def _connectors(moments: list[Moment], axis: Axis) -> Markup | None:
+def _connectors(places: list[Stop], axis: Axis) -> Markup | None:
     """From every card down to its place in time."""
-    if not moments:
+    if not places:
         return None
     lines = []
-    for place, moment in enumerate(moments):
-        top = round((place + 0.5) / len(moments) * WIDTH, 1)
-        foot = round(axis.share(where(moment)) * WIDTH, 1)
+    for place, stop in enumerate(places):
+        top = round((place + 0.5) / len(places) * WIDTH, 1)
+        foot = round(axis.share(stop.time) * WIDTH, 1)
         line = element(
             "path",
             d=f"M{top:g} 0C{top:g} 55 {foot:g} 45 {foot:g} 100",
-            data_step=moment.step,
-            class_="on" if moment.step == 1 else None,
+            data_steps=_joined(stop),
+            class_="on" if 1 in stop.steps else None,
             vector_effect="non-scaling-stroke",
         )
         lines.append(line)
-    kind = "look" if moments[0].look_at is not None else "listen"
+    kind = "listen" if places[0].look_at is None else "look"
     return lane(_CONNECTORS, stretched(*lines), class_=f"connectors {kind}")
 
 
@@ -153,17 +145,18 @@ def _sound(waveform: Waveform | None, prediction: Prediction, axis: Axis) -> Mar
 
 
 def _caption(prediction: Prediction, evidence: Evidence) -> Markup:
-    chosen = len(prediction.moments)
-    if not chosen:
+    steps, places = len(prediction.moments), len(stops(prediction.moments))
+    if not steps:
         parts = ["It took one step, over the mean of the whole video, and chose no moments."]
     else:
         parts = [
-            f"It chose {count(chosen, 'moment')}. Each curve is an attention over the video's "
-            f"{count(len(prediction.timestamps), 'timestamp')}, as a share of its own peak."
+            f"{count(steps, 'choice')} of {count(places, 'moment')}, after a first impression of the whole. "
+            f"Each curve is an attention over the video's {count(len(prediction.timestamps), 'timestamp')}, "
+            "as a share of its own peak."
         ]
     if evidence.waveform is not None and evidence.waveform.sampled:
         parts.append("The waveform is measured on one second of each stretch.")
     hint = "Arrow keys: left and right along the video, up and down through the steps."
     return join(
-        " ".join(parts), element("span", f" {hint}", class_="hint", hidden=True) if chosen > 1 else None
+        " ".join(parts), element("span", f" {hint}", class_="hint", hidden=True) if steps > 1 else None
     )

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from l2l_engine import Prediction
 from l2l_engine.report import write_timeline
 from tests.report.browser import Browser, Tab, find_chromium
 from tests.report.cases import hostile, make
 
-SELECTED = "document.querySelector('.card[aria-pressed=true]').dataset.step"
-FOCUSED = "document.activeElement.dataset.step"
+SELECTED = "document.querySelector('.steps .on').dataset.step"
+FOCUSED = "document.activeElement.getAttribute('aria-label')"
+LABELS = "[...document.querySelectorAll('button')].map((button) => button.getAttribute('aria-label'))"
+CARDS = "[...document.querySelectorAll('.card')].map((card) => card.dataset.steps.split(' '))"
+
+
+def repeating() -> Prediction:
+    """Five steps; the last two chose the same moment."""
+    prediction = make(steps=6)
+    last = prediction.moments[-1]
+    again = replace(last, look_at=prediction.moments[-2].look_at)
+    return replace(prediction, moments=(*prediction.moments[:-1], again))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +40,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def page(video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "out.html"
-    write_timeline(path, make(steps=6), video)
+    write_timeline(path, repeating(), video)
     return path
 
 
@@ -43,7 +55,7 @@ def test_pictures_show_and_nothing_complains(tab: Tab, page: Path) -> None:
     sizes = tab.run(
         "[...document.images].map((i) => [i.complete, i.naturalWidth, i.getBoundingClientRect().width])"
     )
-    assert len(sizes) == 6  # five cards, and the selected one enlarged
+    assert len(sizes) == 5  # four cards, and the selected one enlarged
     assert all(complete and natural == 224 and shown > 30 for complete, natural, shown in sizes)
     drawn = "[...document.querySelectorAll('.picked')].map((use) => use.getBoundingClientRect())"
     assert all(
@@ -54,32 +66,45 @@ def test_pictures_show_and_nothing_complains(tab: Tab, page: Path) -> None:
 
 
 def test_the_keyboard_reaches_every_moment(tab: Tab) -> None:
-    order = tab.run("[...document.querySelectorAll('.card')].map((card) => card.dataset.step)")
+    everything, cards = tab.run(LABELS), tab.run(CARDS)
+    assert len(everything) == 4 + 5  # cards, then steps
     reached = []
-    for _ in order:
+    for _ in everything:
         tab.press("Tab")
         reached.append(tab.run(FOCUSED))
-    assert reached == order
-    assert tab.run("getComputedStyle(document.activeElement.firstElementChild).outlineStyle") == "solid"
+    assert reached == everything
+    assert tab.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     assert tab.run(SELECTED) == "1"  # the focus alone chooses nothing
     tab.press("Enter")
-    assert tab.run(SELECTED) == order[-1]
-    tab.press("Home")
-    tab.press("ArrowRight")
-    assert tab.run(SELECTED) == tab.run(FOCUSED) == order[1]
-    tab.press("End")
-    tab.press("ArrowRight")
-    assert tab.run(SELECTED) == order[-1]
-    step = int(order[-1])
-    tab.press("ArrowUp" if step > 1 else "ArrowDown")
-    assert tab.run(SELECTED) == str(step - 1 if step > 1 else 2)
+    assert tab.run(SELECTED) == "5"
+    tab.press("ArrowUp")
+    assert tab.run(SELECTED) == "4"
+    assert tab.run(FOCUSED).startswith("Step 4")
+    tab.run("document.querySelector('.card').focus()")
+    for key, card in (("Home", 0), ("ArrowRight", 1), ("End", 3), ("ArrowRight", 3), ("ArrowLeft", 2)):
+        tab.press(key)
+        assert tab.run(SELECTED) == cards[card][0]
+        assert tab.run(FOCUSED) == everything[card]
+        assert tab.run("getComputedStyle(document.activeElement.firstElementChild).outlineStyle") == "solid"
+
+
+def test_a_card_goes_through_the_steps_that_chose_it(tab: Tab) -> None:
+    steps = next(steps for steps in tab.run(CARDS) if len(steps) > 1)
+    assert steps == ["4", "5"]
+    tab.run(f"document.querySelector('.card[data-steps=\"{' '.join(steps)}\"]').focus()")
+    seen = []
+    for _ in range(3):
+        tab.press("Enter")
+        seen.append(tab.run(SELECTED))
+    assert seen == ["4", "5", "4"]
+    assert tab.run("document.querySelectorAll('.card[aria-pressed=true]').length") == 1
 
 
 def test_selecting_a_moment_shows_its_step(tab: Tab) -> None:
-    tab.run("document.querySelector('.card[data-step=\"3\"]').click()")
+    tab.run("document.querySelector('.card[data-steps=\"3\"]').click()")
     assert tab.run("document.querySelector('.steps .on').dataset.step") == "3"
     assert tab.run("document.querySelector('.look .picked').getAttribute('href')") == "#look-3"
-    assert tab.run("document.querySelector('.connectors .on').dataset.step") == "3"
+    assert tab.run("document.querySelector('.connectors .on').dataset.steps") == "3"
     assert "Step 3 of 5" in tab.run("document.querySelector('.closer').innerText")
     expected = tab.run("document.querySelector('.steps .on').dataset.listen")
     lines = "[...document.querySelectorAll('.hair.listen')].map((line) => line.getAttribute('x1'))"

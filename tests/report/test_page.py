@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -47,14 +48,25 @@ def test_the_answer_is_on_top(page: Node) -> None:
 def test_every_moment_is_a_button_with_its_picture(page: Node) -> None:
     cards = page.all("button", class_="card")
     moments = sorted(make().moments, key=lambda moment: moment.look_at or 0.0)
-    assert [card.attributes["data-step"] for card in cards] == [str(moment.step) for moment in moments]
+    assert [card.attributes["data-steps"] for card in cards] == [str(moment.step) for moment in moments]
     for card, moment in zip(cards, moments, strict=True):
-        assert f"Step {moment.step}: looked at 0:0{moment.look_at:.1f}" in card.attributes["aria-label"]
+        assert card.attributes["aria-label"] == f"Looked at 0:0{moment.look_at:.1f} in step {moment.step}"
         data = base64.b64decode(card.all("img")[0].attributes["src"].partition("base64,")[2])
         with av.open(io.BytesIO(data), format="mjpeg") as picture:
             frame = next(picture.decode(video=0)).to_ndarray(format="rgb24")
         red = frame[..., 0].mean() - frame[..., 1].mean() > 100
         assert red == (2.0 <= (moment.look_at or 0.0) < 4.0)
+
+
+def test_a_moment_chosen_by_many_steps_is_one_card() -> None:
+    moments = make(steps=8).moments
+    same = tuple(replace(m, look_at=3.2 if m.step > 2 else 0.0) for m in moments)
+    page = read(render(replace(make(), moments=same), Evidence()))
+    cards = page.all("button", class_="card")
+    assert [card.all("span", class_="number")[0].text for card in cards] == ["1, 2", "3–7"]
+    assert cards[1].attributes["aria-label"] == "Looked at 0:03.2 in steps 3, 4, 5, 6, 7"
+    assert len(page.all("ol", class_="steps")[0].all("li")) == 7
+    assert "7 choices of 2 moments" in page.all("figcaption")[0].text
 
 
 def test_every_step_has_its_curves_and_scores(page: Node) -> None:
@@ -94,7 +106,10 @@ def test_awkward_predictions_give_a_sound_page(name: str) -> None:
             assert node.attributes["href"][1:] in ids
         for value in node.attributes.values():
             assert not re.search(r"\b(nan|inf|None)\b", value), (node.tag, value)
-    assert len(page.all("button")) == len(prediction.moments)
+    cards, steps = page.all("button", class_="card"), page.all("button", class_="number")
+    held = [int(step) for card in cards for step in card.attributes["data-steps"].split()]
+    assert sorted(held) == [int(step.text) for step in steps]
+    assert len(steps) == len(prediction.moments)
     assert len(page.all("svg", class_="plot")) == len(prediction.moments)
     assert page.all("svg", class_="scale")[0].all("text")
 
