@@ -26,8 +26,6 @@ _SEEK_AHEAD = 10.0
 """Seconds to a moment below which reading on costs less than seeking."""
 _SEEK_BACK = (0.0, 4.0, 16.0)
 """How much earlier to aim, try after try, where a format's seek lands behind its goal."""
-_KEY_SLACK = 0.5
-"""Seconds by which the index may name a key frame before it is shown (MP4 indexes hold decoding times)."""
 _REFERENCED = {"h264", "hevc"}
 """Codecs whose packets say whether other frames refer to them, one frame a packet."""
 _MAX_QUEUE = 1024
@@ -93,6 +91,7 @@ class FrameWalker:
         self._drained = False
         self._spent = False
         self._wanted = math.inf
+        self._key: int | None = None
         self._ahead: deque[Shown] = deque()
         self._last: Shown | None = None
         self._times: list[float] = []
@@ -221,10 +220,14 @@ class FrameWalker:
     def _starts_anew(self, time: float, following: float) -> bool:
         """Whether the index knows a key frame after ``time`` from which ``following`` is decoded."""
         entries = self._demuxer.stream(self._track).index_entries
-        if len(entries) == 0:
+        here = -1 if self._key is None else entries.search_timestamp(self._key)
+        if self._key is None or here < 0:
             return False
-        found = entries.search_timestamp(math.floor((following - _KEY_SLACK) / self._track.time_base))
-        return found >= 0 and entries[found].timestamp * self._track.time_base > time
+        # An MP4's index holds decoding times; frames are shown later by as much as this group's key frame.
+        delay = self._key - entries[here].timestamp
+        ticks = math.floor((following + _EPSILON) / self._track.time_base)
+        found = entries.search_timestamp(ticks - delay)
+        return found >= 0 and (entries[found].timestamp + delay) * self._track.time_base > time + _EPSILON
 
     def _skip(self, packet: Packet[Stream] | None) -> None:
         """Let the decoder pass over a frame that is neither wanted nor referred to by others."""
@@ -237,6 +240,7 @@ class FrameWalker:
     def _take(self, packet: Packet[Stream] | None) -> None:
         if packet is not None:
             self.decoded += 1
+            self._key = packet.pts if packet.is_keyframe else self._key
             if self.decoded > self._limits.frames:
                 cause = f"needs more than the limit of {self._limits.frames} frames decoded"
                 raise LimitError(f"{self._demuxer.name}: {cause}")
