@@ -6,7 +6,7 @@ TESTING := .venv-test
 # What the installed package is built from; Python sources are linked, not copied, so they are not listed.
 NATIVE := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test lint unit soak clean
+.PHONY: demo test lint unit soak fuzz clean
 
 demo: $(RUNTIME)/.installed
 	$(RUNTIME)/bin/l2l predict demo/*.mp4 --plan demo/demo.plan
@@ -25,6 +25,9 @@ unit: $(TESTING)/.installed
 # Longer runs than a test's, on demand.
 soak: $(TESTING)/.installed
 	L2L_SOAK_S=60 $(TESTING)/bin/python -m pytest -s tests/api/test_soak.py
+
+fuzz: $(TESTING)/.installed
+	$(TESTING)/bin/python -m tests.robustness
 
 $(RUNTIME)/.installed: $(NATIVE)
 	test -x $(RUNTIME)/bin/python || $(PYTHON) -m venv $(RUNTIME)
