@@ -12,7 +12,7 @@ from l2l_engine.report.evidence import Evidence
 from l2l_engine.report.facts import STAGES, media_facts, tool_facts
 from l2l_engine.report.geometry import Axis, scaled, time_axis, times_even
 from l2l_engine.report.sheet import INK, LEVELS, LINE, LISTEN, LOOK, PEAKS, SOFT, Sheet
-from l2l_engine.report.stops import stops
+from l2l_engine.report.stops import slots, stops
 from l2l_engine.report.words import clock, duration_of_work, file_name, percent, whole_percents
 from l2l_engine.result import Moment, Prediction
 
@@ -29,7 +29,7 @@ def draw(prediction: Prediction, evidence: Evidence) -> Figure:
     axis = time_axis(prediction)
     rows = prediction.moments[:MOST_ROWS]
     head = 0.75 + 0.27 * max(3, len(prediction.top_k))
-    tall = head + _timeline_height(prediction, evidence) + 0.3 * bool(rows) + _ROW * len(rows) + _FACTS
+    tall = head + _timeline_height(prediction, evidence) + 0.5 * bool(rows) + _ROW * len(rows) + _FACTS
     sheet = Sheet(_WIDTH, tall + 0.22 * len(evidence.notes))
     _answer(sheet, prediction, axis)
     top = _timeline(sheet, head, prediction, evidence, axis)
@@ -37,7 +37,7 @@ def draw(prediction: Prediction, evidence: Evidence) -> Figure:
         sheet.text(_MARGIN, top + 0.14, note, colour=LISTEN, longest=150)
         top += 0.22
     if rows:
-        top = _steps(sheet, top + 0.2, prediction, axis)
+        top = _steps(sheet, top + 0.4, prediction, axis)
     _facts(sheet, top + 0.45, prediction)
     return sheet.figure
 
@@ -111,11 +111,12 @@ def _lane(sheet: Sheet, top: float, height: float, axis: Axis) -> Axes:
 def _strip(sheet: Sheet, top: float, prediction: Prediction, evidence: Evidence, axis: Axis) -> float:
     """Pictures in the order of the video, each tied to its place in time."""
     places = stops(prediction.moments)
-    side, pitch = _card(prediction), _SPAN / len(places)
+    taken, many = slots(places, axis)
+    side, pitch = _card(prediction), _SPAN / many
     ties = sheet.axes(_MARGIN, top + side + 0.2, _SPAN, 0.42)
     bend = np.linspace(0, 1, 24)
-    for place, stop in enumerate(places):
-        middle = (place + 0.5) * pitch
+    for slot, stop in zip(taken, places, strict=True):
+        middle = (slot + 0.5) * pitch
         picture = None if stop.look_at is None else evidence.pictures.get(stop.look_at)
         if picture is not None:
             frame = sheet.axes(_MARGIN + middle - side / 2, top, side, side)
@@ -150,6 +151,7 @@ def _curves(lane: Axes, prediction: Prediction, axis: Axis, *, hanging: bool) ->
 
 def _steps(sheet: Sheet, top: float, prediction: Prediction, axis: Axis) -> float:
     """One row a step: numbers, both curves base to base, the weights of the two senses."""
+    _headings(sheet, top - 0.1, prediction)
     for moment in prediction.moments[:MOST_ROWS]:
         sheet.text(_MARGIN, top + 0.27, str(moment.step), colour=INK, bold=True)
         for left, time, attention, colour in _told(moment):
@@ -170,6 +172,19 @@ def _steps(sheet: Sheet, top: float, prediction: Prediction, axis: Axis) -> floa
     if left_out > 0:
         sheet.text(3.2, top + 0.1, f"and {left_out:,} more steps")
     return top
+
+
+def _headings(sheet: Sheet, top: float, prediction: Prediction) -> None:
+    looks, listens = _senses(prediction)
+    sheet.text(_MARGIN, top, "step", size=7)
+    if looks:
+        sheet.text(0.85, top, "looked at", size=7)
+    if listens:
+        sheet.text(2.0, top, "listened to", size=7)
+    sheet.text(
+        3.2, top, "attention over time; × is its peak, in multiples of an even one", size=7, longest=80
+    )
+    sheet.text(9.05, top, "weights", size=7)
 
 
 def _told(moment: Moment) -> tuple[tuple[float, float | None, np.ndarray, str], ...]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from l2l_engine.report.geometry import Axis
 from l2l_engine.result import Moment
+
+_FEWEST_SLOTS = 6
+"""So that a few cards are not much larger than many, and stand where their moments are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,3 +51,18 @@ def stops(moments: Iterable[Moment]) -> list[Stop]:
         time = next((t for t in (moment.look_at, moment.listen_to) if t is not None), 0.0)
         grouped.setdefault(time, []).append(moment)
     return [Stop(time, tuple(grouped[time])) for time in sorted(grouped)]
+
+
+def slots(places: list[Stop], axis: Axis) -> tuple[list[int], int]:
+    """Which slot above the axis each stop's card takes, and how many slots there are.
+
+    Cards keep their order and stand as near to their time as equal slots allow.
+    """
+    count = max(_FEWEST_SLOTS, len(places))
+    taken: list[int] = []
+    for stop in places:
+        wanted = min(count - 1, int(axis.share(stop.time) * count))
+        taken.append(max(wanted, taken[-1] + 1 if taken else 0))
+    for place in range(len(places)):
+        taken[place] = min(taken[place], count - len(places) + place)
+    return taken, count

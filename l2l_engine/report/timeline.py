@@ -9,7 +9,7 @@ from l2l_engine.report.geometry import WIDTH, Axis, band_path
 from l2l_engine.report.jpeg import encode_jpeg
 from l2l_engine.report.lanes import grid, hair, lane, path, scale, stretched
 from l2l_engine.report.markup import Markup, element, join
-from l2l_engine.report.stops import Stop, stops
+from l2l_engine.report.stops import Stop, slots, stops
 from l2l_engine.report.words import clock, count
 from l2l_engine.result import Moment, Prediction
 
@@ -25,7 +25,7 @@ def figure(prediction: Prediction, evidence: Evidence, axis: Axis) -> Markup:
     listens = any(moment.listen_to is not None for moment in prediction.moments)
     drawing = element(
         "div",
-        _strip(places, evidence),
+        _strip(places, evidence, axis),
         _connectors(places, axis),
         _curves("look", prediction, axis) if looks else None,
         scale(axis),
@@ -41,15 +41,15 @@ def figure(prediction: Prediction, evidence: Evidence, axis: Axis) -> Markup:
     )
 
 
-def _strip(places: list[Stop], evidence: Evidence) -> Markup | None:
+def _strip(places: list[Stop], evidence: Evidence, axis: Axis) -> Markup | None:
     if not places:
         return None
     # With hours, tenths of a second would not fit below a picture.
     decimals = 1 if places[-1].time < 3600 else 0
-    cards = (_card(stop, evidence, decimals) for stop in places)
-    return element(
-        "div", *cards, class_="strip", role="group", aria_label="Moments, in the order of the video"
-    )
+    taken, many = slots(places, axis)
+    cards = {slot: _card(stop, evidence, decimals) for slot, stop in zip(taken, places, strict=True)}
+    row = (cards.get(slot) or element("span") for slot in range(many))
+    return element("div", *row, class_="strip", role="group", aria_label="Moments, in the order of the video")
 
 
 def _card(stop: Stop, evidence: Evidence, decimals: int) -> Markup:
@@ -97,8 +97,9 @@ def _connectors(places: list[Stop], axis: Axis) -> Markup | None:
     if not places:
         return None
     lines = []
-    for place, stop in enumerate(places):
-        top = round((place + 0.5) / len(places) * WIDTH, 1)
+    taken, many = slots(places, axis)
+    for slot, stop in zip(taken, places, strict=True):
+        top = round((slot + 0.5) / many * WIDTH, 1)
         foot = round(axis.share(stop.time) * WIDTH, 1)
         line = element(
             "path",

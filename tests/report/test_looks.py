@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
 import pytest
 
 from l2l_engine.report.geometry import Axis, scaled, thinned
+from l2l_engine.report.stops import slots, stops
 from l2l_engine.report.words import clock, duration_of_work, percent, visible, whole_percents
+from tests.report.cases import make
 
 STYLE = files("l2l_engine.report").joinpath("page.css").read_text(encoding="utf-8")
 
@@ -94,3 +97,22 @@ def test_an_attention_that_is_nothing_or_nonsense_is_flat() -> None:
         x, heights = scaled(np.arange(len(values)), values, Axis(3.0))
         assert (heights == 0).all()
         assert (x[0], x[-1]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([0.0], [0]),
+        ([6.0], [5]),
+        ([3.0, 5.9], [3, 5]),
+        ([5.7, 5.8, 5.9], [3, 4, 5]),
+        ([0.0, 0.1, 0.2], [0, 1, 2]),
+        ([float(t) / 2 for t in range(9)], list(range(9))),
+    ],
+)
+def test_cards_stand_near_their_moments_in_order(times: list[float], expected: list[int]) -> None:
+    first = make().moments[0]
+    places = stops(replace(first, step=step + 1, look_at=time) for step, time in enumerate(times))
+    taken, count = slots(places, Axis(6.0))
+    assert taken == expected
+    assert count == max(6, len(times))
