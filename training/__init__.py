@@ -3,7 +3,7 @@
     python -m training all --config training/configs/demo.toml
     python -m training evaluate --config training/configs/demo.toml
 
-``all`` runs ``render``, ``finetune``, ``features``, ``skim`` and ``export`` one after the other. Each is also a
-command of its own, leaves its settings and metrics beside its output under the configuration's ``work`` folder, and
-continues from what is there: from the last epoch, the last checkpoint, the last video.
+``all`` runs ``render``, ``finetune``, ``features``, ``skim`` and ``export`` one after the other. Each is
+also a command of its own, leaves its settings and metrics beside its output under the configuration's
+``work`` folder, and continues from what is there: from the last epoch, the last checkpoint, the last video.
 """
