@@ -22,6 +22,7 @@ from l2l_engine.result import StreamInfo
 
 _NOT_A_MOVIE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _NOT_MAIN = Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.comment
+_INDEXED = {"mov", "matroska"}
 _MAX_READ_ERRORS = 8
 """Consecutive failed reads after which the rest of a damaged file is given up."""
 
@@ -58,6 +59,11 @@ class Demuxer:
     def tracks(self) -> tuple[Track, ...]:
         """The tracks in use."""
         return tuple(track for track in (self.video, self.audio) if track is not None)
+
+    @property
+    def indexed(self) -> bool:
+        """Whether the container's index names key frames, at the times that reading on would show."""
+        return not _INDEXED.isdisjoint(self.container.format.name.split(","))
 
     def stream(self, track: Track) -> Stream:
         """The FFmpeg stream of ``track``; another object after ``rewind`` had to open the file again."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 from l2l_engine.media.demux import Demuxer, Track
 from l2l_engine.media.source import Poll
 
-_INDEXED = {"mov", "matroska"}
-"""Formats whose index, read when the file is opened, names every key frame."""
-
 
 def key_times(demuxer: Demuxer, track: Track, poll: Poll | None) -> list[float]:
     """Increasing presentation times of key frames, in container seconds.
@@ -20,7 +17,7 @@ def key_times(demuxer: Demuxer, track: Track, poll: Poll | None) -> list[float]:
     if first is None or first.pts is None:
         return []
     entries = demuxer.stream(track).index_entries
-    if _INDEXED.isdisjoint(demuxer.container.format.name.split(",")) or len(entries) < 2:
+    if not demuxer.indexed or len(entries) < 2:
         shown = {demuxer.time(packet, track) for packet in packets if packet.is_keyframe}
         return sorted({first.pts * track.time_base, *(time for time in shown if time is not None)})
     # The index of an MP4 holds decoding times; how much later frames are shown is the same for all key

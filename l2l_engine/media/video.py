@@ -23,7 +23,9 @@ from l2l_engine.media.source import Poll
 _EPSILON = 1e-6
 """Seconds; timestamps are ticks of a clock, and moments are sums of hops in floating point."""
 _SEEK_AHEAD = 10.0
-"""Seconds to a moment below which reading on costs less than seeking."""
+"""Seconds to a moment below which reading on costs less than seeking without an index."""
+_LEAP_AHEAD = 1.0
+"""The same with an index: seeking is a look-up then, and it is known to lead to a later key frame."""
 _SEEK_BACK = (0.0, 4.0, 16.0)
 """How much earlier to aim, try after try, where a format's seek lands behind its goal."""
 _REFERENCED = {"h264", "hevc"}
@@ -146,7 +148,7 @@ class FrameWalker:
         """Read ahead until every packet shown by ``moment`` is known, dropping what is not needed."""
         if self._ahead and self._ahead[0].time > moment + _EPSILON:
             return
-        if moment - self._horizon > _SEEK_AHEAD and not self.ended and self._seek_pays(moment):
+        if not self.ended and self._seek_pays(moment):
             self._seek(moment)
         while self._horizon <= moment + _EPSILON and (packet := self._read()) is not None:
             time = self._demuxer.time(packet, self._track)
@@ -163,10 +165,13 @@ class FrameWalker:
                     self._last = self._ahead.popleft()
 
     def _seek_pays(self, moment: float) -> bool:
-        """Whether the container's index knows no key frame ahead: then reading on is the only way."""
+        """Whether to jump: far enough ahead, and not if the index knows no key frame on the way."""
         entries = self._demuxer.stream(self._track).index_entries
-        if len(entries) == 0 or self._horizon == -math.inf:
-            return True
+        distance = moment - self._horizon
+        if not self._demuxer.indexed or len(entries) == 0 or self._horizon == -math.inf:
+            return distance > _SEEK_AHEAD
+        if distance <= _LEAP_AHEAD:
+            return False
         found = entries.search_timestamp(math.floor(moment / self._track.time_base))
         return found < 0 or entries[found].timestamp * self._track.time_base > self._horizon
 
