@@ -102,8 +102,9 @@ __device__ inline void ask(const DeviceRun<T>& run, int t) {
   const int width = input_width(model);
   for_rows(model.state, [&](int row, const T* weight) {
     const bool query = row < model.modality_row;
-    if (query && row >= (row < model.heads[1].row || model.heads[1].end == 0 ? model.heads[0].end : model.heads[1].end)) return;
-    const bool relu = query && model.heads[0].second.out > 0;
+    const DeviceHead<T>& head = model.heads[model.heads[1].end > 0 && row >= model.heads[1].row ? 1 : 0];
+    if (query && row >= head.end) return;  // padding
+    const bool relu = query && head.second.out > 0;
     for (int b = 0; b < run.moments.batch; ++b) {
       const float* h = run.input[(t + 1) % 2] + static_cast<long long>(b) * width + model.feature_width;
       const float sum = dot(weight, h, model.state.in) + model.state.bias[row];
