@@ -35,10 +35,20 @@ def figure(prediction: Prediction, evidence: Evidence, axis: Axis) -> Markup:
     )
     return element(
         "figure",
+        _key(looks, listens, evidence),
         element("div", drawing, class_="scroll"),
         element("figcaption", _caption(prediction, evidence)),
         *(element("p", note, class_="note") for note in evidence.notes),
     )
+
+
+def _key(looks: bool, listens: bool, evidence: Evidence) -> Markup:
+    """What the colours mean. Not on the curves: wherever it stood there, some video would need the place."""
+    shown = (("look", "where it looked", looks), ("listen", "where it listened", listens))
+    entries = [element("span", words, class_=kind) for kind, words, present in shown if present]
+    if evidence.waveform is not None:
+        entries.append(element("span", "sound", class_="sound"))
+    return element("p", *entries, class_="key", aria_hidden="true")
 
 
 def _strip(places: list[Stop], evidence: Evidence, axis: Axis) -> Markup | None:
@@ -127,9 +137,7 @@ def _curves(kind: str, prediction: Prediction, axis: Axis) -> Markup:
         element("g", *uses, class_="all"), picked, y=6 if kind == "look" else 0, height=_CURVE - 6
     )
     children = (grid(axis), drawing, hair(kind, axis.percent(first)), element("g", *dots, class_="dots"))
-    words = "looked" if kind == "look" else "listened"
-    title = element("p", f"where it {words}", class_="title", aria_hidden="true")
-    return element("div", title, lane(_CURVE, *children, class_="curves"), class_=f"band {kind}")
+    return element("div", lane(_CURVE, *children, class_="curves"), class_=f"band {kind}")
 
 
 def _sound(waveform: Waveform | None, prediction: Prediction, axis: Axis) -> Markup | None:
@@ -142,7 +150,7 @@ def _sound(waveform: Waveform | None, prediction: Prediction, axis: Axis) -> Mar
     times = [moment.listen_to for moment in prediction.moments if moment.listen_to is not None]
     line = hair("listen", axis.percent(times[0])) if times else None
     drawing = lane(_SOUND, grid(axis), stretched(*shapes), line, class_="wave", label="Waveform of the sound")
-    return element("div", element("p", "sound", class_="title", aria_hidden="true"), drawing, class_="band")
+    return element("div", drawing, class_="band")
 
 
 def _caption(prediction: Prediction, evidence: Evidence) -> Markup:
