@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.lr_scheduler import OneCycleLR
 
 from l2l_engine.plan import MediaSettings
 from training.augment import augment_images, augment_samples, crop_images, crop_samples
 from training.config import Config, ModelConfig, StudentConfig, to_plain
+from training.learner import Learner
 from training.models import Student
 from training.pairs import Pairs, load_pairs
 from training.runs import Checkpoint, seed_everything, write_atomically, write_json
@@ -54,7 +54,7 @@ def finetune(config: Config) -> dict[str, float]:
     """Train the student, or continue where a killed run stopped.
 
     Returns:
-        The validation metrics of the last epoch.
+        The validation metrics.
     """
     torch.set_num_threads(config.threads)
     settings = {
@@ -71,65 +71,53 @@ def finetune(config: Config) -> dict[str, float]:
     student = build_student(config.model, len(train.classes), config.student.dropout)
     # Frames arrive with channels last, and convolutions on CPUs are fastest when weights lie so too.
     student = student.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(
-        student.parameters(), lr=config.student.rate, weight_decay=config.student.weight_decay
+    learner = Learner(
+        student,
+        rate=config.student.rate,
+        weight_decay=config.student.weight_decay,
+        updates=config.student.epochs * max(1, len(train.labels) // config.student.batch),
+        warm_up=0.15,
+        clip=5.0,
     )
-    batches = max(1, len(train.labels) // config.student.batch)
-    schedule = OneCycleLR(
-        optimiser, config.student.rate, total_steps=config.student.epochs * batches + 1, pct_start=0.15
-    )
-    first, metrics = 0, {}
-    if state is not None:
-        student.load_state_dict(state["student"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        first, metrics = state["epoch"], state["metrics"]
-    for epoch in range(first, config.student.epochs):
-        start = time.monotonic()
-        loss = train_epoch(student, train, optimiser, schedule, config, epoch=epoch)
-        metrics = {f"accuracy_{name}": accuracy(student, validation, name) for name in MODALITIES}
-        checkpoint.log({"epoch": epoch, "loss": loss, "seconds": time.monotonic() - start, **metrics})
-        checkpoint.save(
-            {
-                "student": student.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "schedule": schedule.state_dict(),
-                "epoch": epoch + 1,
-                "metrics": metrics,
-            }
+    learner.restore(state)
+    while learner.done < config.student.epochs:
+        start, epoch = time.monotonic(), learner.done
+        loss = train_epoch(student, train, learner, config)
+        checkpoint.log(
+            {"epoch": epoch, "loss": loss, "seconds": time.monotonic() - start} | measure(student, validation)
         )
+        checkpoint.save(learner.state())
+    return _finish(config, student, train.classes, measure(student, validation))
+
+
+def _finish(
+    config: Config, student: Student, classes: tuple[str, ...], metrics: dict[str, float]
+) -> dict[str, float]:
+    """Write what later stages read."""
     path = student_path(config)
-    path.with_name("classes.txt").write_text("\n".join(train.classes) + "\n", encoding="utf-8")
     weights = {name: value.contiguous() for name, value in student.state_dict().items()}
+    path.with_name("classes.txt").write_text("\n".join(classes) + "\n", encoding="utf-8")
     write_atomically(path, lambda file: file.write(save(weights)))
     write_json(path.with_name("metrics.json"), metrics)
     return metrics
 
 
-def train_epoch(
-    student: Student,
-    pairs: Pairs,
-    optimiser: torch.optim.Optimizer,
-    schedule: OneCycleLR,
-    config: Config,
-    *,
-    epoch: int,
-) -> float:
+def measure(student: Student, pairs: Pairs) -> dict[str, float]:
+    """Top-1 with both modalities, and with either alone."""
+    return {f"accuracy_{name}": accuracy(student, pairs, name) for name in MODALITIES}
+
+
+def train_epoch(student: Student, pairs: Pairs, learner: Learner, config: Config) -> float:
     """One pass over the pairs in random order; returns the mean loss."""
-    rng = seed_everything(config.seed, epoch)
+    rng = seed_everything(config.seed, learner.done)
     order = rng.permutation(len(pairs.labels))
     size = min(config.student.batch, len(order))
     student.train()
     losses = []
     for start in range(0, len(order) - size + 1, size):
         chosen = np.sort(order[start : start + size])
-        loss = pair_loss(student, pairs, chosen, config)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 5.0)
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.detach())
+        losses.append(learner.learn(pair_loss(student, pairs, chosen, config)))
+    learner.done += 1
     return float(torch.stack(losses).mean())
 
 

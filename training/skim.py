@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.lr_scheduler import OneCycleLR
 
 from l2l_engine.plan import MediaSettings
 from training.config import Config, ModelConfig, SkimConfig, to_plain
 from training.features import extract_features
 from training.finetune import load_student, student_path
+from training.learner import Learner
 from training.models import SkimBatch, SkimmingNetwork, SkimOutput, Student
 from training.runs import Checkpoint, file_fingerprint, seed_everything, write_atomically, write_json
 from training.sequences import (
@@ -87,33 +87,25 @@ def train_skimmer(config: Config) -> dict[str, float]:
     seed_everything(config.seed)
     skimmer = build_skimmer(config.model, len(classes))
     start_from(skimmer, student)
-    optimiser = torch.optim.AdamW(
-        skimmer.parameters(), lr=config.skim.rate, weight_decay=config.skim.weight_decay
+    learner = Learner(
+        skimmer,
+        rate=config.skim.rate,
+        weight_decay=config.skim.weight_decay,
+        updates=config.skim.updates,
+        warm_up=0.1,
+        clip=1.0,
     )
-    schedule = OneCycleLR(optimiser, config.skim.rate, total_steps=config.skim.updates + 1, pct_start=0.1)
-    first = 0
-    if state is not None:
-        skimmer.load_state_dict(state["skimmer"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        first = state["update"]
-    every = config.skim.checkpoint_every
-    for begin in range(first, config.skim.updates, every):
-        end, start = min(begin + every, config.skim.updates), time.monotonic()
-        loss = _updates(skimmer, optimiser, schedule, source, range(begin, end))
+    learner.restore(state)
+    while learner.done < config.skim.updates:
+        start = time.monotonic()
+        loss = _updates(skimmer, learner, source)
         metrics = measure(skimmer, validation, config.skim.steps, config.factor)
-        checkpoint.log({"update": end, "loss": loss, "seconds": time.monotonic() - start, **metrics})
-        checkpoint.save(
-            {
-                "skimmer": skimmer.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "schedule": schedule.state_dict(),
-                "update": end,
-            }
-        )
-    path = skimmer_path(config)
+        seconds = time.monotonic() - start
+        checkpoint.log({"update": learner.done, "loss": loss, "seconds": seconds} | metrics)
+        checkpoint.save(learner.state())
     metrics = measure(skimmer, validation, config.skim.steps, config.factor)
     metrics |= {"dense": dense_accuracy(student, validation)}
+    path = skimmer_path(config)
     write_atomically(path, lambda file: file.write(save(skimmer.state_dict())))
     write_json(path.with_name("metrics.json"), metrics)
     return metrics
@@ -179,25 +171,16 @@ def block_votes(count: int, settings: SkimConfig) -> Tensor:
     return torch.stack([chosen & loser, chosen & ~loser], dim=2)
 
 
-def _updates(
-    skimmer: SkimmingNetwork,
-    optimiser: torch.optim.Optimizer,
-    schedule: OneCycleLR,
-    source: Source,
-    updates: range,
-) -> float:
+def _updates(skimmer: SkimmingNetwork, learner: Learner, source: Source) -> float:
+    """Learn until the next checkpoint is due; returns the mean loss."""
+    settings = source.settings
     skimmer.train()
     losses = []
-    for update in updates:
+    for update in range(learner.done, min(learner.done + settings.checkpoint_every, settings.updates)):
         batch, labels = source.draw(update)
-        output = skimmer(batch, source.settings.steps, block_votes(len(labels), source.settings))
-        loss = skim_loss(skimmer, output, labels, source.settings)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(skimmer.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.detach())
+        output = skimmer(batch, settings.steps, block_votes(len(labels), settings))
+        losses.append(learner.learn(skim_loss(skimmer, output, labels, settings)))
+    learner.done += len(losses)
     return float(torch.stack(losses).mean())
 
 
