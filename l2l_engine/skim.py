@@ -60,8 +60,8 @@ class Skimmer:
             a video is excluded, all are allowed again.
         precision: How weights and banks are stored; sums and softmax are always float32. ``"auto"``
             takes bf16 where the CPU multiplies it natively, else fp32.
-        threads: Threads one run may use, the caller's among them; all CPUs this process may run on by
-            default. A run that finds them at work for another run uses its caller's thread alone.
+        threads: Threads one run may use (1 to 1024), the caller's among them; all CPUs this process may
+            run on by default. A run that finds them at work for another run uses its caller's thread alone.
         instructions: CPU instructions to use; the newest this CPU has by default. Results differ between
             them by rounding.
 

@@ -22,7 +22,7 @@ using TensorDict = std::map<std::string, Array<float>>;
 std::unique_ptr<Skimmer> make_skimmer(const TensorDict& weights, bool relu_keys, bool exclude_previous_argmax,
                                       const std::string& precision, const std::string& instructions,
                                       std::int64_t threads) {
-  require(threads >= 1, "threads: ", threads, " is not at least 1");
+  require(threads >= 1 && threads <= kMaxThreads, "threads: ", threads, " is not between 1 and ", kMaxThreads);
   TensorMap tensors;
   for (const auto& [name, array] : weights) {
     tensors[name] = {array.data(), {array.shape(), array.shape() + array.ndim()}};

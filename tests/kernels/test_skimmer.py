@@ -1,6 +1,9 @@
 """The native skimmer against the unfused float64 reference."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,3 +124,27 @@ def test_timestamps_in_any_order():
     batch.arguments = (image, audio, image_times, audio_times, timestamps[:, order])
     batch.videos = [(*batch.videos[0][:2], timestamps[0, order])]
     compare(weights, batch, 5)
+
+
+FORKING = """
+import os, sys, warnings
+sys.path.append(sys.argv[1])
+import numpy as np
+from skim_cases import random_batch, random_weights
+from l2l_engine.skim import Skimmer
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(13)
+skimmer, batch = Skimmer(random_weights(rng), threads=2), random_batch(rng, 24, [(30, 7, 9)])
+wanted = skimmer.run(*batch.arguments, 5).logits
+child = os.fork()
+if child == 0:
+    same = np.array_equal(skimmer.run(*batch.arguments, 5).logits, wanted)
+    del skimmer
+    os._exit(0 if same else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_forked_child_works_alone_and_does_not_hang():
+    here = str(Path(__file__).parent)
+    subprocess.run([sys.executable, "-c", FORKING, here], check=True, timeout=100)

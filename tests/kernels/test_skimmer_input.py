@@ -79,6 +79,8 @@ def test_half_precision_tensors_are_taken_as_they_are(weights, arguments, dtype)
         ("precision", 32, TypeError),
         ("key_activation", "gelu", ValueError),
         ("threads", 0, ValueError),
+        ("threads", 1025, ValueError),
+        ("instructions", "mmx", ValueError),
         ("threads", 1.5, TypeError),
         ("threads", True, TypeError),
         ("threads", 1 << 40, ValueError),
