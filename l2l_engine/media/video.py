@@ -119,7 +119,8 @@ class FrameWalker:
                 self._last = self._ahead.popleft()
             if self._ahead or self._is_last_before(moment):
                 break
-            if self._spent:  # the index promised a key frame that did not come: go back for one
+            if self._spent:  # nothing came out, or a promised key frame did not come: go back, once
+                following = None
                 self._seek(moment)
                 self._approach(moment)
             self._wanted = self._starts_by(moment)

@@ -232,3 +232,14 @@ def test_reference_reads_what_was_made() -> None:
     content = media("mp4", frames=30)
     reference = decode_all(content)
     assert [read_index(image) for image in reference.images] == list(range(30))
+
+
+@pytest.mark.timeout(60)
+def test_a_group_that_gives_no_frame_is_given_up_once() -> None:
+    """Its key frame is wanted, the next moment lies in another group, and nothing comes out of the decoder."""
+    content = bytearray(media("mp4", audio=None, frames=75, video_options={"bf": "0"}))
+    packet = content.index(b"mdat") + 4
+    content[packet : packet + 700] = bytes(700)
+    got = frames_at(bytes(content), [0.0, 1.0, 2.0])
+    assert got.valid.tolist() == [False, True, True]
+    assert [read_index(image) for image in got.images[1:]] == [25, 50]
