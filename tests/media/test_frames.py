@@ -236,7 +236,7 @@ def test_reference_reads_what_was_made() -> None:
 
 @pytest.mark.timeout(60)
 def test_a_group_that_gives_no_frame_is_given_up_once() -> None:
-    """Its key frame is wanted, the next moment lies in another group, and nothing comes out of the decoder."""
+    """Its key frame is wanted, the next moment lies in another group, and the decoder gives nothing."""
     content = bytearray(media("mp4", audio=None, frames=75, video_options={"bf": "0"}))
     packet = content.index(b"mdat") + 4
     content[packet : packet + 700] = bytes(700)
