@@ -167,7 +167,7 @@ def accuracy(right: Sequence[bool]) -> dict[str, float]:
     """Top-1 with its 95 % Wilson interval."""
     n = len(right)
     if n == 0:
-        return {"videos": 0, "top1": math.nan, "low": math.nan, "high": math.nan}
+        return {"videos": 0}
     z, p = 1.96, sum(right) / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
