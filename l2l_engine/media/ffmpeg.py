@@ -58,7 +58,7 @@ class FFmpegSource:
         self._closed = False
         self._reader, self._name = open_reader(file)
         try:
-            self._reader.poll = poll
+            self._reader.begin(poll)
             self._demuxer = Demuxer(self._reader, self._name, limits)
             with translated(self._reader, self._name, "cannot be read"):
                 self._clock = Clock(self._demuxer, limits, poll)
@@ -100,7 +100,7 @@ class FFmpegSource:
             LimitError: A frame is too large, or too many had to be decoded.
             ValueError: The times decrease, or the file has no video.
         """
-        track = self._usable(self._demuxer.video, "video", times)
+        track = self._begin(self._demuxer.video, "video", times, poll)
         images = np.zeros((len(times), crop, crop, 3), np.uint8)
         shown_at = np.full(len(times), np.nan)
         make = PictureMaker(short_side, crop)
@@ -125,7 +125,7 @@ class FFmpegSource:
 
     def key_times(self, *, poll: Poll | None = None) -> NDArray[np.float64]:
         """When key frames are shown; see :meth:`MediaSource.key_times`."""
-        track = self._usable(self._demuxer.video, "video", np.zeros(0))
+        track = self._begin(self._demuxer.video, "video", np.zeros(0), poll)
         with translated(self._reader, self._name, "its video cannot be read"):
             times = key_times(self._demuxer, track, poll)
         return np.unique(np.clip(np.array(times) - self._clock.zero, 0.0, None))
@@ -150,7 +150,7 @@ class FFmpegSource:
             LimitError: The windows need more decoded sound at once than the limit.
             ValueError: The starts decrease, or the file has no audio.
         """
-        track = self._usable(self._demuxer.audio, "audio", starts)
+        track = self._begin(self._demuxer.audio, "audio", starts, poll)
         samples = np.zeros((len(starts), window), np.float32)
         missing = np.zeros(len(starts))
         with translated(self._reader, self._name, "its audio cannot be decoded"):
@@ -170,13 +170,15 @@ class FFmpegSource:
                 valid[row] = _overlap(begin, end, spans) <= max(0.0, end - max(begin, track.start)) / 2
         return AudioWindows(samples, valid)
 
-    def _usable(self, track: Track | None, kind: str, times: NDArray[np.float64]) -> Track:
+    def _begin(self, track: Track | None, kind: str, times: NDArray[np.float64], poll: Poll | None) -> Track:
+        """Check what every piece of work on a track needs."""
         if self._closed:
             raise ClosedError(f"{self._name}: the file was closed")
         if track is None:
             raise ValueError(f"{self._name}: has no {kind} stream")
         if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) < 0).any():
             raise ValueError("moments must be one-dimensional, finite, and not decrease")
+        self._reader.begin(poll)
         return track
 
     def close(self) -> None:

@@ -79,6 +79,10 @@ class Reader:
         """The position; PyAV takes only an object that has this for seekable."""
         return self._file.tell()
 
+    def begin(self, poll: Poll | None) -> None:
+        """Start another piece of work: what stopped the last one is over."""
+        self._failure, self.poll = None, poll
+
     def check(self) -> None:
         """Raise what went wrong inside a callback, if anything did."""
         if self._failure is not None:

@@ -266,6 +266,26 @@ def test_what_poll_raises_comes_out_as_it_is(error: type[BaseException]) -> None
     assert not isinstance(caught.value, L2LError)
 
 
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_stopped_source_can_go_on(after: int) -> None:
+    """A timeout of one call says nothing about the next, nor is its poll called again."""
+    calls = 0
+
+    def poll() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise StopError
+
+    with open_media(media("mp4")) as source:
+        with pytest.raises(StopError):
+            source.audio_windows(np.arange(0, 3, 0.1), window=16000, sample_rate=16000, poll=poll)
+        called = calls
+        assert first_index(source) == 10
+        assert source.audio_windows(np.zeros(1), window=16000, sample_rate=16000).valid.all()
+        assert calls == called
+
+
 def test_many_sources_in_many_threads() -> None:
     content = media("mp4", frames=150, video_options={"g": "50"})
     times = np.arange(0, 6, 0.31)
