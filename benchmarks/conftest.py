@@ -42,6 +42,7 @@ def against(benchmark, request):
             median = sorted(values[2:])[(len(values) - 2) // 2]
             ratios[name] = median / benchmark.stats.stats.median
             benchmark.extra_info[f"{name} ms"] = round(median * 1e3, 3)
+            benchmark.extra_info[f"{name} fastest ms"] = round(min(values) * 1e3, 3)
             benchmark.extra_info[f"{name} ratio"] = round(ratios[name], 2)
         return ratios
 

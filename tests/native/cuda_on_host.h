@@ -99,6 +99,8 @@ void launch(void (*kernel)(Parameters...), const Shape& shape, Stream, Parameter
   std::vector<std::thread> threads;
   for (int b = 0; b < shape.blocks; ++b) {
     blocks.push_back(std::make_unique<HostBlock>(shape.threads, shape.shared_bytes));
+  }
+  for (int b = 0; b < shape.blocks; ++b) {
     for (int t = 0; t < shape.threads; ++t) {
       threads.emplace_back([&, b, t] {
         threadIdx.x = static_cast<unsigned>(t);
