@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -62,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     for stage in STAGES if options.command == "all" else [options.command]:
         print(f"== {stage}", flush=True)
+        start = time.monotonic()
         STAGES[stage](config)
+        print(f"== {stage}: {time.monotonic() - start:.0f} s", flush=True)
     return 0
 
 

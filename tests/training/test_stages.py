@@ -10,6 +10,7 @@ import torch
 from l2l_engine import Classifier
 from training.__main__ import main
 from training.config import load_config
+from training.evaluate import accuracy, calibration_error
 from training.finetune import finetune, load_student
 from training.pairs import SPARE, Pairs, draw_times
 from training.runs import Checkpoint
@@ -192,6 +193,21 @@ def test_a_killed_skimmer_continues_to_the_same_weights(folder, tmp_path, monkey
     train_skimmer(resumed)
     path = "skim/skimmer.safetensors"
     assert (tmp_path / path).read_bytes() == (folder / path).read_bytes()
+
+
+def test_accuracy_has_wilsons_interval():
+    found = accuracy([True] * 8 + [False] * 2)
+    assert found["videos"] == 10
+    assert found["top1"] == 0.8
+    assert (found["low"], found["high"]) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    assert accuracy([]) == {"videos": 0}
+
+
+def test_calibration_error_by_hand():
+    confidence = np.array([0.95, 0.95, 0.55, 0.55])
+    right = np.array([True, True, True, False])
+    # Two bins of half the videos each: |1 - 0.95| and |0.5 - 0.55|.
+    assert calibration_error(confidence, right) == pytest.approx(0.05)
 
 
 def test_other_settings_begin_anew(tmp_path):
