@@ -21,8 +21,10 @@ from training.manifest import Video, load_sets
 from training.models import Student
 from training.report import markdown
 from training.runs import fingerprint, write_json
-from training.skim import attention_ratio
+from training.sequences import to_sequences
+from training.skim import HOP, attention_ratio, load_skimmer, skim_tracks
 
+FACTORS = (1, 2, 3, 5, 10)
 UNIFORM = 10
 """Timestamps of the UNIFORM baseline (paper 4.2)."""
 
@@ -66,12 +68,14 @@ def evaluate(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
     report = {
         "commands": list(commands),
         "plan": {"sha256": plan.sha256, "bytes": Path(config.plan).stat().st_size, "precision": precision},
+        "factors": list(FACTORS),
         "test": {"videos": len(videos), "seed": settings.seed, "classes": len(classes)},
         "methods": {
             "ours": accuracy([o.said == o.truth for o in outcomes]),
             "DENSE": accuracy(baseline(student, classes, features, None)),
             f"UNIFORM ({UNIFORM})": accuracy(baseline(student, classes, features, UNIFORM)),
         },
+        "curves": curves(config, classes, features),
         "with_sound": accuracy([o.said == o.truth for o in outcomes if o.has_audio]),
         "silent": accuracy([o.said == o.truth for o in outcomes if not o.has_audio]),
         "attention": attention(outcomes),
@@ -161,6 +165,20 @@ def baseline(
         scores = student.classify(image[chosen], audio[chosen]).softmax(dim=1).mean(dim=0)
         right.append(classes[int(scores.argmax())] == item.video.label)
     return right
+
+
+def curves(
+    config: Config, classes: Sequence[str], features: Sequence[VideoFeatures]
+) -> dict[str, list[float]]:
+    """Top-1 on cached float32 features after 1, 2, ... T steps, and after T steps with sparser knots."""
+    skimmer, tracks = load_skimmer(config, len(classes)), to_sequences(features, classes, HOP)
+
+    def right(factor: int) -> list[float]:
+        skimmed = skim_tracks(skimmer, tracks, config.skim.steps, factor)
+        hits = skimmed.logits.argmax(dim=2) == skimmed.labels[:, None]
+        return [float(share) for share in hits.double().mean(dim=0)]
+
+    return {"steps": right(config.factor), "factors": [right(factor)[-1] for factor in FACTORS]}
 
 
 def accuracy(right: Sequence[bool]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -24,6 +25,10 @@ def markdown(report: dict[str, Any]) -> str:
         "DENSE and UNIFORM average the class scores of the same student's clip classifier over all "
         "timestamps or ten evenly spaced ones.",
         "",
+        *_curve("steps", range(1, len(report["curves"]["steps"]) + 1), report["curves"]["steps"]),
+        *_curve("every k-th timestamp", report["factors"], report["curves"]["factors"]),
+        "The two curves are of the same skimmer on cached float32 features.",
+        "",
         "| attention (median over the videos) | looking | listening |",
         "|---|---|---|",
         "| inside the true stretches, as a multiple of their share of the duration | "
@@ -44,6 +49,15 @@ def markdown(report: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _curve(name: str, places: Iterable[int], shares: Sequence[float]) -> list[str]:
+    return [
+        f"| {name} | {' | '.join(str(place) for place in places)} |",
+        "|---" * (len(shares) + 1) + "|",
+        f"| top-1 | {' | '.join(_percent(share) for share in shares)} |",
+        "",
+    ]
 
 
 def _row(name: str, row: dict[str, float]) -> str:
