@@ -1,9 +1,10 @@
-// Runs all native tests, or one by name; "plant-overflow" and "plant-race" do wrong on purpose, to show that
-// the sanitizers see into the kernels and the thread pool.
+// Runs all native tests, or one by name. "plant-overflow", "plant-race" and "plant-kernel-race" do wrong on
+// purpose, to show that the sanitizers see into the CPU kernels, the thread pool and the CUDA kernels.
 #include <cstring>
 #include <memory>
 #include <vector>
 
+#include "base/cuda.h"
 #include "base/thread_pool.h"
 #include "check.h"
 #include "ops/interpolate.h"
@@ -32,6 +33,18 @@ void plant_race() {
   for (int i = 0; i < 20; ++i) pool.run(std::make_shared<Racing>());
 }
 
+// One thread reads what another wrote, with no barrier between.
+void racing_kernel(float* out) {
+  auto* shared = reinterpret_cast<float*>(l2l::cuda::shared_memory());
+  shared[l2l::cuda::threadIdx.x] = 1.0f;
+  out[l2l::cuda::threadIdx.x] = shared[l2l::cuda::threadIdx.x ^ 33u];  // the other warp's
+}
+
+void plant_kernel_race() {
+  std::vector<float> out(64);
+  l2l::cuda::launch(racing_kernel, {1, 64, 64 * sizeof(float), false}, nullptr, out.data());
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -42,6 +55,10 @@ int main(int count, char** arguments) {
   }
   if (only != nullptr && std::strcmp(only, "plant-race") == 0) {
     plant_race();
+    return 0;
+  }
+  if (only != nullptr && std::strcmp(only, "plant-kernel-race") == 0) {
+    plant_kernel_race();
     return 0;
   }
   int ran = 0;
