@@ -29,7 +29,9 @@ __device__ inline void keep(const Layer<T>& layer) {
   const int rows = owned_rows(layer, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
   for (int i = 0; i < rows; ++i) {
     const T* row = layer.weight + (static_cast<long long>(i) * gridDim.x + blockIdx.x) * layer.in;
-    for (int k = static_cast<int>(threadIdx.x); k < layer.in; k += static_cast<int>(blockDim.x)) kept[i * layer.in + k] = row[k];
+    for (int k = static_cast<int>(threadIdx.x); k < layer.in; k += static_cast<int>(blockDim.x)) {
+      kept[i * layer.in + k] = row[k];
+    }
   }
 }
 

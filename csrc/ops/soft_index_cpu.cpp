@@ -63,7 +63,8 @@ void BankIndex::multiply_keys(std::int64_t begin, std::int64_t end) {
   for (std::int64_t m = 0; m < count; ++m) {
     std::copy_n(source_ + (begin + m) * size_, size_, &rows[to_size(m * key_->in())]);
   }
-  key_->run(rows.data(), key_->in(), &products_[to_size(begin * key_->out())], key_->out(), count, 0, key_->panels(), false);
+  key_->run(rows.data(), key_->in(), &products_[to_size(begin * key_->out())], key_->out(), count, 0, key_->panels(),
+            false);
 }
 
 void BankIndex::make_keys(std::int64_t begin, std::int64_t end) {

@@ -70,7 +70,9 @@ void CpuRun::walk(Member& member) {
 
 void CpuRun::prepare(Member& member) {
   const auto rows = static_cast<std::int64_t>(knot_tasks_.size());
-  member.each(static_cast<std::int64_t>(banks_.size()), [&](std::int64_t i) { banks_[to_size(i)].index.locate_moments(); });
+  member.each(static_cast<std::int64_t>(banks_.size()), [&](std::int64_t i) {
+    banks_[to_size(i)].index.locate_moments();
+  });
   member.each(rows, [&](std::int64_t i) {
     const Task& task = knot_tasks_[to_size(i)];
     VideoBank& bank = banks_[to_size(task.bank)];

@@ -137,7 +137,9 @@ __device__ inline void attend(const DeviceRun<T>& run, int t) {
     const long long step = static_cast<long long>(video) * run.steps + t;
     float* attention = run.attention[m] + step * run.moments.count;
     if (run.banks[m].source == nullptr) {
-      for (int j = static_cast<int>(threadIdx.x); j < run.moments.count; j += static_cast<int>(blockDim.x)) attention[j] = 0.0f;
+      for (int j = static_cast<int>(threadIdx.x); j < run.moments.count; j += static_cast<int>(blockDim.x)) {
+        attention[j] = 0.0f;
+      }
     } else {
       attend(run.banks[m], run.moments, video, attention);
     }

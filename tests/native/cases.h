@@ -70,14 +70,18 @@ struct Videos {
     constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
     for (std::int64_t b = 0; b < batch; ++b) {
       lengths.push_back(std::max<std::int64_t>(1, width - 3 * b));
-      for (std::int64_t j = 0; j < width; ++j) timestamps.push_back(j < lengths.back() ? 0.5 * static_cast<double>(j) : kNan);
+      for (std::int64_t j = 0; j < width; ++j) {
+        timestamps.push_back(j < lengths.back() ? 0.5 * static_cast<double>(j) : kNan);
+      }
       for (int m = 0; m < 2; ++m) {
         bank_lengths[m].push_back(std::max<std::int64_t>(1, knots[m] - b));
         double time = gap(random) - 0.5;
         for (std::int64_t k = 0; k < knots[m]; ++k) {
           const bool valid = k < bank_lengths[m].back();
           times[m].push_back(valid ? time += gap(random) : kNan);
-          for (std::int64_t d = 0; d < feature; ++d) rows[m].push_back(valid ? normal(random) : static_cast<float>(kNan));
+          for (std::int64_t d = 0; d < feature; ++d) {
+            rows[m].push_back(valid ? normal(random) : static_cast<float>(kNan));
+          }
         }
       }
     }

@@ -1,8 +1,12 @@
 // The CUDA kernels on the host against the CPU path, which the Python tests hold to the float64 reference.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <vector>
 
 #include "cases.h"
 #include "check.h"
+#include "ops/interpolate_cuda.h"
 #include "skim/cuda_skimmer.h"
 
 using namespace l2l;
@@ -60,4 +64,19 @@ TEST(cuda_kernels_equal_the_cpu_path) {
 TEST(persistent_kernel_equals_the_cpu_path) {
   for (const CudaGeometry& geometry : kPersistent) compare(kCases[0], geometry);
   compare(kCases[1], kPersistent[1]);
+}
+
+TEST(cuda_interpolation_equals_the_cpu_path) {
+  // Before, on, between and after the knots; rows that 3 warps cannot share evenly.
+  const std::vector<double> knots{1.0, 2.0, 4.0, 0.0, 0.5, 9.0};
+  const std::vector<double> timestamps{0.0, 1.0, 3.5, 4.0, 5.0, 9.0, 0.25, 1.0, -1.0, 8.5};
+  std::vector<float> features(2 * 3 * 37);
+  for (std::size_t i = 0; i < features.size(); ++i) features[i] = static_cast<float>(i * i % 101) - 50.0f;
+  const InterpolateInput input{{features.data(), {2, 3, 37}}, {knots.data(), {2, 3}}, {timestamps.data(), {2, 5}}};
+  std::vector<float> wanted(2 * 5 * 37), got(wanted.size(), -1e9f);
+  interpolate(Isa::portable, input, {wanted.data(), {2, 5, 37}});
+  interpolate_cuda(input, {got.data(), {2, 5, 37}}, 1, 96, nullptr);
+  float distance = 0.0f;
+  for (std::size_t i = 0; i < got.size(); ++i) distance = std::max(distance, std::fabs(got[i] - wanted[i]));
+  CHECK(distance < 1e-4f);
 }

@@ -18,9 +18,10 @@ struct Doubling final : l2l::TeamWork {
     for (std::int64_t phase = 0; phase < kPhases; ++phase) {
       member.each(kTasks, [&](std::int64_t i) {
         const std::int64_t other = (i * 5 + 1) % kTasks;
-        auto& from = phase % 2 == 0 ? values : next;
+        const auto& from = phase % 2 == 0 ? values : next;
         auto& to = phase % 2 == 0 ? next : values;
-        to[static_cast<std::size_t>(i)] = (from[static_cast<std::size_t>(i)] + from[static_cast<std::size_t>(other)]) % 1009;
+        const auto at = static_cast<std::size_t>(i);
+        to[at] = (from[at] + from[static_cast<std::size_t>(other)]) % 1009;
         done.fetch_add(1, std::memory_order_relaxed);
       });
       member.each(0, [](std::int64_t) {});
