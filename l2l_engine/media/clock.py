@@ -13,6 +13,10 @@ from l2l_engine.media.source import Poll
 _LEAST_BIT_RATE = 200.0
 """A file with fewer bits a second than this cannot hold what its header declares, so the header lies."""
 
+_SECONDS_PER_BYTE = 0.8
+"""Even a still picture has more than 10 bits a second; a packet later than this allows (and than ten
+minutes) has a damaged timestamp, and would make hours of nothing of a small file."""
+
 CUT_SHORT = 0.5
 """Seconds by which packets may end before the declared end without counting as cut short."""
 
@@ -109,10 +113,12 @@ def _readable_end(demuxer: Demuxer, declared_end: float, limits: Limits, poll: P
 def _spans(demuxer: Demuxer, limits: Limits, poll: Poll | None) -> Iterator[tuple[float, float]]:
     """When each packet of the used tracks begins and ends, on the container's clock."""
     by_index = {track.index: track for track in demuxer.tracks}
+    latest = max(600.0, _SECONDS_PER_BYTE * demuxer.container.size)
     for packet in demuxer.packets(demuxer.tracks, poll):
         track = by_index[packet.stream_index]
         time = demuxer.time(packet, track)
         if time is not None and not packet.is_discard:
-            yield time, time + (packet.duration or 0) * track.time_base
+            if time - track.start <= latest:
+                yield time, time + (packet.duration or 0) * track.time_base
             if time - track.start > limits.duration:
                 return  # long enough to be refused; the rest changes nothing

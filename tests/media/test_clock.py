@@ -82,6 +82,12 @@ def test_an_absurd_duration_is_not_believed(milliseconds: float) -> None:
         assert frames.valid.all()
 
 
+def test_a_damaged_timestamp_does_not_make_hours_of_nothing() -> None:
+    content = media("matroska", audio=None, times=[0.0, 0.04, 0.08, 50_000.0], video_options={"bf": "0"})
+    with open_media(content) as source:
+        assert source.duration == pytest.approx(0.12, abs=0.05)
+
+
 def test_a_declared_end_beyond_the_packets_is_a_file_cut_short() -> None:
     with open_media(patched_duration(6000.0)) as source:
         assert source.duration == pytest.approx(6.0)
