@@ -22,6 +22,9 @@ from l2l_engine.skim import Skimmer, SkimResult
 BATCH = 32
 """Samples an encoder call: enough to keep the cores busy, little enough to stop in time."""
 
+CHUNK = 8 * BATCH
+"""Samples decoded before they are encoded and forgotten: memory must not grow with what a file claims."""
+
 LEAST_COVERAGE = 0.5
 """Below this share of readable frames and windows a file is an error, not a guess."""
 
@@ -178,12 +181,14 @@ class Pipeline:
         media, settings = self._document.media, self._document.sampling
         gap = min(settings.factor * media.hop, settings.max_audio_gap_s)
         knots = sampling.knots(timestamps, max(1, int(gap / media.hop * (1 + 1e-9))))
-        with request.watch.stage("audio"):
-            windows = source.audio_windows(
-                knots, window=media.window, sample_rate=media.sample_rate, poll=request.poll("audio")
-            )
-        bank = self._encode("audio", windows.samples[windows.valid], knots[windows.valid], request)
-        return Extracted(bank, len(knots), int(windows.valid.sum()))
+        extracted = Extraction(self._encoders["audio"], request)
+        for part in _chunks(knots):
+            with request.watch.stage("audio"):
+                windows = source.audio_windows(
+                    part, window=media.window, sample_rate=media.sample_rate, poll=request.poll("audio")
+                )
+            extracted.add(windows.samples, part, windows.valid)
+        return extracted.done()
 
     def _look(self, source: MediaSource, timestamps: TimeArray, request: Request) -> Extracted:
         if not source.has_video:
@@ -193,25 +198,51 @@ class Pipeline:
             exact = request.sampling == "exact"
             keys = np.zeros(0) if exact else source.key_times(poll=request.poll("frames"))
             knots = sampling.image_knots(
-                timestamps, keys, policy=request.sampling, max_gap=request.max_image_gap_s
+                timestamps, keys, policy=request.sampling, max_gap=max(request.max_image_gap_s, media.hop)
             )
-            frames = source.frames(
-                knots, short_side=media.short_side, crop=media.crop, poll=request.poll("frames")
-            )
-        bank = self._encode("image", frames.images[frames.valid], knots[frames.valid], request)
-        return Extracted(bank, len(knots), int(frames.valid.sum()), frames.frames_decoded)
+        extracted = Extraction(self._encoders["image"], request)
+        for part in _chunks(knots):
+            with request.watch.stage("frames"):
+                frames = source.frames(
+                    part, short_side=media.short_side, crop=media.crop, poll=request.poll("frames")
+                )
+            extracted.add(frames.images, part, frames.valid, frames.frames_decoded)
+        return extracted.done()
 
-    def _encode(self, part: str, samples: NDArray[Any], times: TimeArray, request: Request) -> Bank | None:
-        """Features of the samples that were decoded; None if none was."""
-        if not len(samples):
-            return None
-        encoder = self._encoders[part]
-        features = np.empty((len(samples), encoder.features), np.float32)
-        with request.watch.stage("encode"):
+
+class Extraction:
+    """Gathers the features of one modality, a chunk of decoded samples after the other."""
+
+    def __init__(self, encoder: Encoder, request: Request) -> None:
+        self._encoder, self._request = encoder, request
+        self._features = [np.empty((0, encoder.features), np.float32)]
+        self._times = [np.empty(0)]
+        self._asked = 0
+        self._frames_decoded = 0
+
+    def add(
+        self, samples: NDArray[Any], times: TimeArray, valid: NDArray[np.bool_], frames_decoded: int = 0
+    ) -> None:
+        """Encode the samples that were decoded."""
+        samples = samples[valid]
+        self._times.append(times[valid])
+        self._asked += len(times)
+        self._frames_decoded += frames_decoded
+        with self._request.watch.stage("encode"):
             for start in range(0, len(samples), BATCH):
-                request.report("encode", start / len(samples))
-                features[start : start + BATCH] = encoder.encode(samples[start : start + BATCH])
-        return Bank(features, times)
+                self._request.report("encode", start / len(samples))
+                self._features.append(self._encoder.encode(samples[start : start + BATCH]))
+
+    def done(self) -> Extracted:
+        """The bank, and what it took."""
+        times = np.concatenate(self._times)
+        bank = Bank(np.concatenate(self._features), times) if len(times) else None
+        return Extracted(bank, self._asked, len(times), self._frames_decoded)
+
+
+def _chunks(knots: TimeArray) -> Iterator[TimeArray]:
+    for start in range(0, len(knots), CHUNK):
+        yield knots[start : start + CHUNK]
 
 
 def _why_nothing(source: MediaSource, modalities: tuple[str, ...]) -> str:

@@ -68,8 +68,8 @@ def image_knots(
             timestamp. "auto": key frames where they are dense enough, and where they are not, moments as
             early in their group of pictures as ``max_gap`` allows: an exact frame costs every frame since
             its key frame, so what is decoded is the least that leaves no gap above ``max_gap``.
-        max_gap: Seconds between neighbouring knots, and from the last to the last timestamp; > 0, and taken
-            as one hop if it is less. Before the first key frame there is nothing to see.
+        max_gap: Seconds between neighbouring knots, and from the last to the last timestamp; > 0. Before
+            the first key frame there is nothing to see.
 
     Returns:
         float64 [M], M >= 1, seconds, strictly increasing.
@@ -79,11 +79,10 @@ def image_knots(
     """
     if not max_gap > 0:
         raise ValueError(f"max_gap must be positive, not {max_gap!r}")
-    hop = float(times[1] - times[0]) if len(times) > 1 else max_gap
-    max_gap = max(max_gap, hop)  # timestamps are as dense as anything gets
     if policy == "exact" or len(keys) == 0:
         if policy == "keyframes":
             return np.array(times[:1], np.float64)
+        hop = times[1] - times[0] if len(times) > 1 else max_gap
         return knots(times, max(1, math.floor(max_gap / hop + _TOLERANCE)))
     limit = max_gap * (1 + _TOLERANCE)
     chosen = _sparse_keys(keys[: max(1, np.searchsorted(keys, times[-1], side="right"))], limit)

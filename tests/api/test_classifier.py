@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import l2l_engine
-from l2l_engine import Classifier, L2LError, Prediction
+from l2l_engine import Classifier, L2LError, Prediction, pipeline
 from l2l_engine.plan import MediaSettings, PlanDocument, write_plan
 from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_skim
@@ -103,6 +103,21 @@ def test_options(classifier: Classifier, video: Path) -> None:
     dense = classifier.predict(video, max_image_gap_s=HOP, sampling="exact").media
     assert dense is not None
     assert (dense.image_knots, dense.audio_knots) == (12, 3)
+
+
+@pytest.mark.parametrize("sampling", ["exact", "auto"])
+def test_a_gap_below_the_hop_is_one_hop(classifier: Classifier, video: Path, sampling: str) -> None:
+    options = {"sampling": sampling, "timeout_s": 60}
+    finest = classifier.predict(video, max_image_gap_s=1e-300, **options)  # type: ignore[arg-type]
+    assert same_answer(finest, classifier.predict(video, max_image_gap_s=HOP, **options))  # type: ignore[arg-type]
+
+
+def test_chunks_change_nothing(classifier: Classifier, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = classifier.predict(video, max_image_gap_s=HOP, sampling="exact")
+    monkeypatch.setattr(pipeline, "CHUNK", 2)
+    parts = classifier.predict(video, max_image_gap_s=HOP, sampling="exact")
+    assert parts.moments == whole.moments
+    np.testing.assert_array_equal(parts.probabilities, whole.probabilities)
 
 
 def test_key_frames_cost_one_decode_each(classifier: Classifier, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_runtime_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"l2l_engine"}
-    for needed in ("l2l_engine/py.typed", "l2l_engine/_native.pyi", "l2l_engine/plan/file.py"):
+    for needed in ("l2l_engine/py.typed", "l2l_engine/_native.pyi", "l2l_engine/report/page.html"):
         assert needed in names
     assert any(name.startswith("l2l_engine/_native.") and name.endswith(".so") for name in names)
 
