@@ -9,7 +9,8 @@ OUTCOMES = {"prediction", "partial prediction", "MediaError", "LimitError"}
 
 
 def check(report: Report, count: int, outcomes: set[str]) -> None:
-    assert not report.findings, "\n".join(f"{f.kind} at seed {f.seed}: {f.detail}" for f in report.findings)
+    first = "\n".join(f"{f.kind} at seed {f.seed}: {f.detail}" for f in report.findings[:3])
+    assert not report.findings, f"{len(report.findings)} findings, the first:\n{first}"
     assert report.outcomes.total() == count
     assert set(report.outcomes) <= outcomes
 

