@@ -20,7 +20,9 @@ def positive(name: str, value: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer, not {value!r}") from None
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, not {value!r}")
     if number < 1:
         raise ValueError(f"{name} must be at least 1, not {number}")
     return number

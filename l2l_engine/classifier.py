@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l2l_engine import arguments
+from l2l_engine import arguments, forks
 from l2l_engine.answer import make_prediction
 from l2l_engine.deadline import Deadline, Progress
-from l2l_engine.errors import ClosedError, L2LError
+from l2l_engine.errors import ClosedError, L2LError, PlanError
 from l2l_engine.loading import load_encoders, load_skimmer, resolve_device, thread_budget
 from l2l_engine.many import in_order
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
 from l2l_engine.media.sampling import Policy
 from l2l_engine.pipeline import BATCH, Bank, Pipeline, Request, Stopwatch
-from l2l_engine.plan import Plan, read_plan
+from l2l_engine.plan import MAX_STEPS, Plan, read_plan
 from l2l_engine.result import Prediction
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -61,13 +62,18 @@ class Classifier:
             "trust_compiled": trust_compiled,
             "limits": limits,
         }
+        if not isinstance(limits, Limits):
+            raise TypeError(f"limits must be Limits, not {limits!r}")
         self._device = resolve_device(device)
         self._threads = thread_budget(threads)
         self._plan = read_plan(plan)
+        self._source = Path(plan).absolute()  # a copy elsewhere may have another working folder
         self._encoders = load_encoders(self._plan, self._threads)
         self._precision = "/".join(sorted({encoder.precision for encoder in self._encoders.values()}))
         skimmer = load_skimmer(self._plan, self._threads)
         self._pipeline = Pipeline(self._plan, self._encoders, skimmer, limits=limits)
+        self._limits = limits
+        forks.watch(self)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -104,14 +110,14 @@ class Classifier:
 
         Args:
             path: A path, the file's bytes, or a seekable binary file object (left open, and read from
-                its start).
+                its start; no other thread may use it meanwhile).
             steps: Steps T of the skimmer; by default the plan's. T steps choose T-1 moments.
             sampling: Which frames are decoded. "exact": every k-th timestamp, as few as
                 ``max_image_gap_s`` allows. "auto": as few as that, but key frames, which cost least,
                 where they are dense enough. "keyframes": key frames alone, whatever gaps that leaves.
             max_image_gap_s: Largest gap between frames looked at, in seconds; by default the plan's.
             top_k: Classes to list.
-            timeout_s: Give up after this many seconds.
+            timeout_s: Give up after this many seconds; ``Limits.wall_clock_s`` holds all the same.
             progress: Called as ``progress(stage, done)`` from this thread, with the stage's name and its
                 progress from 0 to 1; whatever it raises ends the prediction.
 
@@ -125,7 +131,7 @@ class Classifier:
         watch = Stopwatch()
         pipeline = self._require_open()
         name = _display_name(path)
-        deadline = Deadline(name, timeout_s)
+        deadline = Deadline(name, self._seconds_allowed(timeout_s))
 
         def report(stage: str, done: float) -> None:
             deadline.poll()
@@ -182,6 +188,8 @@ class Classifier:
             ValueError, TypeError: If an argument is out of range.
         """
         self._require_open()
+        if isinstance(paths, (str, bytes, os.PathLike)):
+            raise TypeError("paths must be several files, not one; use predict for one")
         arguments.one_of("on_error", on_error, ("raise", "yield"))
         workers = self._threads if workers is None else arguments.positive("workers", workers)
         return in_order(self.predict, paths, workers=workers, keep_errors=on_error == "yield", **options)
@@ -251,6 +259,12 @@ class Classifier:
         self._pipeline = None
         self._encoders = {}
 
+    def disown(self) -> list[object]:
+        """Hand the native objects over; only for :mod:`l2l_engine.forks`."""
+        natives: list[object] = [self._pipeline, self._encoders]
+        self.close()
+        return natives
+
     def __enter__(self) -> Classifier:
         return self
 
@@ -258,7 +272,7 @@ class Classifier:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (os.fspath(self._plan.path), self._options)
+        return _rebuild, (str(self._source), self._plan.sha256, self._options)
 
     def _require_open(self) -> Pipeline:
         if os.getpid() != self._pid:
@@ -270,8 +284,19 @@ class Classifier:
             raise ClosedError("this Classifier is closed")
         return self._pipeline
 
+    def _seconds_allowed(self, timeout_s: float | None) -> float | None:
+        most = self._limits.wall_clock_s
+        if timeout_s is None:
+            return most
+        seconds = arguments.positive_seconds("timeout_s", timeout_s)
+        return seconds if most is None else min(seconds, most)
+
     def _steps(self, steps: int | None) -> int:
-        return self._plan.document.skim.steps if steps is None else arguments.positive("steps", steps)
+        if steps is None:
+            return self._plan.document.skim.steps
+        if arguments.positive("steps", steps) > MAX_STEPS:
+            raise ValueError(f"steps must be at most {MAX_STEPS}, not {steps}")
+        return steps
 
     def _image_gap(self, gap: float | None) -> float:
         if gap is not None:
@@ -281,6 +306,8 @@ class Classifier:
 
     def _bank(self, modality: str, bank: ArrayLike | None, times: ArrayLike | None) -> Bank | None:
         if bank is None:
+            if times is not None:
+                raise ValueError(f"{modality}_times is given without {modality}_bank")
             return None
         if modality not in self._plan.document.modalities:
             raise ValueError(f"{modality}_bank is given, but the plan knows no {modality}")
@@ -302,5 +329,9 @@ def _display_name(file: MediaFile) -> str:
     return str(getattr(file, "name", "<file object>"))
 
 
-def _rebuild(plan: str, options: dict[str, Any]) -> Classifier:
-    return Classifier(plan, **options)
+def _rebuild(plan: str, sha256: str, options: dict[str, Any]) -> Classifier:
+    classifier = Classifier(plan, **options)
+    if classifier.plan.sha256 != sha256:
+        classifier.close()
+        raise PlanError(f"{plan}: another plan than the one that was pickled")
+    return classifier

@@ -16,15 +16,10 @@ class Deadline:
 
     Args:
         name: The file, for the message.
-        timeout_s: Seconds from now; None means never.
-
-    Raises:
-        ValueError: If ``timeout_s`` is not a positive number.
+        timeout_s: Seconds from now, positive; None means never.
     """
 
     def __init__(self, name: str, timeout_s: float | None) -> None:
-        if timeout_s is not None and not timeout_s > 0:
-            raise ValueError(f"timeout_s must be positive, not {timeout_s!r}")
         self._name = name
         self._timeout = timeout_s
         self._end = None if timeout_s is None else time.monotonic() + timeout_s

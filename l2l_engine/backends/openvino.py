@@ -18,7 +18,7 @@ class OpenVINOEncoder:
     """One ONNX graph compiled for the CPU.
 
     Inference requests are made on demand and kept, one for each thread that is inside ``encode`` at
-    the same time, so that callers never wait for one another here.
+    the same time; OpenVINO shares the threads out among them.
 
     Args:
         name: The graph's name in the plan, for messages.

@@ -17,17 +17,22 @@ class Limits:
         frames: Video frames sent through the decoder by one call of ``frames``.
         audio_bytes: Decoded audio held at once, in bytes.
         duration: Longest file, in seconds.
+        wall_clock_s: Most seconds one prediction may take; passing it raises ``PredictionTimeoutError``. None
+            leaves it to the call's ``timeout_s``, which can only ask for less.
     """
 
     pixels: int = 16_800_000
     frames: int = 5_000_000
     audio_bytes: int = 64 * 2**20
     duration: float = 24 * 3600.0
+    wall_clock_s: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("pixels", "frames", "audio_bytes", "duration"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"Limits.{name} must be positive, not {getattr(self, name)!r}")
+        if self.wall_clock_s is not None and not self.wall_clock_s > 0:
+            raise ValueError(f"Limits.wall_clock_s must be positive, not {self.wall_clock_s!r}")
 
 
 DEFAULT_LIMITS = Limits()

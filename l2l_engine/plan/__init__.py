@@ -2,6 +2,7 @@
 
 from l2l_engine.plan.document import (
     FORMAT_VERSION,
+    MAX_STEPS,
     MediaSettings,
     PlanDocument,
     SamplingSettings,
@@ -11,6 +12,7 @@ from l2l_engine.plan.file import Plan, read_plan, write_plan
 
 __all__ = [
     "FORMAT_VERSION",
+    "MAX_STEPS",
     "MediaSettings",
     "Plan",
     "PlanDocument",

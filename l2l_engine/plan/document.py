@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
@@ -15,6 +15,10 @@ FORMAT_VERSION = 1
 """Raised whenever a reader of the old version could misread a new file."""
 
 MODALITIES = ("image", "audio")
+
+MAX_STEPS = 1000
+"""Most steps T a plan or a call may ask for."""
+
 _T = TypeVar("_T")
 
 
@@ -24,7 +28,15 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # Compared rather than converted: JSON holds integers that no float can.
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    )
+
+
+def _is_text(value: str) -> bool:
+    """JSON can spell halves of characters, which no encoding writes."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _is_count(value: object, most: int) -> bool:
@@ -86,7 +98,7 @@ class SkimSettings:
 
     def __post_init__(self) -> None:
         _require(self.preset in ("paper", "released"), f"skim.preset is {self.preset!r}")
-        _require(_is_count(self.steps, 1000), f"skim.steps is {self.steps!r}")
+        _require(_is_count(self.steps, MAX_STEPS), f"skim.steps is {self.steps!r}")
         _require(self.key_activation in ("none", "relu"), f"skim.key_activation is {self.key_activation!r}")
         _require(isinstance(self.exclude_previous_argmax, bool), "skim.exclude_previous_argmax is no boolean")
 
@@ -117,7 +129,7 @@ class PlanDocument:
 
     def __post_init__(self) -> None:
         names: tuple[object, ...] = self.classes  # JSON may hold anything
-        good = bool(names) and all(isinstance(name, str) and name for name in names)
+        good = bool(names) and all(isinstance(name, str) and name and _is_text(name) for name in names)
         _require(good, "classes must be one or more non-empty names")
         _require(len(set(self.classes)) == len(self.classes), "a class name stands twice")
         _require(self.output in ("softmax", "sigmoid"), f"output is {self.output!r}")
