@@ -6,7 +6,7 @@ TESTING := .venv-test
 # What the installed package is built from; Python sources are linked, not copied, so they are not listed.
 NATIVE := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test lint unit soak fuzz clean
+.PHONY: demo test lint unit soak fuzz sanitize clean
 
 demo: $(RUNTIME)/.installed
 	$(RUNTIME)/bin/l2l predict demo/*.mp4 --plan demo/demo.plan
@@ -28,6 +28,12 @@ soak: $(TESTING)/.installed
 
 fuzz: $(TESTING)/.installed
 	$(TESTING)/bin/python -m tests.robustness
+
+sanitize: $(TESTING)/.installed
+	for preset in asan tsan; do \
+	  PATH="$(CURDIR)/$(TESTING)/bin:$$PATH" cmake --preset $$preset && cmake --build --preset $$preset -j2 && \
+	  ctest --preset $$preset || exit 1; \
+	done
 
 $(RUNTIME)/.installed: $(NATIVE)
 	test -x $(RUNTIME)/bin/python || $(PYTHON) -m venv $(RUNTIME)

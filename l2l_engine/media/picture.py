@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -10,8 +13,11 @@ from numpy.typing import NDArray
 ImageArray = NDArray[np.uint8]
 
 # The triangle filter widens with the scale when it shrinks, so nothing aliases. The other two make the
-# result the same on every CPU.
-_FILTER = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+# result the same on every CPU; PyAV 17, the last for Python 3.10, does not offer them.
+_EXACT = ("ACCURATE_RND", "BITEXACT")
+_FILTER = functools.reduce(
+    operator.or_, (Interpolation[n] for n in _EXACT if n in Interpolation.__members__), Interpolation.BILINEAR
+)
 
 _MAX_ASPECT = 16
 """A longer strip is cut to this shape before it is resized: only its middle is kept anyway."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import pytest
 
 from l2l_engine import Classifier, MediaError, Prediction
+from tests.shared import shared_files
 
-SHARED = Path(os.environ.get("L2L_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "media"
-FILES = sorted(SHARED.glob("*")) if SHARED.is_dir() else []
+FILES = shared_files("media")
 
 
 def outcome(classifier: Classifier, file: Path) -> Prediction | MediaError:

@@ -1,22 +1,20 @@
 """The authors' published skimming module, through the `released` preset: their outputs from their weights."""
 
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from l2l_engine.skim import Skimmer
+from tests.shared import shared_files
 
-RELEASED = Path(__file__).parents[3] / "shared" / "data" / "released"
-if not RELEASED.is_dir():
-    pytest.skip(
-        "the released modules' reference outputs are not beside the repository", allow_module_level=True
-    )
+FILES = {path.name: path for path in shared_files("released")}
+if not FILES:
+    pytest.skip("the released modules' reference outputs are not here", allow_module_level=True)
 
 
 def shapes():
-    for line in (RELEASED / "keys.txt").read_text().splitlines():
+    for line in FILES["keys.txt"].read_text().splitlines():
         name, shape = line.split(" ", 1)
         yield name, tuple(int(n) for n in shape.strip("[]").split(",") if n.strip())
 
@@ -74,7 +72,7 @@ def weights():
 
 @pytest.mark.parametrize("golden", ["golden_exclude.npz", "golden_repeat.npz"])
 def test_golden_outputs(weights, golden):
-    with np.load(RELEASED / golden) as wanted:
+    with np.load(FILES[golden]) as wanted:
         excluding = bool(wanted["exclude_previous_argmax"])
         skimmer = Skimmer(weights, key_activation="relu", exclude_previous_argmax=excluding)
         b, n, _ = wanted["image_bank"].shape

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,11 @@ import pytest
 
 from l2l_engine.errors import MediaError
 from l2l_engine.media import open_media, timestamps
+from tests.shared import shared_files
 
 from .reference import decode_all
 
-ROOT = Path(os.environ.get("L2L_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
-FILES = sorted((ROOT / "media").glob("*.*"))
+FILES = shared_files("media")
 
 pytestmark = pytest.mark.skipif(not FILES, reason="the shared media files are not here")
 
