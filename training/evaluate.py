@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -96,10 +97,9 @@ def predict_all(classifier: Classifier, videos: Sequence[Video], path: Path) -> 
     """One outcome a video; those an earlier, interrupted run left in ``path`` are kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
     done: dict[str, Outcome] = {}
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            outcome = Outcome(**json.loads(line))
-            done[outcome.video] = outcome
+    for line in whole_lines(path):
+        outcome = Outcome(**json.loads(line))
+        done[outcome.video] = outcome
     with path.open("a", encoding="utf-8") as file:
         for video in videos:
             if video.name not in done:
@@ -107,6 +107,16 @@ def predict_all(classifier: Classifier, videos: Sequence[Video], path: Path) -> 
                 file.write(json.dumps(dataclasses.asdict(done[video.name])) + "\n")
                 file.flush()
     return [done[video.name] for video in videos]
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of ``path``, none if there is no such file; half a line left by a kill is cut off."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    os.truncate(path, whole)
+    return content[:whole].splitlines()
 
 
 def judge(video: Video, prediction: Prediction) -> Outcome:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli import selftest
+from l2l_engine.cli.show import literal
 from l2l_engine.errors import L2LError
 
 _PACKAGES = ("l2l_engine", "numpy", "av", "openvino", "safetensors")
@@ -33,18 +33,30 @@ def report(out: Console, plan: Path | None = None) -> bool:
         plan: A plan to load and to predict with; None tests decoder and skimmer alone.
     """
     for name, fact in _facts():
-        out.print(f"{name:<12} {escape(fact)}")
+        out.print(f"{name:<12} {literal(fact)}")
     tests = {"decoder": selftest.decoder, "skimmer": selftest.skimmer}
     healthy = True
     for name, test in tests.items():
-        problem = test()
+        problem = _problem(test)
         healthy &= problem is None
         out.print(
-            f"{name:<12} {'[green]passed[/green]' if problem is None else f'[red]{escape(problem)}[/red]'}"
+            f"{name:<12} {'[green]passed[/green]' if problem is None else f'[red]{literal(problem)}[/red]'}"
         )
     if plan is not None:
         healthy &= _plan_test(out, plan)
     return healthy
+
+
+def _problem(test: Callable[[], str | None]) -> str | None:
+    """What the test says; what it raises is an answer too, for this command is meant for broken machines."""
+    try:
+        return test()
+    except Exception as error:
+        return _told(error)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, L2LError) else f"{type(error).__name__}: {error}"
 
 
 def _facts() -> Iterator[tuple[str, str]]:
@@ -87,8 +99,8 @@ def _plan_test(out: Console, plan: Path) -> bool:
     try:
         with Classifier(plan) as classifier:
             answer = classifier.predict(selftest.sample_video())
-    except L2LError as error:
-        out.print(f"{'plan':<12} [red]{escape(str(error))}[/red]")
+    except Exception as error:
+        out.print(f"{'plan':<12} [red]{literal(_told(error))}[/red]")
         return False
     seconds = answer.timings.total
     out.print(

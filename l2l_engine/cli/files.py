@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 _VIDEO = {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
-_VIDEO |= {".ogv", ".ts", ".webm", ".wmv"}
-_SOUND = {".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
+_VIDEO |= {".ogv", ".ts", ".vob", ".webm", ".wmv"}
+_SOUND = {".aac", ".flac", ".m4a", ".mka", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav", ".wma"}
 SUFFIXES = frozenset(_VIDEO | _SOUND)
 """What counts as media inside a folder. A file that is named itself is always tried."""
 
+Unreadable = Callable[[OSError], None]
 
-def expand(arguments: Iterable[Path], *, recursive: bool) -> Iterator[Path]:
+
+def expand(arguments: Iterable[Path], *, recursive: bool, unreadable: Unreadable) -> Iterator[Path]:
     """The files meant, each once: files as named, folders as their media files in order of name.
 
-    Links to folders are not followed inside a folder: they may lead round in a circle.
+    Links to folders are not followed inside a folder: they may lead round in a circle. ``unreadable`` is
+    told of each folder that cannot be listed; the others are gone through all the same.
     """
     seen: set[Path] = set()
     for argument in arguments:
-        for path in _inside(argument, recursive) if argument.is_dir() else (argument,):
+        for path in _inside(argument, recursive, unreadable) if _is_folder(argument) else (argument,):
             if path not in seen:
                 seen.add(path)
                 yield path
 
 
-def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # too long a name, or no way in: whoever opens it as a file says so
+        return False
+
+
+def _inside(folder: Path, recursive: bool, unreadable: Unreadable) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(folders) if recursive else []
         for name in sorted(names):
             path = Path(place, name)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from rich.console import Console
 
 from l2l_engine import __version__
 from l2l_engine.classifier import Classifier
@@ -20,6 +20,7 @@ from l2l_engine.cli.files import expand
 from l2l_engine.errors import L2LError
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import read_plan
+from l2l_engine.report.words import visible
 
 app = typer.Typer(
     name="l2l",
@@ -69,7 +70,8 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
     """Classify video files: label, confidence, the moments looked at and listened to.
 
     Results go to standard output as they come, errors to standard error. The exit status is 0 only if
-    every file was classified, 1 if some were not, 2 if nothing could be started.
+    every file was classified, 1 if some were not (a folder that cannot be read counts as one, and so does
+    a reader of the output that leaves early), 2 if it could not start or could not write.
 
     Examples:
 
@@ -81,38 +83,29 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
 
       l2l predict clip.mp4 --timeline clip.html
     """
-    chosen = [name for name, on in (("json", as_json), ("jsonl", as_jsonl), ("csv", as_csv)) if on]
-    if len(chosen) > 1:
-        raise typer.BadParameter("choose one of --json, --jsonl and --csv")
-    found = list(expand(files, recursive=recursive))
+    form = _one_form(json=as_json, jsonl=as_jsonl, csv=as_csv)
+    found, complete = _find(files, recursive)
     if (timeline or plot) and len(found) != 1:
         raise typer.BadParameter("--timeline and --plot are about one file")
-    failed = 0 if found else 1
-    if not found:
-        _complain(f"no media files in {', '.join(map(str, files))}")
     with _fatal_errors(), Classifier(plan) as classifier:
-        sink = _open_sink(chosen[0] if chosen else None, resume)
-        pictures = output.Pictures(sink, timeline, plot)
-        if isinstance(sink, output.ResumableFile):
-            found = [file for file in found if output.printable(str(file)) not in sink.done]
-        try:
-            failed += classify(
+        sink = _open_sink(form, resume)
+        missing = _missing(found, sink)
+        with closing(output.Pictures(sink, timeline, plot)) as pictures:
+            failed = classify(
                 classifier,
-                found,
+                missing,
                 pictures,
                 workers=workers,
-                errors=Console(stderr=True),
+                errors=show.console(stderr=True),
                 complain=_complain,
                 steps=steps,
                 sampling=sampling,
                 top_k=top_k,
                 timeout_s=timeout,
             )
-        finally:
-            sink.close()
     if failed:
-        if found:
-            _complain(f"{failed} of {len(found)} files could not be classified")
+        _complain(f"{failed} of {len(missing)} files could not be classified")
+    if failed or not complete:
         raise typer.Exit(1)
 
 
@@ -123,7 +116,7 @@ def inspect(plan: Annotated[Path, typer.Argument(help="The plan file.", show_def
     Example: l2l inspect engine.plan
     """
     with _fatal_errors():
-        show.plan(_console(), read_plan(plan))
+        show.plan(show.console(), read_plan(plan))
 
 
 @app.command()
@@ -138,7 +131,7 @@ def doctor(
 
     Example: l2l doctor --plan engine.plan
     """
-    if not doctor_room.report(_console(), plan):
+    if not doctor_room.report(show.console(), plan):
         raise typer.Exit(1)
 
 
@@ -157,6 +150,34 @@ def main() -> None:
     app()
 
 
+def _one_form(**wanted: bool) -> str | None:
+    chosen = [name for name, on in wanted.items() if on]
+    if len(chosen) > 1:
+        raise typer.BadParameter("choose one of --json, --jsonl and --csv")
+    return chosen[0] if chosen else None
+
+
+def _find(arguments: Sequence[Path], recursive: bool) -> tuple[list[Path], bool]:
+    """The files meant, and whether that is all of them: something was found and every folder was read."""
+    unread = []
+
+    def unreadable(error: OSError) -> None:
+        unread.append(error.filename)
+        _complain(f"{error.filename}: cannot be read: {error.strerror}")
+
+    found = list(expand(arguments, recursive=recursive, unreadable=unreadable))
+    if not found:
+        _complain(f"no media files in {', '.join(map(str, arguments))}")
+    return found, bool(found) and not unread
+
+
+def _missing(found: list[Path], sink: output.Sink) -> list[Path]:
+    """The files whose results the sink does not have yet."""
+    if not isinstance(sink, output.ResumableFile):
+        return found
+    return [file for file in found if output.printable(str(file)) not in sink.done]
+
+
 def _open_sink(chosen: str | None, resume: Path | None) -> output.Sink:
     # A file name is whatever bytes the file system holds; it must not break the output.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -170,15 +191,11 @@ def _open_sink(chosen: str | None, resume: Path | None) -> output.Sink:
         return output.Lines(sys.stdout, output.json_record)
     if chosen == "csv":
         return output.Lines(sys.stdout, output.csv_record, output.csv_header())
-    return output.Table(_console())
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    return output.Table(show.console())
 
 
 def _complain(message: str) -> None:
-    typer.echo(f"l2l: {output.printable(message)}", err=True)
+    typer.echo(f"l2l: {visible(message)}", err=True)
 
 
 @contextmanager
@@ -186,6 +203,20 @@ def _fatal_errors() -> Iterator[None]:
     """Errors that leave nothing to go on with: said in a line, exit status 2."""
     try:
         yield
+    except BrokenPipeError as error:  # ``| head`` has seen enough; that is nothing to complain about
+        _give_up_stdout()
+        raise typer.Exit(1) from error
     except (L2LError, ValueError, OSError) as error:
+        _give_up_stdout()
         _complain(str(error))
         raise typer.Exit(2) from error
+
+
+def _give_up_stdout() -> None:
+    """If standard output takes no more, drop what waits for it: Python would try again on its way out."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

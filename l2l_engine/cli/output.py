@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import fcntl
 import io
 import json
 import os
@@ -26,7 +28,7 @@ Format = Callable[[Prediction], str]
 
 
 class OutputError(L2LError, ValueError):
-    """The file to resume is not one this command wrote."""
+    """The file to resume is not one this command wrote, or another run is writing it."""
 
 
 class Sink(Protocol):
@@ -106,13 +108,15 @@ class JsonArray:
     def close(self) -> None:
         """Close the array."""
         self._out.write("[]\n" if self._separator == "[" else "\n]\n")
+        self._out.flush()
 
 
 class ResumableFile:
     """A file of records that is whole at every moment, so that a killed run can go on.
 
     Records are appended to ``<name>.part``; the file itself is only ever replaced by a synced copy of
-    that, at most every second and so seldom that it costs little. A kill loses the records since.
+    that, at most every second and so seldom that it costs little. A kill loses the records since. A lock
+    on ``<name>.part`` keeps a second run out.
 
     Args:
         path: The file; what it has already stays.
@@ -121,24 +125,27 @@ class ResumableFile:
         known: Reads the file and returns the paths it has.
 
     Raises:
-        OutputError: If the file is there but is not one of ours; it is left alone.
+        OutputError: If the file is there but is not one of ours, or another run is writing it; it is
+            left alone.
     """
 
     def __init__(self, path: Path, record: Format, header: str, known: Callable[[TextIO], set[str]]) -> None:
         self._path, self._part, self._record = path, path.with_name(f"{path.name}.part"), record
         self.done: set[str] = set()
+        self._log = self._open_alone()
         try:
             if path.exists():
                 with path.open(encoding="utf-8", newline="") as file:
                     self.done = known(file)
                 shutil.copyfile(path, self._part)
-                header = ""
+                self._log.write("" if _ends_a_line(path) else "\n")
             else:
-                self._part.unlink(missing_ok=True)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+                self._log.truncate(0)  # what a killed run left
+                self._log.write(header)
+        except (OSError, ValueError, csv.Error) as error:
+            self._part.unlink()
+            self._log.close()
             raise OutputError(f"{path}: not a result file of this command: {error}") from error
-        self._log = self._part.open("a", encoding="utf-8", errors="backslashreplace", newline="")
-        self._log.write(header)
         self._due = 0.0
 
     def write(self, prediction: Prediction) -> None:
@@ -150,8 +157,24 @@ class ResumableFile:
     def close(self) -> None:
         """Put the last records into the file and clean up."""
         self._publish()
+        self._part.unlink()  # while it is locked, so that it cannot be another run's by now
         self._log.close()
-        self._part.unlink()
+
+    def _open_alone(self) -> TextIO:
+        while True:
+            log = self._part.open("a", encoding="utf-8", errors="backslashreplace", newline="")
+            try:
+                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                log.close()
+                raise OutputError(f"{self._path}: another run is writing this file") from error
+            except OSError:
+                return log  # a file system without locks; refusing to work there would help nobody
+            # A run that ended between the two calls has removed the file that is locked now.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(log.fileno()), self._part.stat()):
+                    return log
+            log.close()
 
     def _publish(self) -> None:
         begin = time.monotonic()
@@ -173,7 +196,14 @@ def json_record(prediction: Prediction) -> str:
 
 def json_paths(file: TextIO) -> set[str]:
     """The paths in a file of JSON lines."""
-    return {printable(json.loads(line)["path"]) for line in file}
+    return {_path_of(number, json.loads(line)) for number, line in enumerate(file, 1)}
+
+
+def _path_of(number: int, record: object) -> str:
+    path = record.get("path") if isinstance(record, dict) else None
+    if not isinstance(path, str):
+        raise ValueError(f"line {number} has no path")
+    return printable(path)
 
 
 def csv_record(prediction: Prediction) -> str:
@@ -203,15 +233,27 @@ def csv_header() -> str:
 
 def csv_paths(file: TextIO) -> set[str]:
     """The paths in a CSV file."""
-    rows = csv.reader(file)
+    rows = csv.reader(file, strict=True)
     if tuple(next(rows, ())) != COLUMNS:
         raise ValueError("the first line is not the header")
-    return {row[0] for row in rows}
+    paths = set()
+    for row in rows:
+        if len(row) != len(COLUMNS):
+            raise ValueError(f"line {rows.line_num} has {len(row)} values, not {len(COLUMNS)}")
+        paths.add(row[0])
+    return paths
 
 
 def printable(path: str) -> str:
     """A path that any encoding can hold: bytes that are no text are written as escapes."""
     return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _ends_a_line(path: Path) -> bool:
+    """Whether the file is empty or its last line is ended: an editor may have dropped the newline."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 1))
+        return file.read() in {b"", b"\n"}
 
 
 def _row(values: tuple[str, ...]) -> str:

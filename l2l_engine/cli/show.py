@@ -11,19 +11,32 @@ from rich.markup import escape
 from rich.table import Table
 
 from l2l_engine.plan import Plan
+from l2l_engine.report.words import visible
 from l2l_engine.result import MediaInfo, Prediction
 
 _BAR = 24
 
 
+def console(*, stderr: bool = False) -> Console:
+    """Where people read: results are not wrapped, and ``:smile:`` in a file name stays what it is."""
+    # A progress bar, drawn on standard error, must fit the terminal's width.
+    return Console(stderr=stderr, emoji=False, highlight=False, soft_wrap=not stderr)
+
+
+def literal(text: str) -> str:
+    """``text`` as it is, for ``Console.print``: neither markup nor the terminal's control characters."""
+    return escape(visible(text))
+
+
 def prediction(out: Console, answer: Prediction) -> None:
     """Print one prediction: label, confidence, top classes, moments, where the time went."""
-    out.print(f"[bold]{escape(answer.path or 'features')}[/bold]")
-    out.print(f"  [bold green]{escape(answer.label)}[/bold green]  {answer.confidence:.1%}")
-    width = max(len(name) for name, _ in answer.top_k)
-    for name, probability in answer.top_k:
+    out.print(f"[bold]{literal(answer.path or 'features')}[/bold]")
+    out.print(f"  [bold green]{literal(answer.label)}[/bold green]  {answer.confidence:.1%}")
+    names = [visible(name) for name, _ in answer.top_k]
+    width = max(map(len, names))
+    for name, (_, probability) in zip(names, answer.top_k, strict=True):
         bar = "█" * round(probability * _BAR)
-        out.print(f"    {escape(name):<{width}}  {probability:6.1%}  {bar}")
+        out.print(f"    {escape(name.ljust(width))}  {probability:6.1%}  {bar}")
     _moments(out, answer)
     if answer.media is not None:
         out.print(f"  read: {_media(answer.media)}")
@@ -59,7 +72,7 @@ def _seconds(value: float | None) -> str:
 
 def _media(media: MediaInfo) -> str:
     parts = [f"{media.duration:.1f} s"]
-    parts += [f"{s.kind} {s.codec}" for s in media.streams]
+    parts += [f"{s.kind} {literal(s.codec)}" for s in media.streams]
     parts += [f"no {kind}" for kind in ("video", "audio") if getattr(media, kind) == "absent"]
     parts.append(f"{media.image_knots} frames and {media.audio_knots} sounds used")
     parts.append(f"{media.frames_decoded} frames decoded")
@@ -71,7 +84,7 @@ def _media(media: MediaInfo) -> str:
 def plan(out: Console, content: Plan) -> None:
     """Print what a plan holds."""
     document, sizes = content.document, content.dimensions
-    out.print(f"[bold]{escape(str(content.path))}[/bold]  {content.sha256}")
+    out.print(f"[bold]{literal(str(content.path))}[/bold]  {content.sha256}")
     facts = {
         "classes": f"{len(document.classes)}: {', '.join(document.classes)}",
         "output": document.output,
@@ -85,9 +98,9 @@ def plan(out: Console, content: Plan) -> None:
         "temperature": ", ".join(f"{t:.3f}" for t in document.calibration) or "1",
     }
     for name, fact in facts.items():
-        out.print(f"  {name:<12} {escape(fact)}")
+        out.print(f"  {name:<12} {literal(fact)}")
     for name, fact in document.provenance.items():
-        out.print(f"  {escape(str(name)):<12} {escape(str(fact))}")
+        out.print(f"  {literal(str(name)):<12} {literal(str(fact))}")
     out.print(_tensors(content))
 
 
@@ -104,5 +117,5 @@ def _tensors(content: Plan) -> Table:
         shape = "×".join(map(str, entry["shape"]))
         if entry["dtype"] == "U8":
             shape = f"{entry['shape'][0] / 1e6:.2f} MB"
-        table.add_row(escape(name), entry["dtype"], shape, entry["sha256"][:16])
+        table.add_row(literal(name), entry["dtype"], shape, entry["sha256"][:16])
     return table

@@ -9,16 +9,32 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from l2l_engine import Prediction, __version__
+from l2l_engine import Classifier, Prediction, __version__
+from l2l_engine.cli import files, output, selftest, show
+from l2l_engine.cli.main import app
+from l2l_engine.media import open_media
 
 
 def l2l(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "l2l_engine.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
+
+
+def inside(*arguments: object) -> tuple[int, str, str]:
+    """As ``l2l``, in this process, which is faster: exit status, standard output, standard error."""
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
 
 
 def test_predict_for_people(plan_file: Path, video: Path) -> None:
@@ -86,7 +102,6 @@ def test_doctor_and_version(plan_file: Path, tmp_path: Path) -> None:
 
 
 def test_the_self_tests_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    from l2l_engine.cli import selftest
     from l2l_engine.skim import Skimmer
 
     assert (selftest.decoder(), selftest.skimmer()) == (None, None)
@@ -210,3 +225,173 @@ def test_a_page_and_a_picture(plan_file: Path, video: Path, tmp_path: Path) -> N
     blocked = l2l("predict", video, "--plan", plan_file, "--timeline", tmp_path / "no" / "out.html")
     assert blocked.returncode == 2
     assert "out.html" in blocked.stderr
+
+
+def test_a_path_too_long_is_a_file_like_any_other(plan_file: Path, video: Path) -> None:
+    status, out, err = inside("predict", "a" * 300 + ".mp4", video, "--plan", plan_file)
+    assert status == 1
+    assert str(video) in out
+    assert "File name too long" in err
+    assert "1 of 2" in err
+
+
+def test_an_unreadable_folder_is_a_failure(
+    plan_file: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deep").mkdir()
+    shutil.copy(video, tmp_path / "a.mp4")
+    scandir = os.scandir
+
+    def denied(path: str | Path) -> Iterator[os.DirEntry[str]]:
+        if str(path).endswith("deep"):  # permissions do not stop root, whom tests may run as
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    status, out, err = inside("predict", tmp_path, "--recursive", "--plan", plan_file)
+    assert status == 1
+    assert "a.mp4" in out
+    assert f"{tmp_path / 'deep'}: cannot be read: Permission denied" in err
+    assert "could not be classified" not in err
+    assert inside("predict", tmp_path, "--plan", plan_file)[0] == 0
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_resume_mends_a_missing_newline(plan_file: Path, video: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"out.{suffix}"
+    options = ("--plan", plan_file, "--resume", out)
+    assert inside("predict", video, *options)[0] == 0
+    out.write_text(out.read_text().rstrip())
+    shutil.copy(video, tmp_path / "b.mp4")
+    assert inside("predict", tmp_path / "b.mp4", *options)[0] == 0
+    known = output.csv_paths if suffix == "csv" else output.json_paths
+    with out.open(newline="") as file:
+        assert known(file) == {str(video), str(tmp_path / "b.mp4")}
+
+
+@pytest.mark.parametrize("line", ['{"path": null}', "{}", "[1]", "7", '"path"', "null"])
+def test_resume_refuses_lines_without_a_path(tmp_path: Path, line: str) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text(f"{line}\n")
+    with pytest.raises(output.OutputError, match="line 1 has no path"):
+        output.ResumableFile(out, output.json_record, "", output.json_paths)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+@pytest.mark.parametrize("row", ["", "a.mp4,ball", '"a.mp4'])
+def test_resume_refuses_rows_of_another_table(tmp_path: Path, row: str) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text(f"{output.csv_header()}{row}\n", newline="")
+    with pytest.raises(output.OutputError, match="not a result file"):
+        output.ResumableFile(out, output.csv_record, output.csv_header(), output.csv_paths)
+
+
+def test_two_runs_do_not_write_one_file(classifier: Classifier, video: Path, tmp_path: Path) -> None:
+    answer, out = classifier.predict(video), tmp_path / "out.jsonl"
+    first = output.ResumableFile(out, output.json_record, "", output.json_paths)
+    with pytest.raises(output.OutputError, match="another run"):
+        output.ResumableFile(out, output.json_record, "", output.json_paths)
+    first.write(answer)
+    first.close()
+    second = output.ResumableFile(out, output.json_record, "", output.json_paths)
+    assert second.done == {str(video)}
+    second.close()
+    assert out.read_text() == output.json_record(answer)
+
+
+def test_names_are_shown_as_they_are(plan_file: Path, video: Path, tmp_path: Path) -> None:
+    odd, bad = tmp_path / ":smile:\x1b[31m.mp4", tmp_path / "bad\x1b[31m.mp4"
+    shutil.copy(video, odd)
+    bad.write_bytes(b"no video")
+    _, out, err = inside("predict", odd, bad, "--plan", plan_file)
+    assert r":smile:\x1b[31m.mp4" in out
+    assert r"bad\x1b[31m.mp4" in err
+    assert "\x1b" not in out + err
+    _, out, _ = inside("predict", odd, "--plan", plan_file, "--jsonl")
+    assert json.loads(out)["path"] == str(odd)
+    _, out, _ = inside("predict", odd, "--plan", plan_file, "--csv")
+    assert next(csv.DictReader(out.splitlines()))["path"] == str(odd)
+
+
+def test_class_names_are_shown_as_they_are(
+    classifier: Classifier, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("[x] :smile:", "\x1b[2J")
+    answer = replace(classifier.predict(video), label=names[1], top_k=((names[0], 0.6), (names[1], 0.4)))
+    show.prediction(show.console(), answer)
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    columns = [line.index("%") for line in shown.splitlines() if line.endswith(("█", "▌")) and "%" in line]
+    assert len(columns) == 2
+    assert columns[0] == columns[1]
+    plan = classifier.plan
+    document = replace(plan.document, classes=names, provenance={"by": names[1]})
+    show.plan(show.console(), replace(plan, document=document))
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "[x] :smile:" in shown
+
+
+@pytest.mark.parametrize("form", ["--jsonl", "--csv", None])
+def test_a_reader_that_leaves_is_no_error(plan_file: Path, video: Path, form: str | None) -> None:
+    command = [sys.executable, "-m", "l2l_engine.cli", "predict", str(video), "--plan", str(plan_file)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [*command, *([form] if form else [])],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_full_disk_is_said_plainly(plan_file: Path, video: Path) -> None:
+    command = [sys.executable, "-m", "l2l_engine.cli", "predict", str(video), "--plan", str(plan_file)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*command, "--json"], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60, text=True
+        )
+    assert (done.returncode, done.stderr) == (2, "l2l: [Errno 28] No space left on device\n")
+
+
+def test_doctor_reports_what_breaks(plan_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> bytes:
+        raise av.codec.codec.UnknownCodecError("mjpeg")
+
+    monkeypatch.setattr(selftest, "sample_video", broken)
+    status, out, _ = inside("doctor", "--plan", plan_file)
+    assert status == 1
+    assert out.count("UnknownCodecError: mjpeg") == 2
+    assert out.count("passed") == 1
+
+
+@pytest.mark.parametrize(
+    ("suffix", "container_format", "codec"),
+    [
+        (".aac", "adts", "aac"),
+        (".mka", "matroska", "aac"),
+        (".w64", "w64", "pcm_s16le"),
+        (".wma", "asf", "wmav2"),
+        (".vob", "vob", "mp2"),
+    ],
+)
+def test_a_suffix_counts_as_media_if_it_can_be_read(
+    tmp_path: Path, suffix: str, container_format: str, codec: str
+) -> None:
+    path = tmp_path / f"a{suffix.upper()}"
+    with av.open(path, "w", format=container_format) as container:
+        sound = container.add_stream(codec, rate=48000, layout="stereo")
+        sound.bit_rate = 128000
+        planar = sound.codec_context.format.is_planar
+        sample = np.int16 if "s16" in sound.codec_context.format.name else np.float32
+        silence = np.zeros((2, 48000) if planar else (1, 96000), sample)
+        frame = av.AudioFrame.from_ndarray(silence, sound.codec_context.format.name, "stereo")
+        frame.sample_rate = 48000
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    assert list(files.expand([tmp_path], recursive=False, unreadable=pytest.fail)) == [path]
+    with open_media(path) as source:
+        assert source.audio_windows(np.zeros(1), window=16000, sample_rate=16000).samples.shape == (1, 16000)
