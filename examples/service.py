@@ -1,7 +1,7 @@
 """A classification service: POST a video as form field "video", get the prediction as JSON.
 
 Run:  L2L_PLAN=demo/demo.plan uvicorn --app-dir examples service:app
-Try:  curl -F video=@demo/ball-bouncing.mp4 http://127.0.0.1:8000/predict
+Try:  curl -F video=@demo/box-bouncing.mp4 http://127.0.0.1:8000/predict
 """
 
 import os
