@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l2l_engine import arguments, forks
+from l2l_engine import arguments, calls, forks
 from l2l_engine.answer import make_prediction
 from l2l_engine.deadline import Deadline, Progress
 from l2l_engine.errors import ClosedError, L2LError, PlanError
@@ -19,7 +19,7 @@ from l2l_engine.many import in_order
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
 from l2l_engine.media.sampling import Policy
 from l2l_engine.pipeline import BATCH, Bank, Pipeline, Request, Stopwatch
-from l2l_engine.plan import MAX_STEPS, Plan, read_plan
+from l2l_engine.plan import Plan, read_plan
 from l2l_engine.result import Prediction
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -130,8 +130,9 @@ class Classifier:
         """
         watch = Stopwatch()
         pipeline = self._require_open()
-        name = _display_name(path)
-        deadline = Deadline(name, self._seconds_allowed(timeout_s))
+        document = self._plan.document
+        name = calls.display_name(path)
+        deadline = Deadline(name, calls.seconds_allowed(timeout_s, self._limits))
 
         def report(stage: str, done: float) -> None:
             deadline.poll()
@@ -140,9 +141,9 @@ class Classifier:
 
         request = Request(
             name=name,
-            steps=self._steps(steps),
+            steps=calls.steps(steps, document),
             sampling=arguments.one_of("sampling", sampling, get_args(Policy)),
-            max_image_gap_s=self._image_gap(max_image_gap_s),
+            max_image_gap_s=calls.image_gap(max_image_gap_s, document),
             report=report,
             watch=watch,
         )
@@ -151,7 +152,7 @@ class Classifier:
         return make_prediction(
             skimmed.result,
             skimmed.timestamps,
-            self._plan.document,
+            document,
             has_image=skimmed.has_image,
             has_audio=skimmed.has_audio,
             top_k=top_k,
@@ -224,19 +225,20 @@ class Classifier:
         """
         watch = Stopwatch()
         pipeline = self._require_open()
-        image = self._bank("image", image_bank, image_times)
-        audio = self._bank("audio", audio_bank, audio_times)
+        image = calls.bank("image", image_bank, image_times, self._plan)
+        audio = calls.bank("audio", audio_bank, audio_times, self._plan)
         if image is None and audio is None:
             raise ValueError("image_bank and audio_bank are both None")
         if timestamps is not None:
             times = arguments.times("timestamps", timestamps)
         else:
             times = max((bank.times for bank in (image, audio) if bank is not None), key=len)
-        result = pipeline.skim(image, audio, times, self._steps(steps), watch)
+        document = self._plan.document
+        result = pipeline.skim(image, audio, times, calls.steps(steps, document), watch)
         return make_prediction(
             result,
             times,
-            self._plan.document,
+            document,
             has_image=image is not None,
             has_audio=audio is not None,
             top_k=arguments.positive("top_k", top_k),
@@ -283,50 +285,6 @@ class Classifier:
         if self._pipeline is None:
             raise ClosedError("this Classifier is closed")
         return self._pipeline
-
-    def _seconds_allowed(self, timeout_s: float | None) -> float | None:
-        most = self._limits.wall_clock_s
-        if timeout_s is None:
-            return most
-        seconds = arguments.positive_seconds("timeout_s", timeout_s)
-        return seconds if most is None else min(seconds, most)
-
-    def _steps(self, steps: int | None) -> int:
-        if steps is None:
-            return self._plan.document.skim.steps
-        if arguments.positive("steps", steps) > MAX_STEPS:
-            raise ValueError(f"steps must be at most {MAX_STEPS}, not {steps}")
-        return steps
-
-    def _image_gap(self, gap: float | None) -> float:
-        if gap is not None:
-            return arguments.positive_seconds("max_image_gap_s", gap)
-        document = self._plan.document
-        return min(document.sampling.factor * document.media.hop, document.sampling.max_image_gap_s)
-
-    def _bank(self, modality: str, bank: ArrayLike | None, times: ArrayLike | None) -> Bank | None:
-        if bank is None:
-            if times is not None:
-                raise ValueError(f"{modality}_times is given without {modality}_bank")
-            return None
-        if modality not in self._plan.document.modalities:
-            raise ValueError(f"{modality}_bank is given, but the plan knows no {modality}")
-        rows = arguments.features(f"{modality}_bank", bank, self._plan.dimensions.feature)
-        if times is None:
-            return Bank(rows, np.arange(len(rows), dtype=np.float64) * self._plan.document.media.hop)
-        seconds = arguments.times(f"{modality}_times", times)
-        if len(seconds) != len(rows):
-            raise ValueError(f"{modality}_times has {len(seconds)} entries for {len(rows)} rows")
-        return Bank(rows, seconds)
-
-
-def _display_name(file: MediaFile) -> str:
-    """What messages and results call a file."""
-    if isinstance(file, (str, os.PathLike)):
-        return os.fsdecode(file)
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        return f"<{len(file)} bytes>"
-    return str(getattr(file, "name", "<file object>"))
 
 
 def _rebuild(plan: str, sha256: str, options: dict[str, Any]) -> Classifier:

@@ -1,0 +1,63 @@
+"""What a call asks for, checked against the plan and the limits it is asked of."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from l2l_engine import arguments
+from l2l_engine.media import Limits, MediaFile
+from l2l_engine.pipeline import Bank
+from l2l_engine.plan import MAX_STEPS, Plan, PlanDocument
+
+
+def display_name(file: MediaFile) -> str:
+    """What messages and results call a file."""
+    if isinstance(file, (str, os.PathLike)):
+        return os.fsdecode(file)
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return f"<{len(file)} bytes>"
+    return str(getattr(file, "name", "<file object>"))
+
+
+def seconds_allowed(timeout_s: float | None, limits: Limits) -> float | None:
+    """What the call asks for, or the service's limit if that is less; None without either."""
+    if timeout_s is None:
+        return limits.wall_clock_s
+    seconds = arguments.positive_seconds("timeout_s", timeout_s)
+    return seconds if limits.wall_clock_s is None else min(seconds, limits.wall_clock_s)
+
+
+def steps(value: int | None, document: PlanDocument) -> int:
+    """Steps T; the plan's by default."""
+    if value is None:
+        return document.skim.steps
+    if arguments.positive("steps", value) > MAX_STEPS:
+        raise ValueError(f"steps must be at most {MAX_STEPS}, not {value}")
+    return value
+
+
+def image_gap(value: float | None, document: PlanDocument) -> float:
+    """Largest gap between frames in seconds; the plan's by default."""
+    if value is not None:
+        return arguments.positive_seconds("max_image_gap_s", value)
+    return min(document.sampling.factor * document.media.hop, document.sampling.max_image_gap_s)
+
+
+def bank(modality: str, rows: ArrayLike | None, times: ArrayLike | None, plan: Plan) -> Bank | None:
+    """Features handed in: rows [M, D], and times [M] that are row index x hop by default."""
+    if rows is None:
+        if times is not None:
+            raise ValueError(f"{modality}_times is given without {modality}_bank")
+        return None
+    if modality not in plan.document.modalities:
+        raise ValueError(f"{modality}_bank is given, but the plan knows no {modality}")
+    features = arguments.features(f"{modality}_bank", rows, plan.dimensions.feature)
+    if times is None:
+        return Bank(features, np.arange(len(features), dtype=np.float64) * plan.document.media.hop)
+    seconds = arguments.times(f"{modality}_times", times)
+    if len(seconds) != len(features):
+        raise ValueError(f"{modality}_times has {len(seconds)} entries for {len(features)} rows")
+    return Bank(features, seconds)
