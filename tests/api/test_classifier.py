@@ -1,16 +1,8 @@
 from __future__ import annotations
 
-import contextlib
 import io
-import itertools
 import json
 import pickle
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +10,10 @@ import pytest
 
 import l2l_engine
 from l2l_engine import Classifier, Limits, Prediction, pipeline
-from l2l_engine.plan import MediaSettings, PlanDocument, write_plan
-from tests.api.graphs import audio_graph, image_graph
-from tests.api.plans import DOCUMENT, random_skim
+from tests.api.answers import HOP, same_answer
+from tests.api.plans import random_skim
 from tests.api.videos import write_video
 from tests.kernels.skim_reference import skim as reference_skim
-
-HOP = 16 / 30
-
-
-def same_answer(one: Prediction, other: Prediction) -> bool:
-    """Bit-identical but for the clock and the file's name."""
-    plain = [p.to_dict() | {"timings": None, "path": None} for p in (one, other)]
-    return plain[0] == plain[1]
 
 
 def test_a_prediction_is_complete(classifier: Classifier, video: Path) -> None:
@@ -160,19 +143,6 @@ def test_bad_options_are_named(
         classifier.predict(video, **options)  # type: ignore[arg-type]
 
 
-def test_bad_constructor_arguments(plan_file: Path) -> None:
-    with pytest.raises(ValueError, match="device"):
-        Classifier(plan_file, device="abacus")  # type: ignore[arg-type]
-    with pytest.raises(l2l_engine.DeviceError, match="cuda"):
-        Classifier(plan_file, device="cuda")
-    with pytest.raises(ValueError, match="threads"):
-        Classifier(plan_file, threads=0)
-    with pytest.raises(TypeError, match="limits"):
-        Classifier(plan_file, limits=3)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="wall_clock_s"):
-        Limits(wall_clock_s=0)
-
-
 def test_a_call_cannot_raise_the_services_limit(plan_file: Path, video: Path) -> None:
     with (
         Classifier(plan_file, limits=Limits(wall_clock_s=1e-6)) as hasty,
@@ -232,217 +202,6 @@ def test_timeout_and_progress(classifier: Classifier, video: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         classifier.predict(video, progress=stop)
     classifier.predict(video)
-
-
-def test_eight_threads_give_the_bits_of_one(classifier: Classifier, video: Path, silent_video: bytes) -> None:
-    inputs = [video, silent_video] * 12
-    alone = [classifier.predict(item) for item in inputs[:2]]
-    with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(classifier.predict, inputs))
-    for index, answer in enumerate(together):
-        assert same_answer(answer, alone[index % 2])
-
-
-def test_predict_many_keeps_order_and_hands_errors_on(classifier: Classifier, tmp_path: Path) -> None:
-    videos = []
-    for index in range(4):
-        videos.append(tmp_path / f"{index}.mp4")
-        write_video(videos[-1], seconds=2 + index)
-    paths = [videos[0], tmp_path / "gone.mp4", *videos[1:]]
-    results = list(classifier.predict_many(paths, workers=3, on_error="yield", steps=2))
-    assert isinstance(results[1], FileNotFoundError)
-    good = [r for r in results if isinstance(r, Prediction)]
-    assert [r.path for r in good] == [str(v) for v in videos]
-    assert all(len(r.moments) == 1 for r in good)
-    iterator = classifier.predict_many(paths, workers=2)
-    assert isinstance(next(iterator), Prediction)
-    with pytest.raises(FileNotFoundError, match="gone"):
-        next(iterator)
-    with pytest.raises(ValueError, match="on_error"):
-        classifier.predict_many(paths, on_error="ignore")  # type: ignore[arg-type]
-    assert list(classifier.predict_many([])) == []
-    with pytest.raises(TypeError, match="paths"):
-        classifier.predict_many("a.mp4")
-
-
-def test_predict_many_reads_its_input_lazily(classifier: Classifier, video: Path) -> None:
-    taken = 0
-
-    def endless() -> object:
-        nonlocal taken
-        while True:
-            taken += 1
-            yield video
-
-    iterator = classifier.predict_many(endless(), workers=2)  # type: ignore[arg-type]
-    next(iterator)
-    iterator.close()  # type: ignore[attr-defined]
-    assert taken <= 6
-
-
-def test_predict_features(classifier: Classifier) -> None:
-    rng = np.random.default_rng(3)
-    image, audio = rng.standard_normal((4, 12)), rng.standard_normal((7, 12)).astype(np.float32)
-    answer = classifier.predict_features(image, audio)
-    assert answer.media is None
-    assert (answer.decoder, answer.precision) == (None, None)
-    np.testing.assert_allclose(answer.timestamps, np.arange(7) * HOP)
-    times = np.array([0.0, 1.0, 4.0, 9.0])
-    weights = {name: weight.astype(np.float64) for name, weight in random_skim().items()}
-    axis = np.linspace(0, 10, 15)
-    answer = classifier.predict_features(image, audio, image_times=times, timestamps=axis, steps=4)
-    expected = reference_skim(weights, (image, times), (audio, np.arange(7) * HOP), axis, 4).logits
-    np.testing.assert_allclose(answer.probabilities, np.exp(expected) / np.exp(expected).sum(), atol=1e-5)
-    assert all(m.listen_to is None for m in classifier.predict_features(image, None).moments)
-    assert Prediction.from_json(answer.to_json()) == answer
-
-
-@pytest.mark.parametrize(
-    ("image", "options", "name"),
-    [
-        (np.zeros((4, 11)), {}, "image_bank"),
-        (np.zeros((0, 12)), {}, "image_bank"),
-        (np.zeros(12), {}, "image_bank"),
-        (np.zeros((4, 12)), {"image_times": [0, 1, 2]}, "image_times"),
-        (np.zeros((4, 12)), {"image_times": [0, 1, 2, 2]}, "image_times"),
-        (np.zeros((4, 12)), {"timestamps": []}, "timestamps"),
-        (np.zeros((4, 12)), {"timestamps": [[0.0]]}, "timestamps"),
-        (np.full((4, 12), np.nan), {}, "image_bank"),
-        (None, {}, "both None"),
-        (np.zeros((4, 12)), {"audio_times": [0, 1]}, "audio_times"),
-    ],
-)
-def test_bad_features_are_named(
-    classifier: Classifier, image: np.ndarray | None, options: dict[str, object], name: str
-) -> None:
-    with pytest.raises(ValueError, match=name):
-        classifier.predict_features(image, None, **options)  # type: ignore[arg-type]
-
-
-def test_closing(plan_file: Path, video: Path) -> None:
-    classifier = Classifier(plan_file)
-    classifier.warmup()
-    names = classifier.class_names
-    classifier.close()
-    classifier.close()
-    assert classifier.class_names == names
-    for call in (lambda: classifier.predict(video), lambda: classifier.predict_many([]), classifier.warmup):
-        with pytest.raises(l2l_engine.ClosedError):
-            call()
-
-
-def test_pickled_by_its_plan(
-    plan_file: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(plan_file.parent)
-    with Classifier(plan_file.name) as classifier:
-        pickled, answer = pickle.dumps(classifier), classifier.predict(video)
-    monkeypatch.chdir(tmp_path)
-    with pickle.loads(pickled) as copy:
-        assert same_answer(copy.predict(video), answer)
-
-
-def test_another_plan_is_not_taken_for_the_pickled_one(tmp_path: Path) -> None:
-    path = tmp_path / "changing.plan"
-    graphs = {"image.fp32": image_graph(), "audio.fp32": audio_graph()}
-    write_plan(path, DOCUMENT, graphs=graphs, skim=random_skim(0))
-    with Classifier(path) as classifier:
-        pickled = pickle.dumps(classifier)
-    write_plan(path, DOCUMENT, graphs=graphs, skim=random_skim(1))
-    with pytest.raises(l2l_engine.PlanError, match="another plan"):
-        pickle.loads(pickled)
-
-
-FORKING = """
-import os, sys
-from l2l_engine import Classifier, ClosedError
-
-with Classifier(sys.argv[1], threads=int(sys.argv[3])) as classifier:
-    label = classifier.predict(sys.argv[2]).label
-    child = os.fork()
-    if child == 0:
-        try:
-            classifier.predict(sys.argv[2])
-        except ClosedError as error:
-            print(error, flush=True)
-        classifier.close()
-        sys.exit(7)  # leaves the with block and tears the interpreter down, as any child may
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    assert classifier.predict(sys.argv[2]).label == label
-"""
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-def test_a_forked_child_is_told_and_can_end(plan_file: Path, video: Path, threads: int) -> None:
-    command = [sys.executable, "-c", FORKING, str(plan_file), str(video), str(threads)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "forked child" in done.stdout
-
-
-def test_a_plan_whose_graphs_do_not_fit_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "odd.plan"
-    good = {"image.fp32": image_graph(), "audio.fp32": audio_graph()}
-    no_audio = PlanDocument(classes=DOCUMENT.classes, media=MediaSettings(window=8000))
-    cases: list[tuple[dict[str, bytes], PlanDocument, str]] = [
-        ({"image.fp32": b"no graph"}, DOCUMENT, "cannot be compiled"),
-        ({"image.fp32": image_graph(feature=13)}, DOCUMENT, "13 features"),
-        ({"image.fp32": image_graph(crop=96)}, DOCUMENT, "96"),
-        ({"image.fp32": audio_graph()}, DOCUMENT, "float32"),
-        ({"image.fp32": image_graph() + b"location"}, DOCUMENT, "outside the plan"),
-        ({}, no_audio, "16000"),
-    ]
-    for change, document, message in cases:
-        write_plan(path, document, graphs=good | change, skim=random_skim())
-        with pytest.raises(l2l_engine.PlanError, match=message) as caught:
-            Classifier(path)
-        assert str(path) in str(caught.value)
-
-
-@contextlib.contextmanager
-def ticking() -> Iterator[list[float]]:
-    """Another thread that notes the time whenever it gets to run."""
-    ticks: list[float] = []
-    done = threading.Event()
-
-    def tick() -> None:
-        while not done.wait(0.001):
-            ticks.append(time.perf_counter())
-
-    thread = threading.Thread(target=tick)
-    thread.start()
-    try:
-        yield ticks
-    finally:
-        done.set()
-        thread.join()
-
-
-def longest_hole(ticks: list[float], begin: float, end: float) -> float:
-    inside = [t for t in ticks if begin < t < end]
-    return float(max(np.diff([begin, *inside, end])))
-
-
-def test_the_gil_is_released(plan_file: Path, tmp_path: Path) -> None:
-    """Another thread keeps running while this one loads and predicts; closing is over in no time."""
-    long = tmp_path / "long.mp4"
-    write_video(long, seconds=120)
-    Classifier(plan_file).close()  # imports are Python's own business
-    with ticking() as ticks:
-        times = [time.perf_counter()]
-        classifier = Classifier(plan_file)
-        times.append(time.perf_counter())
-        classifier.predict(long, max_image_gap_s=HOP, sampling="exact")
-        times.append(time.perf_counter())
-        classifier.close()
-        times.append(time.perf_counter())
-    load, predict, close = (
-        (longest_hole(ticks, begin, end), end - begin) for begin, end in itertools.pairwise(times)
-    )
-    # Native work that held the GIL would be one long hole in its phase.
-    assert load[0] < 0.6 * load[1]
-    assert predict[0] < 0.3 * predict[1]
-    assert close[0] < 0.1 * (load[1] + predict[1])
 
 
 def test_wide_input_is_fine(classifier: Classifier) -> None:

@@ -1,0 +1,100 @@
+"""Many at once: threads, many files, features."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from l2l_engine import Classifier, Prediction
+from tests.api.answers import HOP, same_answer
+from tests.api.plans import random_skim
+from tests.api.videos import write_video
+from tests.kernels.skim_reference import skim as reference_skim
+
+
+def test_eight_threads_give_the_bits_of_one(classifier: Classifier, video: Path, silent_video: bytes) -> None:
+    inputs = [video, silent_video] * 12
+    alone = [classifier.predict(item) for item in inputs[:2]]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(classifier.predict, inputs))
+    for index, answer in enumerate(together):
+        assert same_answer(answer, alone[index % 2])
+
+
+def test_predict_many_keeps_order_and_hands_errors_on(classifier: Classifier, tmp_path: Path) -> None:
+    videos = []
+    for index in range(4):
+        videos.append(tmp_path / f"{index}.mp4")
+        write_video(videos[-1], seconds=2 + index)
+    paths = [videos[0], tmp_path / "gone.mp4", *videos[1:]]
+    results = list(classifier.predict_many(paths, workers=3, on_error="yield", steps=2))
+    assert isinstance(results[1], FileNotFoundError)
+    good = [r for r in results if isinstance(r, Prediction)]
+    assert [r.path for r in good] == [str(v) for v in videos]
+    assert all(len(r.moments) == 1 for r in good)
+    iterator = classifier.predict_many(paths, workers=2)
+    assert isinstance(next(iterator), Prediction)
+    with pytest.raises(FileNotFoundError, match="gone"):
+        next(iterator)
+    with pytest.raises(ValueError, match="on_error"):
+        classifier.predict_many(paths, on_error="ignore")  # type: ignore[arg-type]
+    assert list(classifier.predict_many([])) == []
+    with pytest.raises(TypeError, match="paths"):
+        classifier.predict_many("a.mp4")
+
+
+def test_predict_many_reads_its_input_lazily(classifier: Classifier, video: Path) -> None:
+    taken = 0
+
+    def endless() -> object:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield video
+
+    iterator = classifier.predict_many(endless(), workers=2)  # type: ignore[arg-type]
+    next(iterator)
+    iterator.close()  # type: ignore[attr-defined]
+    assert taken <= 6
+
+
+def test_predict_features(classifier: Classifier) -> None:
+    rng = np.random.default_rng(3)
+    image, audio = rng.standard_normal((4, 12)), rng.standard_normal((7, 12)).astype(np.float32)
+    answer = classifier.predict_features(image, audio)
+    assert answer.media is None
+    assert (answer.decoder, answer.precision) == (None, None)
+    np.testing.assert_allclose(answer.timestamps, np.arange(7) * HOP)
+    times = np.array([0.0, 1.0, 4.0, 9.0])
+    weights = {name: weight.astype(np.float64) for name, weight in random_skim().items()}
+    axis = np.linspace(0, 10, 15)
+    answer = classifier.predict_features(image, audio, image_times=times, timestamps=axis, steps=4)
+    expected = reference_skim(weights, (image, times), (audio, np.arange(7) * HOP), axis, 4).logits
+    np.testing.assert_allclose(answer.probabilities, np.exp(expected) / np.exp(expected).sum(), atol=1e-5)
+    assert all(m.listen_to is None for m in classifier.predict_features(image, None).moments)
+    assert Prediction.from_json(answer.to_json()) == answer
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "name"),
+    [
+        (np.zeros((4, 11)), {}, "image_bank"),
+        (np.zeros((0, 12)), {}, "image_bank"),
+        (np.zeros(12), {}, "image_bank"),
+        (np.zeros((4, 12)), {"image_times": [0, 1, 2]}, "image_times"),
+        (np.zeros((4, 12)), {"image_times": [0, 1, 2, 2]}, "image_times"),
+        (np.zeros((4, 12)), {"timestamps": []}, "timestamps"),
+        (np.zeros((4, 12)), {"timestamps": [[0.0]]}, "timestamps"),
+        (np.full((4, 12), np.nan), {}, "image_bank"),
+        (None, {}, "both None"),
+        (np.zeros((4, 12)), {"audio_times": [0, 1]}, "audio_times"),
+    ],
+)
+def test_bad_features_are_named(
+    classifier: Classifier, image: np.ndarray | None, options: dict[str, object], name: str
+) -> None:
+    with pytest.raises(ValueError, match=name):
+        classifier.predict_features(image, None, **options)  # type: ignore[arg-type]
