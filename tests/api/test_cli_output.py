@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -151,3 +152,20 @@ def test_a_full_disk_is_said_plainly(plan_file: Path, video: Path) -> None:
             [*command, "--json"], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60, text=True
         )
     assert (done.returncode, done.stderr) == (2, "l2l: [Errno 28] No space left on device\n")
+
+
+def test_ctrl_c_ends_at_once_and_keeps_what_is_done(plan_file: Path, video: Path, tmp_path: Path) -> None:
+    for index in range(400):
+        (tmp_path / f"{index:03}.mp4").symlink_to(video)
+    out = tmp_path / "out.jsonl"
+    command = [sys.executable, "-m", "l2l_engine.cli", "predict", str(tmp_path), "--plan", str(plan_file)]
+    with subprocess.Popen([*command, "--resume", str(out)], stderr=subprocess.PIPE, text=True) as run:
+        while not out.exists():
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert "Traceback" not in errors
+    assert 0 < len([json.loads(line) for line in out.read_text().splitlines()]) < 400
+    assert [path.name for path in tmp_path.glob("out.*")] == [out.name]
