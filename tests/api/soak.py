@@ -8,6 +8,7 @@ Prints one JSON object. Run as a process of its own, so that nothing else's memo
 from __future__ import annotations
 
 import collections
+import contextlib
 import gc
 import json
 import random
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from l2l_engine import Classifier, MediaError, MediaNotFoundError, PredictionTimeoutError
+from tests.robustness.mutate import mutated_media
 
 THREADS = 8
 
@@ -50,6 +52,7 @@ class Soak:
             (lambda rng: classifier.predict(rng.choice(self._good)), None),
             (lambda rng: classifier.predict(rng.choice(self._good), steps=rng.randint(1, 12)), None),
             (self._features, None),
+            (self._damaged, None),
             (lambda rng: list(classifier.predict_many(self._good[:2], workers=2)), None),
             (lambda rng: classifier.predict(rng.choice(self._bad)), MediaError),
             (lambda rng: classifier.predict(video.parent / "gone.mp4"), MediaNotFoundError),
@@ -60,6 +63,11 @@ class Soak:
     def _features(self, rng: random.Random) -> None:
         rows = np.random.default_rng(rng.randint(0, 99)).standard_normal((rng.randint(1, 40), 12))
         self._classifier.predict_features(rows, None if rng.random() < 0.5 else rows)
+
+    def _damaged(self, rng: random.Random) -> None:
+        # A prediction of what is left, or an error of ours: either is right.
+        with contextlib.suppress(MediaError):
+            self._classifier.predict(mutated_media(rng.randint(0, 99)))
 
     def _cancel(self, rng: random.Random) -> None:
         stage = rng.choice(["probe", "audio", "frames", "encode", "skim"])

@@ -20,22 +20,6 @@ from l2l_engine.errors import L2LError
 Case = Callable[[int], str]
 
 
-def media_case() -> Case:
-    from l2l_engine.media import open_media, timestamps
-    from tests.robustness.mutate import mutated_media
-
-    def case(seed: int) -> str:
-        with open_media(mutated_media(seed)) as source:
-            times = timestamps(source.duration, 16 / 30)[:4000]
-            if source.has_audio:
-                source.audio_windows(times, window=16000, sample_rate=16000)
-            if source.has_video:
-                source.frames(times, short_side=128, crop=112)
-        return "read"
-
-    return case
-
-
 def classifier_case() -> Case:
     from l2l_engine import Classifier
     from tests.robustness.mutate import mutated_media
@@ -90,18 +74,15 @@ def planted(fault: str) -> Callable[[], Case]:
                 os.kill(os.getpid(), signal.SIGSEGV)
             if fault == "error":
                 raise KeyError("not one of ours")
-            if fault == "noise":
-                os.write(2, b"a library talks")
         return "fine"
 
     return lambda: case
 
 
 TARGETS: dict[str, Callable[[], Case]] = {
-    "media": media_case,
     "classifier": classifier_case,
     "plan": plan_case,
-} | {f"planted-{fault}": planted(fault) for fault in ("hang", "crash", "leak", "error", "noise", "nothing")}
+} | {f"planted-{fault}": planted(fault) for fault in ("hang", "crash", "leak", "error", "nothing")}
 
 
 def main(target: str, first: int, stop: int) -> None:
