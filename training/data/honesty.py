@@ -110,9 +110,9 @@ def _mirrored(frames: Tensor, train: bool) -> Tensor:
 
 
 VIEWS = (
-    View("one frame", FrameNet, _one_frame, 15),
-    View("sound", SoundNet, _sound, 8),
-    View("16 silent frames", ClipNet, _all_frames, 16),
+    View("one frame", FrameNet, _one_frame, 30),
+    View("sound", SoundNet, _sound, 12),
+    View("16 silent frames", ClipNet, _all_frames, 20),
 )
 
 
