@@ -158,7 +158,12 @@ def test_ctrl_c_ends_at_once_and_keeps_what_is_done(plan_file: Path, video: Path
     for index in range(400):
         (tmp_path / f"{index:03}.mp4").symlink_to(video)
     out = tmp_path / "out.jsonl"
-    command = [sys.executable, "-m", "l2l_engine.cli", "predict", str(tmp_path), "--plan", str(plan_file)]
+    # A test run in the background ignores the signal, and so would its child.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from l2l_engine.cli import main; main()"
+    )
+    command = [sys.executable, "-c", program, "predict", str(tmp_path), "--plan", str(plan_file)]
     with subprocess.Popen([*command, "--resume", str(out)], stderr=subprocess.PIPE, text=True) as run:
         while not out.exists():
             assert run.poll() is None
