@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from l2l_engine import arguments
-from l2l_engine.media import Limits, MediaFile
+from l2l_engine.media import Limits
 from l2l_engine.pipeline import Bank
 from l2l_engine.plan import MAX_STEPS, Plan, PlanDocument
-
-
-def display_name(file: MediaFile) -> str:
-    """What messages and results call a file."""
-    if isinstance(file, (str, os.PathLike)):
-        return os.fsdecode(file)
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        return f"<{len(file)} bytes>"
-    return str(getattr(file, "name", "<file object>"))
 
 
 def seconds_allowed(timeout_s: float | None, limits: Limits) -> float | None:

@@ -16,7 +16,7 @@ from l2l_engine.deadline import Deadline, Progress
 from l2l_engine.errors import ClosedError, L2LError, PlanError
 from l2l_engine.loading import load_encoders, load_skimmer, resolve_device, thread_budget
 from l2l_engine.many import in_order
-from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
+from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, display_name
 from l2l_engine.media.sampling import Policy
 from l2l_engine.pipeline import BATCH, Bank, Pipeline, Request, Stopwatch
 from l2l_engine.plan import Plan, read_plan
@@ -131,7 +131,7 @@ class Classifier:
         watch = Stopwatch()
         pipeline = self._require_open()
         document = self._plan.document
-        name = calls.display_name(path)
+        name = display_name(path)
         deadline = Deadline(name, calls.seconds_allowed(timeout_s, self._limits))
 
         def report(stage: str, done: float) -> None:

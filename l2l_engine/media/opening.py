@@ -94,6 +94,16 @@ class Reader:
             self._file.close()
 
 
+def display_name(file: MediaFile) -> str:
+    """What messages and results call a file."""
+    if isinstance(file, (str, os.PathLike)):
+        return os.fsdecode(file)
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return f"<{memoryview(file).nbytes} bytes>"
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else "<file object>"  # temporary files have a number or nothing
+
+
 def open_reader(file: MediaFile) -> tuple[Reader, str]:
     """Open ``file`` and say by which name to call it in messages.
 
@@ -103,14 +113,12 @@ def open_reader(file: MediaFile) -> tuple[Reader, str]:
         MediaError: The file is empty.
         TypeError: ``file`` is none of the accepted types.
     """
+    name = display_name(file)
     if isinstance(file, (bytes, bytearray, memoryview)):
-        name = f"<{len(file)} bytes>"
         reader = Reader(io.BytesIO(file), name, owned=True)
     elif isinstance(file, (str, os.PathLike)):
-        name = os.fsdecode(file)
         reader = Reader(_open_path(name), name, owned=True)
     elif hasattr(file, "read") and hasattr(file, "seek") and hasattr(file, "tell"):
-        name = str(getattr(file, "name", "<file object>"))
         reader = Reader(file, name, owned=False)
     else:
         kind = type(file).__name__

@@ -1,3 +1,5 @@
+"""Small media that several rooms' tests look at."""
+
 from __future__ import annotations
 
 import io
@@ -11,7 +13,7 @@ from tests.api.videos import write_video
 @pytest.fixture(scope="session")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """6 s; red and loud from 2 s to 4 s."""
-    path = tmp_path_factory.mktemp("report") / "event.mp4"
+    path = tmp_path_factory.mktemp("video") / "event.mp4"
     write_video(path)
     return path
 
