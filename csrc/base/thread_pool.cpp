@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <new>
 #include <system_error>
+#include <utility>
 
 namespace l2l {
 namespace {
@@ -50,6 +52,14 @@ void Phases::wait(std::uint32_t phase) {
   }
 }
 
+void Phases::fail(std::exception_ptr error) {
+  if (!failed_.exchange(true, std::memory_order_relaxed)) error_ = std::move(error);
+}
+
+void Phases::rethrow() const {
+  if (failed_.load(std::memory_order_relaxed)) std::rethrow_exception(error_);
+}
+
 bool ThreadPool::forked() const {
   const long owner = owner_process_.load(std::memory_order_relaxed);
   return owner != 0 && owner != static_cast<long>(getpid());
@@ -76,6 +86,8 @@ void ThreadPool::start_workers() {
     while (static_cast<std::int64_t>(workers_.size()) + 1 < threads_) workers_.emplace_back([this] { serve(); });
   } catch (const std::system_error&) {
     // The system has no more threads to give: a smaller team does the same work.
+  } catch (const std::bad_alloc&) {
+    // Nor memory for them.
   }
 }
 
@@ -101,8 +113,8 @@ bool ThreadPool::offer(const std::shared_ptr<TeamWork>& work) {
   if (threads_ == 1 || forked()) return false;
   const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock() || offered_ != nullptr) return false;
-  offered_ = work;
   if (workers_.empty()) start_workers();
+  offered_ = work;
   offers_.fetch_add(1, std::memory_order_release);
   offers_.notify_all();
   return true;
@@ -116,6 +128,7 @@ void ThreadPool::run(const std::shared_ptr<TeamWork>& work) {
     const std::lock_guard<std::mutex> lock(mutex_);
     offered_.reset();
   }
+  work->phases_.rethrow();
 }
 
 }  // namespace l2l

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -22,10 +23,16 @@ class Phases {
   // Waits until `phase` is over. Spins for some microseconds, since phases are that short, then sleeps.
   // What any task of the phase wrote is visible afterwards.
   void wait(std::uint32_t phase);
+  // Keeps the exception of a task, for the caller of run(): the first one; of others nothing is left.
+  void fail(std::exception_ptr error);
+  // Once all phases are over: throws what fail() kept.
+  void rethrow() const;
 
  private:
   std::atomic<std::uint64_t> open_{0};  // the phase in the high half, its next task in the low half
   std::atomic<std::uint32_t> finished_{0};
+  std::atomic<bool> failed_{false};
+  std::exception_ptr error_;
 };
 
 // One thread's way through the phases. All members must ask for the same phases in the same order.
@@ -33,13 +40,18 @@ class Member {
  public:
   explicit Member(Phases& phases) : phases_(phases) {}
 
-  // One phase: task(0) ... task(count - 1), each done once by some member.
+  // One phase: task(0) ... task(count - 1), each done once by some member. A task that throws counts as done:
+  // the walk goes on, so that no member waits for another, and run() throws at its end.
   template <class Task>
   void each(std::int64_t count, const Task& task) {
     if (count == 0) return;
     const auto tasks = static_cast<std::uint32_t>(count);
     for (std::uint32_t index; phases_.take(phase_, tasks, index);) {
-      task(static_cast<std::int64_t>(index));
+      try {
+        task(static_cast<std::int64_t>(index));
+      } catch (...) {
+        phases_.fail(std::current_exception());
+      }
       phases_.finish(phase_, tasks);
     }
     phases_.wait(phase_++);
@@ -55,7 +67,7 @@ class Member {
 class TeamWork {
  public:
   virtual ~TeamWork() = default;
-  virtual void walk(Member& member) = 0;  // must not throw
+  virtual void walk(Member& member) = 0;  // must not throw outside of its tasks
 
  private:
   friend class ThreadPool;
@@ -72,7 +84,7 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // Returns when all phases of `work` are over.
+  // Returns when all phases of `work` are over; throws what one of its tasks threw.
   void run(const std::shared_ptr<TeamWork>& work);
   std::int64_t threads() const { return threads_; }
 

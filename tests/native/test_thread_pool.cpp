@@ -1,5 +1,6 @@
 #include <atomic>
 #include <memory>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -56,6 +57,33 @@ TEST(callers_at_once_share_or_go_alone) {
   }
   for (std::thread& caller : callers) caller.join();
   CHECK(wrong == 0);
+}
+
+TEST(the_first_exception_of_a_task_reaches_the_caller_after_all_phases) {
+  struct Failing final : l2l::TeamWork {
+    std::atomic<int> done{0};
+    void walk(l2l::Member& member) override {
+      for (int phase = 0; phase < 3; ++phase) {
+        member.each(20, [&](std::int64_t i) {
+          done.fetch_add(1, std::memory_order_relaxed);
+          if (i % 7 == 0) throw std::bad_alloc();
+        });
+      }
+    }
+  };
+  l2l::ThreadPool alone(1), four(4);
+  for (l2l::ThreadPool* pool : {&alone, &four, &four}) {
+    const auto work = std::make_shared<Failing>();
+    bool thrown = false;
+    try {
+      pool->run(work);
+    } catch (const std::bad_alloc&) {
+      thrown = true;
+    }
+    CHECK(thrown);
+    CHECK(work->done == 60);
+  }
+  run_on(four);  // and goes on working
 }
 
 TEST(a_pool_ends_while_its_workers_sleep_or_never_began) {
