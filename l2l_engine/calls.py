@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from l2l_engine import arguments
 from l2l_engine.media import Limits
-from l2l_engine.pipeline import Bank
 from l2l_engine.plan import MAX_STEPS, Plan, PlanDocument
+from l2l_engine.session import Bank
 
 
 def seconds_allowed(timeout_s: float | None, limits: Limits) -> float | None:

@@ -18,9 +18,10 @@ from l2l_engine.loading import load_encoders, load_skimmer, resolve_device, thre
 from l2l_engine.many import in_order
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, display_name
 from l2l_engine.media.sampling import Policy
-from l2l_engine.pipeline import BATCH, Bank, Pipeline, Request, Stopwatch
+from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan, read_plan
 from l2l_engine.result import Prediction
+from l2l_engine.session import BATCH, Bank, Request, Stopwatch
 
 Device = Literal["auto", "cpu", "cuda"]
 

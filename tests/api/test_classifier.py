@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import l2l_engine
-from l2l_engine import Classifier, Limits, Prediction, pipeline
+from l2l_engine import Classifier, Limits, Prediction, session
 from tests.api.answers import HOP, same_answer
 from tests.api.plans import random_skim
 from tests.api.videos import write_video
@@ -101,7 +101,7 @@ def test_a_gap_below_the_hop_is_one_hop(classifier: Classifier, video: Path, sam
 
 def test_chunks_change_nothing(classifier: Classifier, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = classifier.predict(video, max_image_gap_s=HOP, sampling="exact")
-    monkeypatch.setattr(pipeline, "CHUNK", 2)
+    monkeypatch.setattr(session, "CHUNK", 2)
     parts = classifier.predict(video, max_image_gap_s=HOP, sampling="exact")
     assert parts.moments == whole.moments
     np.testing.assert_array_equal(parts.probabilities, whole.probabilities)
