@@ -17,7 +17,7 @@ from l2l_engine.errors import MediaError
 from l2l_engine.media import MediaSource, sampling
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import PlanDocument
-from l2l_engine.result import FloatArray, MediaInfo, TimeArray, Timings
+from l2l_engine.result import FloatArray, MediaInfo, StreamInfo, TimeArray, Timings
 from l2l_engine.skim import Skimmer, SkimResult
 
 BATCH = 32
@@ -144,6 +144,11 @@ class Session:
     def duration(self) -> float:
         """Seconds, finite, > 0."""
         return self._source.duration
+
+    @property
+    def streams(self) -> tuple[StreamInfo, ...]:
+        """The streams in use, as their container declares them."""
+        return self._source.streams
 
     @property
     def has_video(self) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2l_engine.media import knots, open_media, timestamps
-from l2l_engine.media.sampling import image_knots
+from l2l_engine.media.sampling import Policy, image_knots, thin
 
 from .makers import media
 
@@ -105,6 +105,45 @@ def test_exact_knots_follow_the_gap() -> None:
     for gap, factor in [(0.2, 1), (0.5, 1), (0.99, 1), (1.0, 2), (2.5, 5)]:
         chosen = image_knots(times, np.zeros(1), policy="exact", max_gap=gap)
         assert chosen.tolist() == times[::factor].tolist()
+
+
+@given(st.integers(1, 400), st.integers(1, 60))
+def test_thinning_keeps_the_ends_as_near_as_the_others(count: int, most: int) -> None:
+    times = timestamps(count * 0.5, 0.5)
+    chosen = thin(times, most)
+    assert len(chosen) == min(count, most)
+    assert set(chosen) <= set(times)
+    if most < count:
+        gaps = np.diff(chosen, prepend=-0.5, append=count * 0.5)
+        assert gaps[1:-1].max(initial=0.0) <= 0.5 * math.ceil(count / most)
+        assert gaps[[0, -1]].max() <= 0.25 * count / most + 1.0
+
+
+@given(GROUPS, GAPS, st.integers(1, 40), st.sampled_from(["exact", "keyframes", "auto", "listen"]))
+def test_a_bound_on_knots_holds_and_costs_no_needless_gap(
+    groups: list[float], gap: float, most: int, policy: Policy
+) -> None:
+    keys = np.concatenate([[0.0], np.cumsum(groups)])
+    times = timestamps(float(keys[-1]) + 1.0, 0.5)
+    free = image_knots(times, keys, policy=policy, max_gap=gap)
+    chosen = image_knots(times, keys, policy=policy, max_gap=gap, most=most)
+    assert 1 <= len(chosen) <= most
+    assert (np.diff(chosen) > 0).all()
+    if len(free) <= most and times[-1] / most <= gap:
+        assert chosen.tolist() == free.tolist()
+    if policy == "auto" and most > 1:  # as even as that many knots can be, but for a factor
+        widest = np.diff(chosen, append=max(times[-1], chosen[-1])).max()
+        assert widest <= max(gap * 1.0001, 2.3 * times[-1] / most)
+    if policy in {"keyframes", "listen"}:
+        assert set(chosen) <= set(keys)
+
+
+def test_a_bound_of_none_at_all_is_refused() -> None:
+    times = timestamps(3.0, 0.5)
+    with pytest.raises(ValueError, match="most"):
+        thin(times, 0)
+    with pytest.raises(ValueError, match="most"):
+        image_knots(times, times, policy="auto", max_gap=1.0, most=0)
 
 
 def test_without_key_frames_or_sense() -> None:
