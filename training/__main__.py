@@ -1,4 +1,4 @@
-"""``python -m training COMMAND --config FILE [--set name=value ...]``."""
+"""``python -m training COMMAND``: every stage of a training run, and plans from elsewhere."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from training.config import Config, load_config
+from training.config import Config, load_config, model_config
 from training.evaluate import evaluate
-from training.export import export_plan
+from training.export import PRESETS, export_plan, export_untrained
 from training.features import extract_features
 from training.finetune import finetune
 from training.manifest import render_set
@@ -44,14 +44,13 @@ STAGES: dict[str, Callable[[Config], object]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every stage continues from what is on disk."""
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("command", choices=[*STAGES, "all", "evaluate"])
-    parser.add_argument("--config", type=Path, required=True, help="a TOML file")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="e.g. student.epochs=3"
-    )
+    parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        if options.command == "export" and options.random:
+            return _export_random(options)
+        if options.config is None:
+            raise ValueError("--config is missing")
         config = load_config(options.config, options.set)
     except (OSError, ValueError) as error:
         parser.error(str(error))
@@ -66,6 +65,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         start = time.monotonic()
         STAGES[stage](config)
         print(f"== {stage}: {time.monotonic() - start:.0f} s", flush=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in (*STAGES, "all", "evaluate"):
+        command = commands.add_parser(name)
+        command.add_argument("--config", type=Path, help="a TOML file")
+        command.add_argument(
+            "--set", action="append", default=[], metavar="NAME=VALUE", help="e.g. student.epochs=3"
+        )
+        if name == "export":
+            command.add_argument(
+                "--random", action="store_true", help="random weights, of the paper's sizes unless --set"
+            )
+            command.add_argument("--preset", choices=PRESETS, default="paper", help="of --random")
+            command.add_argument("--classes", type=int, default=200, help="of --random")
+            command.add_argument("--seed", type=int, default=0, help="of --random")
+            command.add_argument("--output", type=Path, help="the plan that --random writes")
+    return parser
+
+
+def _export_random(options: argparse.Namespace) -> int:
+    if options.output is None:
+        raise ValueError("--random needs --output")
+    if options.classes < 1:
+        raise ValueError(f"--classes must be at least 1, not {options.classes}")
+    plan = export_untrained(
+        options.output,
+        preset=options.preset,
+        classes=options.classes,
+        model=model_config(options.set),
+        seed=options.seed,
+    )
+    print(f"{plan.path}: {plan.path.stat().st_size} bytes, random weights")
     return 0
 
 

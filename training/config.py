@@ -149,6 +149,22 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         ValueError: If a setting is unknown, missing or of the wrong type; the message names it.
     """
     plain = tomllib.loads(path.read_text(encoding="utf-8"))
+    return _build(Config, _override(plain, overrides), str(path))
+
+
+def model_config(overrides: Sequence[str] = ()) -> ModelConfig:
+    """The paper's sizes, with overrides such as ``model.image_width=0.5``.
+
+    Raises:
+        ValueError: If an override is of anything else than the model.
+    """
+    plain = _override({}, overrides)
+    if plain.keys() - {"model"}:
+        raise ValueError("without a configuration, --set changes settings of model alone")
+    return _build(ModelConfig, plain.get("model", {}), "--set")
+
+
+def _override(plain: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         name, sign, text = override.partition("=")
         if not sign:
@@ -158,7 +174,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         for part in tables:
             table = table.setdefault(part, {})
         table[key] = _value(text)
-    return _build(Config, plain, str(path))
+    return plain
 
 
 def to_plain(config: Any) -> dict[str, Any]:

@@ -9,15 +9,18 @@ from l2l_engine.plan.document import (
     SkimSettings,
 )
 from l2l_engine.plan.file import Plan, read_plan, write_plan
+from l2l_engine.plan.shapes import Dimensions, skim_shapes
 
 __all__ = [
     "FORMAT_VERSION",
     "MAX_STEPS",
+    "Dimensions",
     "MediaSettings",
     "Plan",
     "PlanDocument",
     "SamplingSettings",
     "SkimSettings",
     "read_plan",
+    "skim_shapes",
     "write_plan",
 ]

@@ -33,7 +33,7 @@ def check_skim_shapes(document: PlanDocument, shapes: Shapes) -> Dimensions:
         PlanError: Naming the first tensor that is missing, unknown, or of the wrong shape.
     """
     dims = _dimensions(shapes)
-    expected = _expected(document, dims, shapes)
+    expected = skim_shapes(document, dims, _query_size(document, dims, shapes))
     for name, shape in expected.items():
         if name not in shapes:
             raise PlanError(f"tensor skim.{name} is missing")
@@ -67,7 +67,21 @@ def _dimensions(shapes: Shapes) -> Dimensions:
     )
 
 
-def _expected(document: PlanDocument, dims: Dimensions, shapes: Shapes) -> dict[str, tuple[int, ...]]:
+def _query_size(document: PlanDocument, dims: Dimensions, shapes: Shapes) -> dict[str, int]:
+    """Rows of the query's first layer, by modality; the reader takes any."""
+    return {m: shapes.get(f"query_{m}.0.weight", (dims.hidden,))[0] for m in document.modalities}
+
+
+def skim_shapes(
+    document: PlanDocument, dims: Dimensions, query_sizes: Mapping[str, int] | None = None
+) -> dict[str, tuple[int, ...]]:
+    """Shape of every ``skim.`` tensor, named without that prefix.
+
+    Args:
+        document: Says which modalities and preset the tensors belong to.
+        dims: D, F, K, H and C.
+        query_sizes: Size between the two layers of a ``released`` query, by modality; H by default.
+    """
     d, f, k, h = dims.feature, dims.fusion, dims.key, dims.hidden
     expected: dict[str, tuple[int, ...]] = {}
 
@@ -83,7 +97,7 @@ def _expected(document: PlanDocument, dims: Dimensions, shapes: Shapes) -> dict[
         if document.skim.preset == "paper":
             linear(f"{query}.0", k, h)
         else:
-            inner = shapes.get(f"{query}.0.weight", (h,))[0]
+            inner = (query_sizes or {}).get(modality, h)
             linear(f"{query}.0", inner, h)
             linear(f"{query}.1", k, inner)
     if len(document.modalities) == 2:

@@ -1,6 +1,6 @@
 """The networks: two encoders, their fusion, the clip classifier, and the skimmer."""
 
-from training.models.audio import AudioEncoder
+from training.models.audio import AudioEncoder, ReleasedAudioEncoder
 from training.models.fusion import Fusion
 from training.models.image import ImageEncoder
 from training.models.skimming import SkimBatch, SkimmingNetwork, SkimOutput
@@ -10,6 +10,7 @@ __all__ = [
     "AudioEncoder",
     "Fusion",
     "ImageEncoder",
+    "ReleasedAudioEncoder",
     "SkimBatch",
     "SkimOutput",
     "SkimmingNetwork",

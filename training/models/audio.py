@@ -69,3 +69,25 @@ class AudioEncoder(nn.Module):
         with torch.autocast(samples.device.type, enabled=False):
             spectrogram = self.logmel(samples)
         return self.project(self.trunk(self.norm(spectrogram)))
+
+
+class ReleasedAudioEncoder(nn.Module):
+    """The audio stream of the ``released`` preset: a stem of stride 1, frequencies summed, time max-pooled.
+
+    Args:
+        width: Factor on the trunk's channels.
+    """
+
+    def __init__(self, width: float = 1.0) -> None:
+        super().__init__()
+        self.logmel = LogMel()
+        self.trunk = ResNetTrunk(1, width, stem_stride=1)
+        self.collapse = nn.Conv2d(1, 1, (1, 3))
+        self.features = self.trunk.features
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Encode float32 [B, 16000] in [-1, 1] to [B, features]."""
+        maps = self.trunk.maps(self.logmel(samples))
+        # One weight a frequency, shared by all channels, so that channels count as the batch here.
+        lines = self.collapse(maps.flatten(0, 1)[:, None]).view(maps.shape[:3])
+        return lines.amax(dim=2)

@@ -45,9 +45,12 @@ class ResNetTrunk(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn [B, channels, height, width] into [B, features]."""
+        return torch.mean(self.maps(x), dim=(2, 3))
+
+    def maps(self, x: Tensor) -> Tensor:
+        """The last stage's maps [B, features, height', width'], before they are pooled."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return torch.mean(x, dim=(2, 3))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
 
 def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:

@@ -1,34 +1,25 @@
-"""Writes the plan: ONNX graphs checked against PyTorch, the skimmer's weights, calibration, provenance."""
+"""Exports what was trained: graphs, the skimmer's weights, calibration, provenance."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
-import platform
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import openvino
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from l2l_engine.plan import MediaSettings, PlanDocument, SamplingSettings, SkimSettings, write_plan
 from training.config import Config, to_plain
+from training.export.graphs import compare, example_inputs, to_onnx
+from training.export.versions import versions
 from training.finetune import load_student, student_path
 from training.models import SkimmingNetwork
 from training.runs import write_json
 from training.skim import HOP, load_skimmer, load_tracks, skim_tracks, skimmer_path
-
-TOLERANCE = 2e-4
-"""Largest difference between OpenVINO and PyTorch in float32, as a share of the feature's largest value."""
 
 
 def export_plan(config: Config) -> Path:
@@ -77,82 +68,6 @@ def export_plan(config: Config) -> Path:
     return path
 
 
-def example_inputs(media: MediaSettings, count: int) -> tuple[Tensor, Tensor]:
-    """Random frames and sounds, one of them silent."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (count, media.crop, media.crop, 3), np.uint8)
-    samples = (0.2 * rng.standard_normal((count, media.window))).astype(np.float32)
-    samples[-1] = 0
-    return torch.from_numpy(images), torch.from_numpy(samples)
-
-
-def to_onnx(module: nn.Module, example: Tensor, name: str) -> bytes:
-    """The module as an ONNX graph with a free batch size, without a trace of the machine it was made on."""
-    module.eval()
-    with _quiet_exporter():
-        program = torch.onnx.export(
-            module,
-            (example,),
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
-            input_names=[name],
-            output_names=["features"],
-            verbose=False,
-        )
-    model = program.model_proto
-    strip_traces(model)
-    onnx.checker.check_model(model, full_check=True)
-    data: bytes = model.SerializeToString()
-    return data
-
-
-def strip_traces(model: onnx.ModelProto) -> None:
-    """Remove what the exporter notes about source files: a plan holds no paths (DESIGN 5)."""
-    del model.metadata_props[:]
-    model.doc_string = ""
-    graph = model.graph
-    del graph.metadata_props[:]
-    graph.doc_string = ""
-    for entries in (graph.node, graph.input, graph.output, graph.value_info, graph.initializer):
-        for entry in entries:
-            del entry.metadata_props[:]
-            entry.doc_string = ""
-
-
-@contextlib.contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """The exporter warns about its own internals; nothing of that concerns these graphs."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-@torch.inference_mode()
-def compare(module: nn.Module, graph: bytes, inputs: Tensor) -> float:
-    """Largest difference between OpenVINO's and PyTorch's features, as a share of the largest feature.
-
-    Raises:
-        RuntimeError: If it exceeds the tolerance.
-    """
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    worst = 0.0
-    for count in (len(inputs), 1):
-        expected = module(inputs[:count]).numpy()
-        found = compiled([inputs[:count].numpy()])[0]
-        worst = max(worst, float(np.abs(found - expected).max() / np.abs(expected).max()))
-    if not worst <= TOLERANCE:
-        raise RuntimeError(f"the exported graph differs from PyTorch by {worst:.2g}")
-    return worst
-
-
 def skim_tensors(skimmer: SkimmingNetwork) -> dict[str, NDArray[np.float32]]:
     """The skimmer's weights under the plan's names; PyTorch's two LSTM biases become one."""
     weights = {name: value.detach().numpy() for name, value in skimmer.state_dict().items()}
@@ -178,10 +93,5 @@ def provenance(config: Config, differences: dict[str, float]) -> dict[str, Any]:
         "settings": to_plain(config),
         "validation": metrics,
         "openvino_difference": differences,
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "onnx": onnx.__version__,
-            "openvino": openvino.__version__,
-        },
+        "versions": versions(),
     }

@@ -1,0 +1,96 @@
+"""Encoders as ONNX graphs, checked against PyTorch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import openvino
+import torch
+from torch import Tensor, nn
+
+from l2l_engine.plan import MediaSettings
+
+TOLERANCE = 2e-4
+"""Largest difference between OpenVINO and PyTorch in float32, as a share of the feature's largest value."""
+
+
+def example_inputs(media: MediaSettings, count: int) -> tuple[Tensor, Tensor]:
+    """Random frames and sounds, one of them silent."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, media.crop, media.crop, 3), np.uint8)
+    samples = (0.2 * rng.standard_normal((count, media.window))).astype(np.float32)
+    samples[-1] = 0
+    return torch.from_numpy(images), torch.from_numpy(samples)
+
+
+def to_onnx(module: nn.Module, example: Tensor, name: str) -> bytes:
+    """The module as an ONNX graph with a free batch size, without a trace of the machine it was made on."""
+    module.eval()
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
+            input_names=[name],
+            output_names=["features"],
+            verbose=False,
+        )
+    model = program.model_proto
+    strip_traces(model)
+    onnx.checker.check_model(model, full_check=True)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def strip_traces(model: onnx.ModelProto) -> None:
+    """Remove what the exporter notes about source files: a plan holds no paths (DESIGN 5)."""
+    del model.metadata_props[:]
+    model.doc_string = ""
+    graph = model.graph
+    del graph.metadata_props[:]
+    graph.doc_string = ""
+    for entries in (graph.node, graph.input, graph.output, graph.value_info, graph.initializer):
+        for entry in entries:
+            del entry.metadata_props[:]
+            entry.doc_string = ""
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter warns about its own internals; nothing of that concerns these graphs."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@torch.inference_mode()
+def compare(module: nn.Module, graph: bytes, inputs: Tensor) -> float:
+    """Largest difference between OpenVINO's and PyTorch's features, as a share of the largest feature.
+
+    Raises:
+        RuntimeError: If it exceeds the tolerance.
+    """
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    worst = 0.0
+    for count in (len(inputs), 1):
+        expected = module(inputs[:count]).numpy()
+        found = compiled([inputs[:count].numpy()])[0]
+        worst = max(worst, float(np.abs(found - expected).max() / np.abs(expected).max()))
+    if not worst <= TOLERANCE:
+        raise RuntimeError(f"the exported graph differs from PyTorch by {worst:.2g}")
+    return worst
