@@ -2,18 +2,24 @@
 
 from l2l_engine.plan.document import (
     FORMAT_VERSION,
+    MAX_BATCH,
     MAX_STEPS,
+    PRECISIONS,
+    CompiledSettings,
     MediaSettings,
     PlanDocument,
     SamplingSettings,
     SkimSettings,
 )
-from l2l_engine.plan.file import Plan, read_plan, write_plan
+from l2l_engine.plan.file import Plan, read_plan, write_compiled, write_plan
 from l2l_engine.plan.shapes import Dimensions, skim_shapes
 
 __all__ = [
     "FORMAT_VERSION",
+    "MAX_BATCH",
     "MAX_STEPS",
+    "PRECISIONS",
+    "CompiledSettings",
     "Dimensions",
     "MediaSettings",
     "Plan",
@@ -22,5 +28,6 @@ __all__ = [
     "SkimSettings",
     "read_plan",
     "skim_shapes",
+    "write_compiled",
     "write_plan",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,12 @@ FORMAT_VERSION = 1
 """Raised whenever a reader of the old version could misread a new file."""
 
 MODALITIES = ("image", "audio")
+
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+"""Precisions of graphs."""
+
+MAX_BATCH = 4096
+"""Most samples a call that an engine may be compiled for."""
 
 MAX_STEPS = 1000
 """Most steps T a plan or a call may ask for."""
@@ -41,6 +48,20 @@ def _is_text(value: str) -> bool:
 
 def _is_count(value: object, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+def _is_label(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 300 and _is_text(value)
+
+
+def _is_sha256(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def _is_profile(value: object) -> bool:
+    """Three batch sizes that do not decrease."""
+    sizes = value if isinstance(value, tuple) else ()
+    return len(sizes) == 3 and all(_is_count(size, MAX_BATCH) for size in sizes) and sorted(sizes) == [*sizes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +110,15 @@ class SamplingSettings:
 
 @dataclass(frozen=True, slots=True)
 class SkimSettings:
-    """Which form of Eq. 5-9 the weights belong to, and the number of steps by default."""
+    """Which form of Eq. 5-9 the weights belong to, and the number of steps by default.
+
+    Attributes:
+        preset: "paper"; "released", as the authors published it; or "clip": no skimming, the fused features
+            of all timestamps are averaged, in one step.
+        steps: T by default.
+        key_activation: "relu" puts a ReLU after the key layers.
+        exclude_previous_argmax: Whether moments that were an earlier step's argmax get no attention.
+    """
 
     preset: str = "paper"
     steps: int = 10
@@ -97,10 +126,38 @@ class SkimSettings:
     exclude_previous_argmax: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.preset in ("paper", "released"), f"skim.preset is {self.preset!r}")
+        _require(self.preset in ("paper", "released", "clip"), f"skim.preset is {self.preset!r}")
         _require(_is_count(self.steps, MAX_STEPS), f"skim.steps is {self.steps!r}")
         _require(self.key_activation in ("none", "relu"), f"skim.key_activation is {self.key_activation!r}")
         _require(isinstance(self.exclude_previous_argmax, bool), "skim.exclude_previous_argmax is no boolean")
+        plain = self.steps == 1 and self.key_activation == "none" and not self.exclude_previous_argmax
+        _require(self.preset != "clip" or plain, "skim.preset clip knows one step, no keys and no exclusion")
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSettings:
+    """Where a ``compiled.<backend>.<part>`` section comes from, and what it runs on.
+
+    Attributes:
+        precision: Of the graph it was built from.
+        graph: SHA-256 of that graph.
+        version: Version of the backend's library.
+        device: What it was built for, in the backend's words; another device cannot use it.
+        batch: Samples a call: least, best, most; None if it takes any number.
+    """
+
+    precision: str
+    graph: str
+    version: str
+    device: str
+    batch: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.precision in PRECISIONS, f"precision is {self.precision!r}")
+        _require(_is_sha256(self.graph), f"graph is {self.graph!r}, which is no SHA-256")
+        _require(_is_label(self.version), f"version is {self.version!r}")
+        _require(_is_label(self.device), f"device is {self.device!r}")
+        _require(self.batch is None or _is_profile(self.batch), f"batch is {self.batch!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +172,7 @@ class PlanDocument:
         modalities: ("image", "audio"), or ("image",) for a visual-only plan.
         recogniser: Settings of the optional recogniser; None without one.
         provenance: Data, metrics, tool versions; free-form JSON.
+        compiled: Origin of every compiled section, by "<backend>.<part>".
     """
 
     classes: tuple[str, ...]
@@ -126,6 +184,7 @@ class PlanDocument:
     modalities: tuple[str, ...] = MODALITIES
     recogniser: None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    compiled: Mapping[str, CompiledSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names: tuple[object, ...] = self.classes  # JSON may hold anything
@@ -145,7 +204,10 @@ class PlanDocument:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, with the format version."""
-        plain = dataclasses.asdict(dataclasses.replace(self, provenance=dict(self.provenance)))
+        provenance, compiled = dict(self.provenance), dict(self.compiled)
+        plain = dataclasses.asdict(dataclasses.replace(self, provenance=provenance, compiled=compiled))
+        if not self.compiled:
+            del plain["compiled"]  # as in plans that were written before there were any
         return {"format_version": FORMAT_VERSION, **plain}
 
 
@@ -177,7 +239,28 @@ def parse_document(text: str) -> tuple[PlanDocument, dict[str, Any]]:
     plain["media"] = _build(MediaSettings, plain.get("media"), "media")
     plain["sampling"] = _build(SamplingSettings, plain.get("sampling"), "sampling")
     plain["skim"] = _build(SkimSettings, plain.get("skim"), "skim")
+    plain["compiled"] = _build_compiled(plain.get("compiled", {}))
     return _build(PlanDocument, plain, "the plan's document"), tensors
+
+
+def _build_compiled(plain: object) -> dict[str, CompiledSettings]:
+    if not isinstance(plain, dict):
+        raise PlanError("compiled is no object")
+    built: dict[str, CompiledSettings] = {}
+    for name, entry in plain.items():
+        try:
+            settings = _build(CompiledSettings, _with_tuple(entry, "batch"), "its entry")
+        except PlanError as error:
+            raise PlanError(f"compiled.{name}: {error}") from error
+        built[name] = settings
+    return built
+
+
+def _with_tuple(plain: object, name: str) -> object:
+    """JSON has no tuples."""
+    if isinstance(plain, dict) and isinstance(plain.get(name), list):
+        return plain | {name: tuple(plain[name])}
+    return plain
 
 
 def _build(cls: type[_T], plain: object, where: str) -> _T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from l2l_engine.errors import PlanError, PlanNotFoundError
-from l2l_engine.plan.document import PlanDocument, parse_document
+from l2l_engine.plan.document import PRECISIONS, CompiledSettings, PlanDocument, parse_document
 from l2l_engine.plan.shapes import Dimensions, check_skim_shapes
 
 MAX_PLAN_BYTES = 8 << 30
@@ -32,7 +33,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _BYTES_NAME = re.compile(
-    r"graph\.(image|audio|recogniser)\.(fp32|fp16|bf16|int8)"
+    rf"graph\.(image|audio|recogniser)\.({'|'.join(PRECISIONS)})"
     r"|compiled\.[a-z0-9_]{1,40}\.(image|audio|recogniser)"
 )
 
@@ -114,6 +115,25 @@ def write_plan(
     return plan
 
 
+def write_compiled(
+    path: str | os.PathLike[str], plan: Plan, sections: Mapping[str, tuple[CompiledSettings, bytes]]
+) -> Plan:
+    """Write a plan again with compiled sections added; all else stays the same, byte for byte.
+
+    Args:
+        path: Where the new plan goes; may be the plan's own file.
+        plan: The plan as it is.
+        sections: By "<backend>.<part>"; a section of the same name is replaced.
+
+    Raises:
+        PlanError: If a section does not belong to the plan; nothing is written then.
+    """
+    settings = dict(plan.document.compiled) | {name: section[0] for name, section in sections.items()}
+    engines = dict(plan.compiled) | {name: section[1] for name, section in sections.items()}
+    document = dataclasses.replace(plan.document, compiled=settings)
+    return write_plan(path, document, graphs=plan.graphs, skim=plan.skim, compiled=engines)
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         # O_NONBLOCK: opening a named pipe must not wait for a writer.
@@ -156,6 +176,7 @@ def _parse(path: Path, data: bytes) -> Plan:
     for modality in document.modalities:
         if f"{modality}.fp32" not in graphs:
             raise PlanError(f"graph.{modality}.fp32 is missing")
+    _check_compiled(document, table)
     return Plan(
         path=path,
         document=document,
@@ -194,6 +215,18 @@ def _check_table(entries: Mapping[str, Mapping[str, Any]], table: Mapping[str, A
             raise PlanError(f"tensor {name} is not what the plan's table says: the file is damaged")
         if not is_bytes and not np.isfinite(_array(entry).astype(np.float32)).all():
             raise PlanError(f"tensor {name} holds values that are not finite")
+
+
+def _check_compiled(document: PlanDocument, table: Mapping[str, Any]) -> None:
+    """Every compiled section says where it comes from, and comes from this plan's graph."""
+    sections = {name.removeprefix("compiled.") for name in table if name.startswith("compiled.")}
+    odd = sorted(sections ^ document.compiled.keys())
+    if odd:
+        raise PlanError(f"compiled.{odd[0]} lacks its settings or its bytes")
+    for name, settings in document.compiled.items():
+        graph = f"graph.{name.partition('.')[2]}.{settings.precision}"
+        if graph not in table or table[graph]["sha256"] != settings.graph:
+            raise PlanError(f"compiled.{name} was built from another graph than {graph}")
 
 
 def _array(entry: Mapping[str, Any]) -> NDArray[Any]:

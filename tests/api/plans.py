@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
+import pytest
+import safetensors.numpy
 from numpy.typing import NDArray
 
-from l2l_engine.plan import Plan, PlanDocument, SkimSettings, write_plan
+from l2l_engine.errors import PlanError
+from l2l_engine.plan import Plan, PlanDocument, SkimSettings, read_plan, write_plan
 
 
 def random_skim(
@@ -49,3 +54,29 @@ def write_small_plan(path: Path, document: PlanDocument = DOCUMENT, graph: bytes
     """A plan whose graphs are placeholders: enough for the reader, not for a Classifier."""
     graphs = {"image.fp32": graph, "audio.fp32": graph}
     return write_plan(path, document, graphs=graphs, skim=random_skim())
+
+
+def header_size(data: bytes) -> int:
+    return 8 + int.from_bytes(data[:8], "little")
+
+
+def refused(path: Path, data: bytes) -> str:
+    path.write_bytes(data)
+    with pytest.raises(PlanError) as caught:
+        read_plan(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def rewrite(path: Path, change: object, value: object) -> bytes:
+    """The plan with one entry of its document changed and all hashes made right again."""
+    data = path.read_bytes()
+    document = json.loads(json.loads(data[8 : header_size(data)])["__metadata__"]["l2l"])
+    assert isinstance(change, tuple)
+    place = document
+    for key in change[:-1]:
+        place = place[key]
+    place[change[-1]] = value
+    text = json.dumps(document)
+    metadata = {"l2l": text, "l2l_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return safetensors.numpy.save(safetensors.numpy.load(data), metadata=metadata)

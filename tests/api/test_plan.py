@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from l2l_engine.errors import L2LError, PlanError, PlanNotFoundError
 from l2l_engine.plan import PlanDocument, SkimSettings, read_plan, write_plan
-from tests.api.plans import DOCUMENT, random_skim, write_small_plan
+from tests.api.plans import DOCUMENT, header_size, random_skim, refused, rewrite, write_small_plan
 
 GRAPHS = {"image.fp32": b"i", "audio.fp32": b"a"}
 
@@ -22,18 +22,6 @@ def plan_file(tmp_path: Path) -> Path:
     path = tmp_path / "small.plan"
     write_small_plan(path)
     return path
-
-
-def header_size(data: bytes) -> int:
-    return 8 + int.from_bytes(data[:8], "little")
-
-
-def refused(path: Path, data: bytes) -> str:
-    path.write_bytes(data)
-    with pytest.raises(PlanError) as caught:
-        read_plan(path)
-    assert str(path) in str(caught.value)
-    return str(caught.value)
 
 
 def test_round_trip(plan_file: Path) -> None:
@@ -117,20 +105,6 @@ def test_a_flipped_bit_anywhere_in_the_header_never_changes_what_is_read(plan_fi
         assert plan.document == good.document
         assert plan.tensors == good.tensors
     assert accepted <= 16
-
-
-def rewrite(path: Path, change: object, value: object) -> bytes:
-    """The plan with one entry of its document changed and all hashes made right again."""
-    data = path.read_bytes()
-    document = json.loads(json.loads(data[8 : header_size(data)])["__metadata__"]["l2l"])
-    assert isinstance(change, tuple)
-    place = document
-    for key in change[:-1]:
-        place = place[key]
-    place[change[-1]] = value
-    text = json.dumps(document)
-    metadata = {"l2l": text, "l2l_sha256": hashlib.sha256(text.encode()).hexdigest()}
-    return safetensors.numpy.save(safetensors.numpy.load(data), metadata=metadata)
 
 
 @pytest.mark.parametrize(
