@@ -1,0 +1,93 @@
+"""The teacher: R(2+1)D-18 on 16 frames (paper 3.2), at any width, with the classifier of its universe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D
+
+from training.models.resnet import STAGES
+
+KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
+KINETICS_STD = (0.22803, 0.22145, 0.216989)
+KINETICS_FILE = "r2plus1d_18-91a641e6.pth"
+"""The name under which torchvision publishes its Kinetics-400 weights."""
+_STEM = 45
+
+
+class Teacher(nn.Module):
+    """R(2+1)D-18: clips in, features z^V and logits out.
+
+    The modules carry torchvision's names, so at width 1 its Kinetics-400 weights load as they are.
+
+    Args:
+        classes: Of the source universe.
+        width: Factor on the channels of every stage; 1 has 31 million weights, which is much for a CPU.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0) -> None:
+        super().__init__()
+        stages = [max(8, round(stage * width)) for stage in STAGES]
+        middle = max(8, round(_STEM * width))
+        self.features = stages[-1]
+        self.stem = nn.Sequential(
+            nn.Conv3d(3, middle, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False),
+            nn.BatchNorm3d(middle),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(middle, stages[0], (3, 1, 1), padding=(1, 0, 0), bias=False),
+            nn.BatchNorm3d(stages[0]),
+            nn.ReLU(inplace=True),
+        )
+        self.layer1 = _stage(stages[0], stages[0], 1)
+        self.layer2 = _stage(stages[0], stages[1], 2)
+        self.layer3 = _stage(stages[1], stages[2], 2)
+        self.layer4 = _stage(stages[2], stages[3], 2)
+        self.fc = nn.Linear(self.features, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1, 1) for values in (KINETICS_MEAN, KINETICS_STD))
+        self.register_buffer("mean", 255 * mean, persistent=False)
+        self.register_buffer("scale", 1 / (255 * std), persistent=False)
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn uint8 [B, 16, H, W, 3] into z^V [B, features] and logits [B, classes]."""
+        x = (clips.permute(0, 4, 1, 2, 3).to(torch.float32) - self.mean) * self.scale
+        x = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(x)))))
+        features = x.mean(dim=(2, 3, 4))
+        return features, self.fc(features)
+
+
+def load_kinetics(teacher: Teacher, folder: Path) -> None:
+    """Start from torchvision's Kinetics-400 weights; the classifier is kept where it has 400 classes too.
+
+    Args:
+        teacher: Of width 1.
+        folder: Holds ``KINETICS_FILE``. Nothing is downloaded.
+
+    Raises:
+        FileNotFoundError: If it does not; the message says where to get the file.
+        ValueError: If the teacher is narrower.
+    """
+    if teacher.features != STAGES[-1]:
+        raise ValueError("Kinetics weights are for a teacher of width 1")
+    path = folder / KINETICS_FILE
+    if not path.exists():
+        source = f"https://download.pytorch.org/models/{KINETICS_FILE}"
+        raise FileNotFoundError(f"{path}: no such file; get it from {source} and put it there")
+    weights = torch.load(path, weights_only=True, map_location="cpu")
+    if weights["fc.bias"].shape != teacher.fc.bias.shape:
+        weights |= {"fc.weight": teacher.fc.weight.detach(), "fc.bias": teacher.fc.bias.detach()}
+    teacher.load_state_dict(weights)
+
+
+def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    shortcut = None
+    if stride != 1 or inputs != outputs:
+        shortcut = nn.Sequential(
+            nn.Conv3d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm3d(outputs)
+        )
+    first = BasicBlock(inputs, outputs, Conv2Plus1D, stride, shortcut)
+    return nn.Sequential(first, BasicBlock(outputs, outputs, Conv2Plus1D))
