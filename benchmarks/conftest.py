@@ -1,57 +1,148 @@
-"""`pytest benchmarks/ --benchmark` times; without the option every benchmark runs once, untimed."""
+"""`pytest benchmarks/ --benchmark` times; without the option every benchmark runs once, small and untimed."""
 
-import time
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+
+from benchmarks import results
+from benchmarks.harness import OURS, Case, Contestant, interleave, wall
+
+THREADS = 2
+"""Of the engine and of PyTorch alike."""
 
 
-def pytest_addoption(parser):
+def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--benchmark", action="store_true", help="time the benchmarks and print ratios")
+    parser.addoption("--rounds", type=int, default=0, metavar="N", help="time at most N rounds, to rehearse")
+    parser.addoption("--results", metavar="FILE", help="merge what was measured into this JSON file")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_configure(config):
+def pytest_configure(config: pytest.Config) -> None:
     config.option.benchmark_skip = False
     config.option.benchmark_disable = not config.getoption("--benchmark")
+    if config.getoption("--benchmark"):
+        config.option.timeout = 1800
+    # What the peers' libraries warn about is no concern of ours.
+    config.addinivalue_line("filterwarnings", "ignore::UserWarning")
+    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning")
+    config.addinivalue_line("filterwarnings", "ignore::FutureWarning")
+    config.stash[CASES] = []
+
+
+CASES: pytest.StashKey[list[Case]] = pytest.StashKey()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def timed(request: pytest.FixtureRequest) -> bool:
+    """Whether this run times anything; if not, inputs are small."""
+    return bool(request.config.getoption("--benchmark"))
+
+
+@dataclass(slots=True)
+class Bench:
+    """What a benchmark does its timing with."""
+
+    config: pytest.Config
+    benchmark: Any
+    cases: list[Case] = field(default_factory=list)
+
+    @property
+    def timed(self) -> bool:
+        return bool(self.config.getoption("--benchmark"))
+
+    def case(self, section: str, name: str) -> Case:
+        """A new row of the results."""
+        case = Case(section, name)
+        self.cases.append(case)
+        return case
+
+    def not_run(self, section: str, name: str, why: str) -> None:
+        """A row that says why there are no numbers."""
+        self.case(section, name).not_run = why
+
+    def time(
+        self, group: str, contestants: Mapping[str, Contestant], rounds: int, warmups: int = 1
+    ) -> dict[str, list[float]]:
+        """Samples of all contestants, taken in turn; untimed, each runs once, and nothing is kept."""
+        if not self.timed:
+            return interleave(contestants, 1, warmups=0)
+        rounds = min(rounds, self.config.getoption("--rounds") or rounds)
+        samples = interleave(contestants, rounds, warmups)
+        for name, values in samples.items():
+            self._show(group, name, values)
+        return samples
+
+    def _show(self, group: str, name: str, values: list[float]) -> None:
+        """Put a series into pytest-benchmark's table; it has no public way for several from one test."""
+        stats = self.benchmark._make_stats(1)
+        stats.name, stats.group, stats.fullname = name, group, f"{group}: {name}"
+        for value in values:
+            stats.update(value)
 
 
 @pytest.fixture
-def against(benchmark, request):
-    """Times ours and its peers in turn, so that a busy machine is as busy for each; returns the ratios.
+def bench(benchmark: Any, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    benchmark._mode = "interleaved"
+    this = Bench(request.config, benchmark)
+    yield this
+    if this.timed:
+        request.config.stash[CASES] += [case for case in this.cases if case.samples or case.not_run]
 
-    ``against(ours, {"name": peer}, rounds=...)`` is {name: median of peer / median of ours}.
+
+@pytest.fixture
+def against(bench: Bench, request: pytest.FixtureRequest) -> Callable[..., dict[str, float]]:
+    """``against(ours, {"name": peer}, rounds=...)``: {name: median of peer / median of ours}; {} untimed.
+
+    The case is named after the test, its section after the folder.
     """
 
-    def run(ours, peers, rounds):
-        if not request.config.getoption("--benchmark"):
-            benchmark(ours)
-            for peer in peers.values():
-                peer()
+    def run(
+        ours: Callable[[], object],
+        peers: Mapping[str, Callable[[], object]],
+        rounds: int,
+        at_least: Mapping[str, float] | None = None,
+    ) -> dict[str, float]:
+        contestants = {OURS: wall(ours)} | {name: wall(peer) for name, peer in peers.items()}
+        case = bench.case(request.path.parent.name, request.node.name.removeprefix("test_"))
+        samples = bench.time(case.name, contestants, rounds, warmups=2)
+        if not bench.timed:
             return {}
-        seconds = {name: [] for name in peers}
-
-        def time_peers():
-            for name, peer in peers.items():
-                started = time.perf_counter()
-                peer()
-                seconds[name].append(time.perf_counter() - started)
-
-        benchmark.pedantic(ours, setup=time_peers, rounds=rounds, warmup_rounds=2)
-        ratios = {}
-        for name, values in seconds.items():
-            median = sorted(values[2:])[(len(values) - 2) // 2]
-            ratios[name] = median / benchmark.stats.stats.median
-            benchmark.extra_info[f"{name} ms"] = round(median * 1e3, 3)
-            benchmark.extra_info[f"{name} fastest ms"] = round(min(values) * 1e3, 3)
-            benchmark.extra_info[f"{name} ratio"] = round(ratios[name], 2)
-        return ratios
+        case.samples = samples
+        return {name: case.faster_than(name, (at_least or {}).get(name)) for name in peers}
 
     return run
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    session = getattr(config, "_benchmarksession", None)
-    for bench in getattr(session, "benchmarks", []):
-        if bench.extra_info:
-            ours = f"{bench.stats.median * 1e3:.3f} ms (fastest {bench.stats.min * 1e3:.3f})"
-            terminalreporter.write_line(f"{bench.name}: {ours}; {bench.extra_info}")
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for case in config.stash[CASES]:
+        if case.not_run is not None:
+            terminalreporter.write_line(f"{case.section}, {case.name}: not run: {case.not_run}")
+            continue
+        ratios = ", ".join(f"{what} {value:g}" for what, value in case.details.get("ratios", {}).items())
+        terminalreporter.write_line(f"{case.section}, {case.name}: {ratios}")
+        for check in case.checks:
+            if not check.met:
+                plain = check.to_dict()
+                terminalreporter.write_line(f"  missed: {check.what} {plain['value']:g}, {plain['target']}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    path = session.config.getoption("--results")
+    cases = session.config.stash[CASES]
+    if path and cases:
+        results.write(cases, results.default_path() if path == "default" else Path(path))

@@ -3,27 +3,20 @@
 import numpy as np
 import pytest
 import torch
-from plain_torch import PlainSkimmer
-from skim_cases import Dims, random_weights
 
+from benchmarks.conftest import THREADS
+from benchmarks.kernels.plain_torch import PlainSkimmer
+from l2l_engine.plan import Dimensions, PlanDocument
 from l2l_engine.skim import Skimmer
+from training.export.untrained import random_skim
 
-PAPER = Dims(features=512, fused=1024, state=1024, keys=512, classes=400)
+PAPER = Dimensions(feature=512, fusion=1024, key=512, hidden=1024, classes=400)
 STEPS = 10
-THREADS = 2
-
-
-@pytest.fixture(scope="module", autouse=True)
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
 def weights():
-    return random_weights(np.random.default_rng(0), PAPER)
+    return random_skim(PlanDocument(classes=tuple(map(str, range(PAPER.classes)))), PAPER)
 
 
 def banks(batch, moments):
@@ -31,13 +24,13 @@ def banks(batch, moments):
     knots = moments // 5
     timestamps = np.tile(np.arange(moments) * (16 / 30), (batch, 1))
     times = np.ascontiguousarray(timestamps[:, : 5 * knots : 5])
-    image, audio = (rng.standard_normal((batch, knots, PAPER.features)).astype(np.float32) for _ in range(2))
+    image, audio = (rng.standard_normal((batch, knots, PAPER.feature)).astype(np.float32) for _ in range(2))
     return image, audio, times, times, timestamps
 
 
 def folded_sizes(weights):
     """The matrices that a step multiplies: the key of a modality is folded into its query, [D, H]."""
-    d, h = PAPER.features, PAPER.state
+    d, h = PAPER.feature, PAPER.hidden
     kept = [value for name, value in weights.items() if name.split(".")[0] in {"fusion", "lstm", "modality"}]
     return [*kept, np.empty((d, h)), np.empty((d, h))]
 
@@ -66,6 +59,7 @@ def test_skimmer(against, weights, batch, moments, precision, goal):
         # The floor: the weights, read T times after whatever the peer before left in the caches.
         "reading the weights": lambda: [memory.sum() for _ in range(STEPS)],
     }
-    ratios = against(lambda: ours.run(*inputs, STEPS), peers, rounds=9 if batch > 1 else 25)
-    if ratios and goal is not None:
-        assert ratios["plain PyTorch"] >= goal
+    goals = {} if goal is None else {"plain PyTorch": goal}
+    # Within 1.5x of the reading is a share of at least 1 / 1.5.
+    goals["reading the weights"] = 1 / 1.5
+    against(lambda: ours.run(*inputs, STEPS), peers, rounds=9 if batch > 1 else 25, at_least=goals)
