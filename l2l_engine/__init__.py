@@ -24,6 +24,7 @@ from l2l_engine.errors import (
 )
 from l2l_engine.media import Limits
 from l2l_engine.result import MediaInfo, Moment, Prediction, StreamInfo, Timings
+from l2l_engine.rounds import Explanation
 
 __version__ = _version("l2l_engine")
 
@@ -31,6 +32,7 @@ __all__ = [
     "Classifier",
     "ClosedError",
     "DeviceError",
+    "Explanation",
     "L2LError",
     "LimitError",
     "Limits",

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.plan import PlanDocument
-from l2l_engine.result import FloatArray, MediaInfo, Moment, Prediction, TimeArray, Timings
+from l2l_engine.result import FloatArray, MediaInfo, Moment, Prediction, StoppedBy, TimeArray, Timings
 from l2l_engine.skim import SkimResult
 
 
@@ -24,6 +24,7 @@ def make_prediction(
     decoder: str | None = None,
     precision: str | None = None,
     path: str | None = None,
+    stopped_by: StoppedBy = "done",
 ) -> Prediction:
     """Build the prediction for the one video in ``skimmed``.
 
@@ -33,7 +34,7 @@ def make_prediction(
         document: Class names, output and calibration.
         has_image, has_audio: Whether the video had that modality.
         top_k: Classes to list; all of them if there are fewer.
-        timings, device, media, decoder, precision, path: Handed on to the prediction.
+        timings, device, media, decoder, precision, path, stopped_by: Handed on to the prediction.
     """
     steps = skimmed.image_attention.shape[1]
     probabilities = class_probabilities(skimmed.logits[0], document, steps)
@@ -52,6 +53,8 @@ def make_prediction(
         device=device,
         decoder=decoder,
         precision=precision,
+        steps=steps,
+        stopped_by=stopped_by,
         path=path,
     )
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l2l_engine import arguments, calls, forks
+from l2l_engine import arguments, calls, forks, rounds
 from l2l_engine.answer import make_prediction
-from l2l_engine.deadline import Deadline, Progress
+from l2l_engine.deadline import Progress
 from l2l_engine.errors import ClosedError, L2LError, PlanError
 from l2l_engine.loading import load_encoders, load_skimmer, resolve_device, thread_budget
 from l2l_engine.many import in_order
-from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, display_name
+from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
 from l2l_engine.media.sampling import Policy
 from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan, read_plan
 from l2l_engine.result import Prediction
-from l2l_engine.session import BATCH, Bank, Request, Stopwatch
+from l2l_engine.session import BATCH, Bank, Stopwatch
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -103,6 +103,9 @@ class Classifier:
         steps: int | None = None,
         sampling: Policy = "auto",
         max_image_gap_s: float | None = None,
+        max_knots: int | None = None,
+        budget_ms: float | None = None,
+        stop_when: float | None = None,
         top_k: int = 5,
         timeout_s: float | None = None,
         progress: Progress | None = None,
@@ -116,7 +119,15 @@ class Classifier:
             sampling: Which frames are decoded. "exact": every k-th timestamp, as few as
                 ``max_image_gap_s`` allows. "auto": as few as that, but key frames, which cost least,
                 where they are dense enough. "keyframes": key frames alone, whatever gaps that leaves.
+                "listen": all the sound and a few key frames first, then exact frames only where it listened;
+                "auto" if there is no sound.
             max_image_gap_s: Largest gap between frames looked at, in seconds; by default the plan's.
+            max_knots: Most frames and most windows of sound to decode, whatever the length; gaps grow.
+            budget_ms: Milliseconds from the call until the answer is due. What was planned is decoded coarse
+                to fine until then; a budget too small even for one frame and one window of sound is passed,
+                never an error.
+            stop_when: Confidence, above 0 and at most 1, that is enough: decoding, coarse to fine, and the
+                steps of the skimmer end where it is reached.
             top_k: Classes to list.
             timeout_s: Give up after this many seconds; ``Limits.wall_clock_s`` holds all the same.
             progress: Called as ``progress(stage, done)`` from this thread, with the stage's name and its
@@ -129,41 +140,53 @@ class Classifier:
             ClosedError: After ``close``, or in a forked child.
             ValueError, TypeError: If an argument is out of range.
         """
-        watch = Stopwatch()
         pipeline = self._require_open()
-        document = self._plan.document
-        name = display_name(path)
-        deadline = Deadline(name, calls.seconds_allowed(timeout_s, self._limits))
-
-        def report(stage: str, done: float) -> None:
-            deadline.poll()
-            if progress is not None:
-                progress(stage, done)
-
-        request = Request(
-            name=name,
-            steps=calls.steps(steps, document),
-            sampling=arguments.one_of("sampling", sampling, get_args(Policy)),
-            max_image_gap_s=calls.image_gap(max_image_gap_s, document),
-            report=report,
-            watch=watch,
+        ask = rounds.ask(
+            self._plan.document,
+            steps=steps,
+            sampling=sampling,
+            max_image_gap_s=max_image_gap_s,
+            max_knots=max_knots,
+            budget_ms=budget_ms,
+            stop_when=stop_when,
         )
         top_k = arguments.positive("top_k", top_k)
-        skimmed = pipeline.run(path, request)
+        call = rounds.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), progress)
+        found = call.predict(pipeline, self._plan)
         return make_prediction(
-            skimmed.result,
-            skimmed.timestamps,
-            document,
-            has_image=skimmed.has_image,
-            has_audio=skimmed.has_audio,
+            found.skimmed.result,
+            found.skimmed.timestamps,
+            self._plan.document,
+            has_image=found.skimmed.has_image,
+            has_audio=found.skimmed.has_audio,
             top_k=top_k,
-            timings=watch.timings(),
+            timings=call.watch.timings(),
             device=self._device,
-            media=skimmed.media,
+            media=found.skimmed.media,
             decoder="pyav",
             precision=self.precision,
-            path=name,
+            path=call.name,
+            stopped_by=found.stopped_by,
         )
+
+    def explain(
+        self, path: MediaFile, *, timeout_s: float | None = None, **options: Any
+    ) -> rounds.Explanation:
+        """Say what :meth:`predict` would decode of a file, and why, without decoding a frame.
+
+        Args:
+            path: A file as for :meth:`predict`.
+            timeout_s: Give up after this many seconds.
+            **options: Those of :meth:`predict` that say what is decoded: ``sampling``, ``max_image_gap_s``,
+                ``max_knots``, ``budget_ms``, ``stop_when``.
+
+        Raises:
+            MediaError, ClosedError, ValueError, TypeError: As :meth:`predict`.
+        """
+        pipeline = self._require_open()
+        ask = rounds.ask(self._plan.document, **options)
+        call = rounds.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), None)
+        return call.explain(pipeline, self._plan)
 
     def predict_many(
         self,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Presence = Literal["present", "absent"]
+StoppedBy = Literal["done", "budget", "confidence"]
 FloatArray = NDArray[np.float32]
 TimeArray = NDArray[np.float64]
 
@@ -42,6 +43,11 @@ class MediaInfo:
         coverage: Share of the requested frames and audio windows that could be decoded, 0 to 1.
         image_knots, audio_knots: Times at which features were really extracted.
         frames_decoded: Video frames that went through the decoder.
+        sampling: How image knots were chosen: what was asked for, or what took its place where the file
+            did not allow it.
+        rounds: Rounds of decoding it took.
+        image_planned, audio_planned: Times chosen to extract features at; more than were used if the
+            prediction ended before all were decoded, or if some could not be.
     """
 
     duration: float
@@ -52,6 +58,10 @@ class MediaInfo:
     image_knots: int
     audio_knots: int
     frames_decoded: int
+    sampling: str | None = None
+    rounds: int = 1
+    image_planned: int = 0
+    audio_planned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,9 @@ class Prediction:
         device: What did the work, e.g. ``"cpu"``.
         decoder: e.g. ``"pyav"``; None for ``predict_features``.
         precision: Precision of the encoders, e.g. ``"bf16"``; None for ``predict_features``.
+        steps: Steps T of the skimmer that it rests on.
+        stopped_by: Why it is not later: "done", all that was planned was seen; "budget", the time was up;
+            "confidence", it was as sure as was asked for.
     """
 
     label: str
@@ -119,6 +132,8 @@ class Prediction:
     device: str
     decoder: str | None
     precision: str | None
+    steps: int
+    stopped_by: StoppedBy
     path: str | None = field(default=None)
     """The name the file was given by, if it had one."""
 

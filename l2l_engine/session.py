@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import TracebackType
 from typing import Any, Literal
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from l2l_engine.backends import Encoder
 from l2l_engine.errors import MediaError
 from l2l_engine.media import MediaSource, sampling
-from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import PlanDocument
 from l2l_engine.result import FloatArray, MediaInfo, StreamInfo, TimeArray, Timings
 from l2l_engine.skim import Skimmer, SkimResult
@@ -58,9 +57,6 @@ class Request:
     """What one call of ``predict`` asks for."""
 
     name: str
-    steps: int
-    sampling: Policy
-    max_image_gap_s: float
     report: Report
     """Called between packets and batches with the stage and its progress; raises to stop."""
     watch: Stopwatch
@@ -184,8 +180,13 @@ class Session:
         if self._image is not None:
             self._look(self._image, self._image.new(image_knots))
 
-    def skim(self, steps: int) -> Skimmed:
+    def skim(self, steps: int, where: NDArray[np.bool_] | None = None) -> Skimmed:
         """Run the skimmer on what was extracted so far.
+
+        Args:
+            steps: Steps T.
+            where: bool [N], the timestamps to attend to, at least one; the attention to the others is 0.
+                None for all.
 
         Raises:
             MediaError: If too little of what was asked for could be decoded.
@@ -199,7 +200,10 @@ class Session:
         if coverage < LEAST_COVERAGE:
             raise MediaError(f"{name}: only {coverage:.0%} of what was needed could be decoded")
         banks = image.bank(), audio.bank()
-        result = run_skimmer(self._skimmer, *banks, self.timestamps, steps, watch=self._request.watch)
+        times = self.timestamps if where is None else self.timestamps[where]
+        result = run_skimmer(self._skimmer, *banks, times, steps, watch=self._request.watch)
+        if where is not None:
+            result = _spread_out(result, where)
         info = MediaInfo(
             duration=float(self._source.duration),
             streams=self._source.streams,
@@ -284,6 +288,18 @@ class Gathered:
         times = np.concatenate(self._times)
         order = np.argsort(times)
         return Bank(np.concatenate(self._features)[order], times[order])
+
+
+def _spread_out(result: SkimResult, where: NDArray[np.bool_]) -> SkimResult:
+    """Attention over the timestamps ``where`` says, on the axis of all of them."""
+
+    def whole(attention: FloatArray) -> FloatArray:
+        wide = np.zeros((*attention.shape[:2], len(where)), np.float32)
+        wide[..., where] = attention
+        return wide
+
+    image, audio = whole(result.image_attention), whole(result.audio_attention)
+    return replace(result, image_attention=image, audio_attention=audio)
 
 
 def _chunks(knots: TimeArray) -> Iterator[TimeArray]:

@@ -46,10 +46,15 @@ def make(
             image_knots=count if looks else 0,
             audio_knots=count if listens else 0,
             frames_decoded=10 * count if looks else 0,
+            sampling="auto",
+            image_planned=count if looks else 0,
+            audio_planned=count if listens else 0,
         ),
         device="cpu",
         decoder="pyav",
         precision="fp32",
+        steps=steps,
+        stopped_by="done",
         path=path,
     )
 

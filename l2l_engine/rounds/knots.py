@@ -1,0 +1,94 @@
+"""Which moments of one video a call is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2l_engine.media import sampling
+from l2l_engine.media.sampling import Policy
+from l2l_engine.plan import PlanDocument
+from l2l_engine.result import TimeArray
+from l2l_engine.rounds.ask import Ask
+from l2l_engine.session import Skimmed
+
+NOTHING: TimeArray = np.zeros(0)
+
+_LEAST_TO_LISTEN = 4
+"""Knots below which there are too few to listen first and look afterwards."""
+
+
+class Video(Protocol):
+    """What is asked of a :class:`l2l_engine.session.Session`."""
+
+    timestamps: TimeArray
+
+    @property
+    def has_video(self) -> bool:
+        """Whether there are pictures."""
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether there is sound."""
+
+    def key_times(self) -> TimeArray:
+        """When key frames are shown."""
+
+    def extract(self, image_knots: TimeArray, audio_knots: TimeArray) -> None:
+        """Decode and encode."""
+
+    def skim(self, steps: int, where: NDArray[np.bool_] | None = None) -> Skimmed:
+        """Skim what was extracted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Knots:
+    """Moments to decode: float64 seconds of frames, and of starts of audio windows."""
+
+    image: TimeArray
+    audio: TimeArray
+
+
+def policy(video: Video, ask: Ask) -> Policy:
+    """The policy that will be followed: to listen first takes sound, pictures and more than a few knots."""
+    listens = video.has_video and video.has_audio
+    listens &= ask.max_knots is None or ask.max_knots >= _LEAST_TO_LISTEN
+    return "auto" if ask.sampling == "listen" and not listens else ask.sampling
+
+
+def planned(video: Video, ask: Ask, document: PlanDocument, followed: Policy) -> Knots:
+    """The knots of a call, both increasing; for "listen" those of the first look.
+
+    With ``max_knots`` the sound is heard at the same moments as frames are seen: far apart, a frame says
+    little about the sound a minute later. "listen" does so too, beside the sound at the usual moments, and
+    keeps a quarter of the knots for the moments that it chooses.
+    """
+    most = ask.max_knots
+    listens = followed == "listen"
+    quarter = None if most is None else most // 4
+    image = NOTHING
+    if video.has_video:
+        image = sampling.image_knots(
+            video.timestamps,
+            NOTHING if followed == "exact" else video.key_times(),
+            policy=followed,
+            max_gap=ask.max_image_gap_s,
+            most=quarter if listens else most,
+        )
+    if not video.has_audio:
+        return Knots(image, NOTHING)
+    audio = _audio_grid(video.timestamps, document)
+    if listens:
+        return Knots(image, np.union1d(sampling.thin(audio, None if most is None else most // 2), image))
+    if most is None or len(audio) <= most:
+        return Knots(image, audio)
+    return Knots(image, image if len(image) > most // 2 else sampling.thin(audio, most))
+
+
+def _audio_grid(timestamps: TimeArray, document: PlanDocument) -> TimeArray:
+    hop, settings = document.media.hop, document.sampling
+    gap = min(settings.factor * hop, settings.max_audio_gap_s)
+    return sampling.knots(timestamps, max(1, int(gap / hop * (1 + 1e-9))))

@@ -1,0 +1,146 @@
+"""How much to decode next, so that the answer is in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from l2l_engine.media.order import coarse_to_fine, spread, walked
+from l2l_engine.result import TimeArray
+from l2l_engine.rounds.ask import Ask
+from l2l_engine.rounds.knots import Knots
+
+Clock = Callable[[], float]
+
+FIRST = 2
+"""Knots of the first round before a deadline: they say what a knot costs here."""
+FIRST_CHECK = 8
+"""Knots of the first round without one; later rounds double what there is."""
+_ALL = 0.7
+"""Share of the time left that the rest may take, by the estimate, to be decoded in one round."""
+_PART = 0.5
+"""Share of the time left that one of several rounds may take: the next estimate is better."""
+_LAST = 0.8
+"""Share of the time left that a last knot may take."""
+_ANSWER = 0.003
+"""Seconds kept for what follows the skimmer."""
+
+# What things cost beside each other; how long they take, the rounds before tell.
+_WALKED = 30.0
+"""A second of video through the decoder."""
+_IMAGE = 12.0
+"""A frame: seek, convert, encode."""
+_AUDIO = 6.0
+"""A window of sound: decode, encode."""
+
+
+class BudgetSpent(Exception):  # noqa: N818 - it is no error, and never leaves this room
+    """There is no time left to decode more."""
+
+
+class Todo:
+    """Knots still to be decoded, in the order in which it may stop anywhere."""
+
+    def __init__(self, knots: Knots, keys: TimeArray) -> None:
+        self._image = coarse_to_fine(knots.image, keys)
+        self._audio = knots.audio[spread(len(knots.audio))]
+        self._keys = keys
+
+    def __len__(self) -> int:
+        return max(len(self._image), len(self._audio))
+
+    def first(self, count: int) -> Knots:
+        """The next ``count`` knots of the longer kind with their share of the other, by time."""
+        image, audio = self._parts(count)
+        return Knots(np.sort(self._image[:image]), np.sort(self._audio[:audio]))
+
+    def drop(self, count: int) -> None:
+        """Those are done."""
+        image, audio = self._parts(count)
+        self._image, self._audio = self._image[image:], self._audio[audio:]
+
+    def cost(self, count: int) -> float:
+        """What the next ``count`` cost, in units of a decoded frame."""
+        part = self.first(count)
+        way = float(walked(part.image, self._keys).sum())
+        return _WALKED * way + _IMAGE * len(part.image) + _AUDIO * len(part.audio)
+
+    def _parts(self, count: int) -> tuple[int, int]:
+        return tuple(-(-len(kind) * count // max(1, len(self))) for kind in (self._image, self._audio))  # type: ignore[return-value]
+
+
+class Pace:
+    """Keeps the time of one call, from the moment it is made.
+
+    Args:
+        ask: Its budget and whether confidence is checked after every round.
+        clock: Seconds, increasing.
+    """
+
+    def __init__(self, ask: Ask, clock: Clock = time.perf_counter) -> None:
+        self._clock = clock
+        self._end = None if ask.budget_s is None else clock() + ask.budget_s
+        self._checks = ask.stop_when is not None
+        self._reserve = _ANSWER
+        self._rate = 0.0
+        """Seconds a unit of cost, the dearer of the last round and the mean of all."""
+        self._spent = self._cost = 0.0
+        self._knots = 0
+
+    def poll(self, stage: str) -> None:
+        """Called between packets: ends a round that takes longer than it was thought to.
+
+        Raises:
+            BudgetSpent: If it is time to answer, and there is something to answer with.
+        """
+        if self._end is not None and self._knots and stage in ("audio", "frames") and self._left() <= 0:
+            raise BudgetSpent
+
+    @property
+    def timed(self) -> bool:
+        """Whether there is a deadline."""
+        return self._end is not None
+
+    def next(self, todo: Todo) -> int:
+        """How many knots the next round decodes; 0 if there is no time for more."""
+        count = len(todo)
+        if self._checks:
+            count = min(count, max(FIRST_CHECK, self._knots))
+        return count if self._end is None else self._affordable(todo, count)
+
+    @contextmanager
+    def round(self, todo: Todo, count: int) -> Iterator[None]:
+        """Time a round of ``count`` knots."""
+        cost, begin = todo.cost(count), self._clock()
+        yield
+        spent = self._clock() - begin
+        self._spent, self._cost = self._spent + spent, self._cost + cost
+        self._rate = max(spent / cost, self._spent / self._cost)
+        self._knots += count
+
+    @contextmanager
+    def skim(self) -> Iterator[None]:
+        """Time a run of the skimmer: the last one must be in time too, over more knots."""
+        begin = self._clock()
+        yield
+        self._reserve = _ANSWER + 1.5 * (self._clock() - begin)
+
+    def _left(self) -> float:
+        assert self._end is not None
+        return self._end - self._clock() - self._reserve
+
+    def _affordable(self, todo: Todo, count: int) -> int:
+        left = self._left()
+        if not self._knots:
+            return min(count, FIRST) if left > 0 else 1
+        if todo.cost(count) * self._rate <= _ALL * left:
+            return count
+        low, high = 0, count  # low knots fit
+        while high - low > 1:
+            middle = (low + high) // 2
+            fits = todo.cost(middle) * self._rate <= _PART * left
+            low, high = (middle, high) if fits else (low, middle)
+        return low or int(todo.cost(1) * self._rate <= _LAST * left)

@@ -1,0 +1,155 @@
+"""One call: rounds of decoding, and an answer when it is due, sure, or all there is."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2l_engine.errors import MediaError
+from l2l_engine.media.sampling import Policy
+from l2l_engine.plan import Plan
+from l2l_engine.result import StoppedBy, TimeArray
+from l2l_engine.rounds import listening
+from l2l_engine.rounds.ask import Ask
+from l2l_engine.rounds.knots import NOTHING, Knots, Video, planned, policy
+from l2l_engine.rounds.pace import BudgetSpent, Pace, Todo
+from l2l_engine.rounds.stopping import confidence, sure_after
+from l2l_engine.session import Skimmed
+
+_FLAT = 1e-3
+"""Share of its peak by which an attention must vary to say anything."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """The answer's numbers, and why it was given when it was."""
+
+    skimmed: Skimmed
+    stopped_by: StoppedBy
+
+
+def run(video: Video, ask: Ask, plan: Plan, pace: Pace) -> Found:
+    """Decode and skim one opened video.
+
+    Args:
+        video: Opened, nothing extracted yet.
+        ask: What is wanted.
+        plan: The plan its features are skimmed by.
+        pace: Of this call; its time runs already.
+
+    Raises:
+        MediaError: If too little of the file could be decoded.
+    """
+    return _Run(video, ask, plan, pace).run()
+
+
+class _Run:
+    def __init__(self, video: Video, ask: Ask, plan: Plan, pace: Pace) -> None:
+        self._video, self._ask, self._plan, self._pace = video, ask, plan, pace
+        self._policy = policy(video, ask)
+        self._planned = Knots(NOTHING, NOTHING)
+        self._looked = NOTHING
+        self._rounds = 0
+        self._closer = False
+        self._skimmed: Skimmed | None = None
+
+    def run(self) -> Found:
+        found = self._work(self._plan_for(self._policy))
+        if found is None and self._policy == "listen":
+            found = self._look_closer()
+        return found or Found(self._skim(), "done")
+
+    def _plan_for(self, followed: Policy) -> Knots:
+        self._policy = followed
+        return planned(self._video, self._ask, self._plan.document, followed)
+
+    def _look_closer(self) -> Found | None:
+        """Look where it listened, at a few moments at a time, until it is sure."""
+        weight = listening.heard(self._skim().result.audio_attention[0])
+        if np.ptp(weight) <= _FLAT * weight.max():  # a track, but no sound in it that says anything
+            return self._work(self._plan_for("auto"))
+        moments = self._worth_a_look(weight)
+        for start in range(0, len(moments), listening.AT_ONCE):
+            self._closer = True
+            few = np.sort(moments[start : start + listening.AT_ONCE])
+            found = self._work(Knots(few, few))
+            sure = confidence(self._skim().result, self._plan.document) >= listening.SURE
+            if found is not None or sure:
+                return found
+        return None
+
+    def _work(self, knots: Knots) -> Found | None:
+        """Decode ``knots`` round by round; the answer if it is time for one before they are done."""
+        before = self._planned
+        self._planned = Knots(np.union1d(before.image, knots.image), np.union1d(before.audio, knots.audio))
+        keys = self._video.key_times() if self._ask.in_rounds else NOTHING
+        todo = Todo(knots, keys)
+        while len(todo):
+            count = self._pace.next(todo)
+            if not count or not self._extract(todo, count):
+                return Found(self._skim(), "budget")
+            if (found := self._sure()) is not None:
+                return found
+        return None
+
+    def _sure(self) -> Found | None:
+        """The answer if it is sure enough; None if it is not, or if too little can be read so far."""
+        threshold = self._ask.stop_when
+        if threshold is None and not (self._pace.timed and self._rounds == 1):
+            return None
+        try:
+            skimmed = self._skim()  # before a deadline also to know how long that takes
+        except MediaError:
+            return None
+        sure = threshold and sure_after(skimmed.result, self._plan, threshold)
+        return Found(dataclasses.replace(skimmed, result=sure), "confidence") if sure else None
+
+    def _extract(self, todo: Todo, count: int) -> bool:
+        """Decode a round; False if the time ended it."""
+        part = todo.first(count)
+        self._skimmed = None
+        self._looked = np.union1d(self._looked, part.image)
+        self._rounds += 1
+        try:
+            with self._pace.round(todo, count):
+                self._video.extract(part.image, part.audio)
+        except BudgetSpent:
+            return False
+        todo.drop(count)
+        return True
+
+    def _worth_a_look(self, weight: NDArray[np.float64]) -> TimeArray:
+        """Moments that the sound makes worth an exact frame, the most first; none that was looked at."""
+        times, most = self._video.timestamps, self._ask.max_knots
+        weight[listening.near(times, self._looked, self._plan.document.media.hop / 2)] = 0.0
+        left = listening.MOMENTS
+        if most is not None:
+            left = min(left, most - max(len(self._planned.image), len(self._planned.audio)))
+        spacing = listening.SPACING * self._ask.max_image_gap_s
+        return listening.moments(weight, times, self._video.key_times(), spacing=spacing, most=left)
+
+    def _skim(self) -> Skimmed:
+        """Skim what there is, once.
+
+        After a closer look only moments near a frame count. Between frames far apart, interpolation would
+        show at every moment a little of the objects that were seen at the few that were looked at.
+        """
+        if self._skimmed is None:
+            where = None
+            if self._closer:
+                reach = self._ask.max_image_gap_s / 2
+                where = listening.near(self._video.timestamps, self._looked, reach)
+            with self._pace.skim():
+                skimmed = self._video.skim(self._ask.steps, where)
+            media = dataclasses.replace(
+                skimmed.media,
+                sampling=self._policy,
+                rounds=self._rounds,
+                image_planned=len(self._planned.image),
+                audio_planned=len(self._planned.audio),
+            )
+            self._skimmed = dataclasses.replace(skimmed, media=media)
+        return self._skimmed
