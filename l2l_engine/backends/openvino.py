@@ -9,6 +9,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from l2l_engine.backends.builder import Batch, require_self_contained
 from l2l_engine.errors import PlanError
 
 _PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
@@ -25,24 +26,37 @@ class OpenVINOEncoder:
         graph: ONNX bytes: one input [B, ...] of ``dtype``, one output [B, D].
         dtype: What the graph must take.
         threads: Threads the network may use.
+        engine: What :class:`OpenVINOBuilder` built from the graph, to save compiling it. It is as good as
+            code: OpenVINO does not check it.
 
     Raises:
         PlanError: If the graph is none, reads other files, or takes or gives something else.
     """
 
-    def __init__(self, name: str, graph: bytes, *, dtype: type[np.generic], threads: int) -> None:
-        # ONNX keeps weights outside the graph behind this key; a plan must never open another file.
-        if b"location" in graph:
-            raise PlanError(f"graph.{name} refers to data outside the plan")
+    def __init__(
+        self,
+        name: str,
+        graph: bytes,
+        *,
+        dtype: type[np.generic],
+        threads: int,
+        engine: bytes | None = None,
+    ) -> None:
+        require_self_contained(name, graph)
+        config = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
         try:
             core = ov.Core()
-            model = core.read_model(graph)
-            _check_interface(name, model, dtype)
-            config = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-            self._compiled = core.compile_model(model, "CPU", config)
+            if engine is None:
+                model = core.read_model(graph)
+                _check_interface(name, model, dtype)
+                self._compiled = core.compile_model(model, "CPU", config)
+            else:
+                model = self._compiled = core.import_model(engine, "CPU", config)
+                _check_interface(name, model, dtype)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-            raise PlanError(f"graph.{name} cannot be compiled: {reason}") from error
+            what = "cannot be compiled" if engine is None else "has an engine that cannot be loaded"
+            raise PlanError(f"graph.{name} {what}: {reason}") from error
         self._idle: list[Any] = []
         self._lock = threading.Lock()
         self._input_shape = tuple(int(side.get_length()) for side in list(model.input(0).partial_shape)[1:])
@@ -65,6 +79,11 @@ class OpenVINOEncoder:
         """Length D of the feature."""
         return self._features
 
+    def export(self) -> bytes:
+        """The engine, for :class:`OpenVINOEncoder` to load again."""
+        data: bytes = self._compiled.export_model().getvalue()
+        return data
+
     def encode(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Features float32 [B, D] of a batch [B, ...]. Releases the GIL; safe from many threads."""
         with self._lock:
@@ -75,6 +94,30 @@ class OpenVINOEncoder:
         finally:
             with self._lock:
                 self._idle.append(request)
+
+
+class OpenVINOBuilder:
+    """Builds engines for this machine's CPU; see :class:`l2l_engine.backends.builder.Builder`."""
+
+    name = "openvino"
+    any_batch = True
+
+    @property
+    def version(self) -> str:
+        """Version of OpenVINO."""
+        return str(ov.get_version())
+
+    @property
+    def device(self) -> str:
+        """The processor and the arithmetic it has."""
+        core = ov.Core()
+        abilities = sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        return f"{core.get_property('CPU', 'FULL_DEVICE_NAME').strip()} ({', '.join(abilities)})"
+
+    def build(self, name: str, graph: bytes, *, dtype: type[np.generic], batch: Batch | None) -> bytes:
+        """The engine of one graph; ``batch`` must be None."""
+        assert batch is None
+        return OpenVINOEncoder(name, graph, dtype=dtype, threads=1).export()
 
 
 def _check_interface(name: str, model: Any, dtype: type[np.generic]) -> None:
