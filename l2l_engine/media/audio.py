@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import av.error
 import numpy as np
+from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.packet import Packet
@@ -20,7 +21,7 @@ from l2l_engine.media.demux import Demuxer, Track
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.mono import mono
 from l2l_engine.media.resample import FloatArray, Resampler
-from l2l_engine.media.source import Poll
+from l2l_engine.media.source import Heard, Poll
 
 _PREROLL = 0.25
 """Seconds decoded before a window after a jump: overlapping transforms and bit reservoirs settle in it."""
@@ -33,6 +34,9 @@ _JITTER = 0.02
 round to milliseconds, and taking that literally would tear clicks into the sound."""
 _SEEK_AHEAD = 10.0
 """Seconds to a window below which reading on costs less than seeking."""
+_LEAP_AHEAD = 0.5
+"""The same where the container knows the place of every packet."""
+_EVERY_PACKET = {"mov"}
 _SEEKABLE = {"mov", "matroska", "wav", "flac", "ogg"}
 """Formats whose timestamps after a seek are those of the file, not an estimate from the bit rate."""
 
@@ -50,6 +54,19 @@ class Piece:
         return self.first + len(self.samples)
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What one window is resampled from: output sample ``first`` on, at the track's own rate.
+
+    Attributes:
+        first: Index of the window's first output sample in the track resampled as a whole.
+        samples: float32, the input samples of ``Resampler.span``; None where there is no sound.
+    """
+
+    first: int
+    samples: FloatArray | None
+
+
 class AudioWalker:
     """Walks an audio track forward from window to window of ``count`` samples at ``sample_rate`` Hz."""
 
@@ -63,7 +80,7 @@ class AudioWalker:
         count: int,
         sample_rate: int,
     ) -> None:
-        self._demuxer, self._track, self._limits, self._poll = demuxer, track, limits, poll
+        self._demuxer, self._track, self._limits, self.poll = demuxer, track, limits, poll
         self._count, self._sample_rate = count, sample_rate
         self.rate = track.info.sample_rate or 0
         self.ended = False
@@ -74,15 +91,22 @@ class AudioWalker:
         """Where the last decoded sample ends, container seconds."""
         self.covered = 0.0
         """Seconds of decoded sound in the last window."""
+        formats = set(demuxer.container.format.name.split(","))
+        self._can_seek = not formats.isdisjoint(_SEEKABLE)
+        self._far = _SEEK_AHEAD if formats.isdisjoint(_EVERY_PACKET) else _LEAP_AHEAD
         self._pieces: deque[Piece] = deque()
         self._held = 0
-        self._position = -math.inf
+        self._run: AudioFifo | None = None
+        self._run_first = 0
         self._restart(rewind=True)
 
     def _restart(self, *, rewind: bool) -> None:
         if rewind:
+            # A decoder that was never used: some add noise from a generator that no flush sets back, and
+            # a window must hold the same samples whatever was decoded before.
             self._demuxer.rewind()
-        self._packets: Iterator[Packet[Stream]] = self._demuxer.packets((self._track,), self._poll)
+        self._packets: Iterator[Packet[Stream]] = self._demuxer.packets((self._track,), self.poll)
+        self._position = self._track.start if rewind else -math.inf
         self._forget()
         self.ended = False
 
@@ -96,23 +120,21 @@ class AudioWalker:
             self._codec.thread_count = 1
         self._next: int | None = None
 
-    def window(self, moment: float) -> FloatArray:
-        """The samples from ``moment`` on (container seconds, never decreasing between calls).
+    def window(self, moment: float) -> Sound:
+        """The sound from ``moment`` on (container seconds, never decreasing between calls).
 
-        Returns:
-            float32 [count], zero where there is no sound. The first is the one nearest to the moment in the
-            track resampled as a whole.
+        Its first output sample is the one nearest to the moment in the track resampled as a whole.
 
         Raises:
             LimitError: The decoded sound does not fit the limit.
         """
         self._read(moment, moment + self._count / self._sample_rate)
+        self._flush()
         self.covered = 0.0
-        if not self._pieces:
-            return np.zeros(self._count, np.float32)
-        resampler = Resampler(self.rate, self._sample_rate)
         first = math.floor((moment - self._track.start) * self._sample_rate + 0.5)
-        start, stop = resampler.span(first, self._count)
+        if not self._pieces:
+            return Sound(first, None)
+        start, stop = Resampler(self.rate, self._sample_rate).span(first, self._count)
         samples = np.zeros(stop - start, np.float32)
         held = 0
         for piece in self._pieces:
@@ -121,19 +143,33 @@ class AudioWalker:
                 held += high - low
                 samples[low - start : high - start] = piece.samples[low - piece.first : high - piece.first]
         self.covered = held / self.rate
-        # A broken float stream may hold anything; what is not a number is silence.
-        samples = np.clip(np.nan_to_num(samples, nan=0.0, copy=False), -1.0, 1.0)
-        return resampler(samples, first, self._count) if held else np.zeros(self._count, np.float32)
+        return Sound(first, samples if held else None)
+
+    def resampled(self, sounds: list[tuple[int, Sound]]) -> Heard:
+        """Windows from what was decoded for them; zero where there is no sound."""
+        out = np.zeros((len(sounds), self._count), np.float32)
+        places, firsts, parts = [], [], []
+        for place, (_, sound) in enumerate(sounds):
+            if sound.samples is not None:
+                # A broken float stream may hold anything; what is not a number is silence.
+                clean = np.nan_to_num(sound.samples, nan=0.0, copy=False)
+                places.append(place)
+                firsts.append(sound.first)
+                parts.append(np.clip(clean, -1.0, 1.0, out=clean))
+        if parts:
+            out[places] = Resampler(self.rate, self._sample_rate).many(parts, firsts, self._count)
+        return Heard(np.array([row for row, _ in sounds], np.int64), out)
 
     def _read(self, start: float, stop: float) -> None:
         """Decode what lies between two moments, and as much around it as the resampler needs."""
-        if start - self._position > _SEEK_AHEAD and not self.ended and self._can_seek():
-            self._seek(start - _PREROLL)
         margin = _MARGIN / max(1, min(self.rate, self._sample_rate))
+        needed_from = start - margin - _PREROLL
+        if needed_from - self._position > self._far and self._can_seek and not self.ended:
+            self._seek(needed_from)
         while self._pieces and self._pieces[0].stop < (start - margin - self._track.start) * self.rate:
             self._held -= len(self._pieces.popleft().samples)
         while self._position < stop + margin and not self.ended:
-            self._step(start - margin - _PREROLL)
+            self._step(needed_from)
 
     def _seek(self, goal: float) -> None:
         """Go to a packet at or before ``goal``; back to the start if the format cannot."""
@@ -144,11 +180,8 @@ class AudioWalker:
             if packet is not None and time is not None and time <= goal:
                 self._packets = itertools.chain([packet], self._packets)
                 return
+        self._can_seek = False
         self._restart(rewind=True)
-
-    def _can_seek(self) -> bool:
-        names = self._demuxer.container.format.name.split(",")
-        return self._position > -math.inf and not _SEEKABLE.isdisjoint(names)
 
     def _step(self, needed_from: float) -> None:
         """Read one packet and decode it if it reaches into what is needed."""
@@ -161,12 +194,10 @@ class AudioWalker:
         time = self._demuxer.time(packet, self._track)
         begin = self._position if time is None else time
         end = begin + (packet.duration or 0) * self._track.time_base
-        if end < needed_from:
-            if self._next is not None:
-                self._forget()  # the decoder must not join sounds that are apart
-            self._position = max(self._position, end)
-            return
-        self._decode(packet, begin)
+        if end > needed_from:
+            self._decode(packet, begin)
+        elif self._next is not None:
+            self._forget()  # the decoder must not join sounds that are apart
         self._position = max(self._position, end)
 
     def _decode(self, packet: Packet[Stream] | None, begin: float) -> None:
@@ -190,18 +221,47 @@ class AudioWalker:
             first = round((frame.pts * self._track.time_base - self._track.start) * self.rate)
         if self._next is not None and abs(first - self._next) <= _JITTER * self.rate:
             first = self._next
-        samples = mono(frame)
         if self._next is not None and first < self._next:
-            samples = samples[self._next - first :]
-            first = self._next
-        if len(samples):
-            self._pieces.append(Piece(first, samples))
-            self._held += len(samples)
-            self._next = first + len(samples)
-            self.end = max(self.end, self._track.start + self._next / self.rate)
-        if self._held * samples.itemsize > self._limits.audio_bytes:
+            self._flush()
+            self._add(Piece(self._next, mono(frame)[self._next - first :]))
+        else:
+            self._append(frame, first)
+        if self._held * np.float32().itemsize > self._limits.audio_bytes:
             cause = f"more than the limit of {self._limits.audio_bytes} bytes of sound decoded at once"
             raise LimitError(f"{self._demuxer.name}: {cause}")
+
+    def _append(self, frame: AudioFrame, first: int) -> None:
+        """Add a frame to those it follows without a gap: they are converted together."""
+        if self._run is None or first != self._next:
+            self._flush()
+            self._run, self._run_first = AudioFifo(), first
+        frame.pts = None  # counted here; the queue's own count knows no jitter
+        try:
+            self._run.write(frame)
+        except ValueError:  # another format from here on
+            self._flush()
+            self._run, self._run_first = AudioFifo(), first
+            self._run.write(frame)
+        self._held += frame.samples
+        self._ends(first + frame.samples)
+
+    def _flush(self) -> None:
+        """Convert the frames that follow each other."""
+        frame = None if self._run is None else self._run.read()
+        self._run = None
+        if frame is not None:
+            self._held -= frame.samples
+            self._add(Piece(self._run_first, mono(frame)))
+
+    def _add(self, piece: Piece) -> None:
+        if len(piece.samples):
+            self._pieces.append(piece)
+            self._held += len(piece.samples)
+            self._ends(piece.stop)
+
+    def _ends(self, stop: int) -> None:
+        self._next = stop
+        self.end = max(self.end, self._track.start + stop / self.rate)
 
     def _take_rate(self, frame: AudioFrame) -> bool:
         """The rate is what the decoder says, not the container; a later change of it is damage."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 
@@ -50,6 +51,12 @@ class Clock:
         self.cut_short = not self.duration - readable <= CUT_SHORT
         if self.duration > limits.duration:
             raise LimitError(f"{demuxer.name}: lasts longer than the limit of {limits.duration:g} s")
+
+    def on(self, demuxer: Demuxer) -> Clock:
+        """The same clock for another demuxer of the same file; nothing is measured again."""
+        other = copy.copy(self)
+        other._demuxer = demuxer
+        return other
 
     def expected_end(self, track: Track, seen_end: float) -> float:
         """Until when a track should go on, in container seconds, if its last packet ends at ``seen_end``.

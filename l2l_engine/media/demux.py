@@ -51,6 +51,7 @@ class Demuxer:
             self.video = _video_track(self.container)
             self.audio = _audio_track(self.container)
         self._fresh = True
+        self._whole = True
         if self.video is None and self.audio is None:
             self.container.close()
             raise MediaError(f"{name}: holds neither a video nor an audio stream that can be decoded")
@@ -64,6 +65,11 @@ class Demuxer:
     def indexed(self) -> bool:
         """Whether the container's index names key frames, at the times that reading on would show."""
         return not _INDEXED.isdisjoint(self.container.format.name.split(","))
+
+    @property
+    def decoding_order(self) -> bool:
+        """Whether the index holds decoding times, not those at which frames are shown."""
+        return "mov" in self.container.format.name.split(",")
 
     def stream(self, track: Track) -> Stream:
         """The FFmpeg stream of ``track``; another object after ``rewind`` had to open the file again."""
@@ -87,6 +93,12 @@ class Demuxer:
             return False
         return True
 
+    def begin(self, poll: Poll | None) -> None:
+        """Start another piece of work; if the last one was stopped, the file is opened again."""
+        if not self._reader.begin(poll) or not self._whole:
+            self._fresh = False
+            self.rewind()
+
     def rewind(self) -> None:
         """Go back to the first packet.
 
@@ -97,12 +109,13 @@ class Demuxer:
             return
         # Seeking to the start drops packets in some formats (those before the first key frame, or of the
         # other stream), so the file is opened again: the same first packets as at the beginning.
+        self._whole = False
         self.container.close()
         self._reader.seek(0)
         self.container = open_container(self._reader, self.name, self._limits)
         if len(self.container.streams) <= max(track.index for track in self.tracks):
             raise MediaError(f"{self.name}: its streams changed while it was read")
-        self._fresh = True
+        self._fresh = self._whole = True
 
     def packets(self, tracks: tuple[Track, ...], poll: Poll | None) -> Iterator[Packet[Stream]]:
         """Packets of ``tracks`` from the present position to the end; a damaged part is skipped."""

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from types import TracebackType
 
 import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.errors import ClosedError
-from l2l_engine.media.audio import AudioWalker
+from l2l_engine.errors import ClosedError, MediaError
+from l2l_engine.media.audio import AudioWalker, Sound
 from l2l_engine.media.clock import CUT_SHORT, Clock
 from l2l_engine.media.demux import Demuxer, Track
 from l2l_engine.media.keys import key_times
 from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
-from l2l_engine.media.opening import open_reader, translated
+from l2l_engine.media.opening import Reader, open_reader, translated
 from l2l_engine.media.picture import ImageArray, PictureMaker
-from l2l_engine.media.source import AudioWindows, Frames, MediaFile, MediaSource, Poll
+from l2l_engine.media.source import AudioWindows, Frames, Heard, MediaFile, MediaSource, Poll, Seen
 from l2l_engine.media.video import FrameWalker, Shown
 from l2l_engine.result import StreamInfo
+
+_BLOCK = 16
+"""Windows of sound that are resampled together: each costs less so."""
 
 
 def open_media(
@@ -45,23 +49,41 @@ def open_media(
         MediaError: It is empty, damaged, of an unsupported format, or without picture and sound.
         TypeError: ``file`` is of none of the accepted types.
     """
-    return FFmpegSource(file, limits=limits, threads=threads, poll=poll)
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, not {threads!r}")
+    reader, name = open_reader(file)
+    return FFmpegSource(reader, name, limits=limits, threads=threads, poll=poll)
 
 
 class FFmpegSource:
     """A file decoded by FFmpeg; see :class:`l2l_engine.media.source.MediaSource`."""
 
-    def __init__(self, file: MediaFile, *, limits: Limits, threads: int, poll: Poll | None) -> None:
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads!r}")
+    def __init__(
+        self,
+        reader: Reader,
+        name: str,
+        *,
+        limits: Limits,
+        threads: int,
+        poll: Poll | None,
+        like: FFmpegSource | None = None,
+    ) -> None:
+        self._reader, self._name = reader, name
         self._limits, self._threads = limits, threads
         self._closed = False
-        self._reader, self._name = open_reader(file)
+        self._frames_decoded = 0
+        self._maker: tuple[int, int, PictureMaker] | None = None
         try:
             self._reader.begin(poll)
             self._demuxer = Demuxer(self._reader, self._name, limits)
-            with translated(self._reader, self._name, "cannot be read"):
-                self._clock = Clock(self._demuxer, limits, poll)
+            if like is None:
+                with translated(self._reader, self._name, "cannot be read"):
+                    self._clock = Clock(self._demuxer, limits, poll)
+            elif self._demuxer.tracks == like._demuxer.tracks:
+                self._clock = like._clock.on(self._demuxer)
+            else:
+                self._demuxer.container.close()
+                raise MediaError(f"{name}: its streams changed while it was read")
         except BaseException:
             self._reader.close()
             raise
@@ -91,6 +113,29 @@ class FFmpegSource:
         """Whether there is an audio stream."""
         return self._demuxer.audio is not None
 
+    @property
+    def frames_decoded(self) -> int:
+        """Video frames that went through the decoder so far."""
+        return self._frames_decoded
+
+    @property
+    def splits(self) -> bool:
+        """Whether groups of pictures can be decoded apart at little cost."""
+        return self._demuxer.indexed
+
+    def another(self, *, poll: Poll | None = None) -> FFmpegSource | None:
+        """Open the same content once more, for another thread; None where ``file`` was a file object.
+
+        Raises:
+            MediaError: It is no longer what it was.
+        """
+        reader = self._reader.again()
+        if reader is None:
+            return None
+        return FFmpegSource(
+            reader, self._name, limits=self._limits, threads=self._threads, poll=poll, like=self
+        )
+
     def frames(
         self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
     ) -> Frames:
@@ -100,28 +145,49 @@ class FFmpegSource:
             LimitError: A frame is too large, or too many had to be decoded.
             ValueError: The times decrease, or the file has no video.
         """
-        track = self._begin(self._demuxer.video, "video", times, poll)
+        before = self._frames_decoded
         images = np.zeros((len(times), crop, crop, 3), np.uint8)
         shown_at = np.full(len(times), np.nan)
-        make = PictureMaker(short_side, crop)
-        with translated(self._reader, self._name, "its video cannot be decoded"):
-            walker = FrameWalker(self._demuxer, track, self._limits, self._threads, poll)
-            before: Shown | None = None
-            picture: ImageArray | None = None
-            moments = (times + self._clock.zero).tolist()
-            for row, time in enumerate(times):
-                shown = walker.at(moments[row], moments[row + 1] if row + 1 < len(moments) else None)
-                if shown is None or not self._holds(walker, track, float(time)):
-                    continue
-                if shown is not before:  # one frame may stand for several moments
-                    before, picture = shown, _picture(make, shown)
-                if picture is not None:
-                    images[row] = picture
-                    shown_at[row] = shown.time - self._clock.zero
-            for row in np.flatnonzero(times - shown_at > CUT_SHORT).tolist():
-                if any(begin < times[row] + self._clock.zero < end for begin, end in self._clock.holes(poll)):
-                    images[row], shown_at[row] = 0, np.nan
-        return Frames(images, np.isfinite(shown_at), shown_at, walker.decoded)
+        for seen in self.look(times, short_side=short_side, crop=crop, poll=poll):
+            images[seen.row], shown_at[seen.row] = seen.image, seen.shown_at
+        return Frames(images, np.isfinite(shown_at), shown_at, self._frames_decoded - before)
+
+    def look(
+        self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
+    ) -> Iterator[Seen]:
+        """Yield the frames shown at ``times`` as they are decoded; moments without one are left out.
+
+        Raises:
+            LimitError: A frame is too large, or too many had to be decoded.
+            ValueError: The times decrease, or the file has no video.
+        """
+        track = self._begin(self._demuxer.video, "video", times, poll)
+        make = self._picture_maker(short_side, crop)
+        zero = self._clock.zero
+        moments = (times + zero).tolist()
+        doubtful: list[Seen] = []
+        walker = FrameWalker(self._demuxer, track, self._limits, self._threads, poll)
+        try:
+            with translated(self._reader, self._name, "its video cannot be decoded"):
+                before: Shown | None = None
+                picture: ImageArray | None = None
+                for row, moment in enumerate(moments):
+                    shown = walker.at(moment, moments[row + 1] if row + 1 < len(moments) else None)
+                    if shown is None or not self._holds(walker, track, moment):
+                        continue
+                    if shown is not before:  # one frame may stand for several moments
+                        before, picture = shown, _picture(make, shown)
+                    if picture is not None:
+                        seen = Seen(row, picture, shown.time - zero)
+                        if float(times[row]) - seen.shown_at > CUT_SHORT:
+                            doubtful.append(seen)
+                        else:
+                            yield seen
+                for seen in doubtful:
+                    if not any(begin < moments[seen.row] < end for begin, end in self._clock.holes(poll)):
+                        yield seen
+        finally:
+            self._frames_decoded += walker.decoded
 
     def key_times(self, *, poll: Poll | None = None) -> NDArray[np.float64]:
         """When key frames are shown; see :meth:`MediaSource.key_times`."""
@@ -130,9 +196,15 @@ class FFmpegSource:
             times = key_times(self._demuxer, track, poll)
         return np.unique(np.clip(np.array(times) - self._clock.zero, 0.0, None))
 
-    def _holds(self, walker: FrameWalker, track: Track, time: float) -> bool:
+    def _picture_maker(self, short_side: int, crop: int) -> PictureMaker:
+        """The one of before where the sizes are the same: it holds FFmpeg's scaler."""
+        if self._maker is None or self._maker[:2] != (short_side, crop):
+            self._maker = short_side, crop, PictureMaker(short_side, crop)
+        return self._maker[2]
+
+    def _holds(self, walker: FrameWalker, track: Track, moment: float) -> bool:
         """Whether the last frame of a track may stand for a later moment: not in a file cut short."""
-        if not walker.ended or time + self._clock.zero <= walker.end + CUT_SHORT:
+        if not walker.ended or moment <= walker.end + CUT_SHORT:
             return True
         return self._clock.expected_end(track, walker.end) == walker.end
 
@@ -150,25 +222,55 @@ class FFmpegSource:
             LimitError: The windows need more decoded sound at once than the limit.
             ValueError: The starts decrease, or the file has no audio.
         """
-        track = self._begin(self._demuxer.audio, "audio", starts, poll)
         samples = np.zeros((len(starts), window), np.float32)
-        missing = np.zeros(len(starts))
+        valid = np.zeros(len(starts), np.bool_)
+        for heard in self.listen(starts, window=window, sample_rate=sample_rate, poll=poll):
+            samples[heard.rows], valid[heard.rows] = heard.samples, True
+        return AudioWindows(samples, valid)
+
+    def listen(
+        self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
+    ) -> Iterator[Heard]:
+        """Yield the windows that begin at ``starts`` as they are decoded; those not valid are left out.
+
+        Raises:
+            LimitError: The windows need more decoded sound at once than the limit.
+            ValueError: The starts decrease, or the file has no audio.
+        """
+        track = self._begin(self._demuxer.audio, "audio", starts, poll)
+        seconds = window / sample_rate
+        doubtful: list[tuple[int, Sound, float]] = []
         with translated(self._reader, self._name, "its audio cannot be decoded"):
             walker = AudioWalker(
                 self._demuxer, track, self._limits, poll, count=window, sample_rate=sample_rate
             )
-            for row, start in enumerate(starts):
-                samples[row] = walker.window(float(start) + self._clock.zero)
-                missing[row] = window / sample_rate - walker.covered
-            seen_end = walker.end if walker.ended else math.inf
-            lost = [*walker.bad, (seen_end, self._clock.expected_end(track, seen_end))]
-            valid = np.ones(len(starts), np.bool_)
-            for row in np.flatnonzero(missing > 0.4 * window / sample_rate).tolist():
-                begin = float(starts[row]) + self._clock.zero
-                spans = lost + self._clock.holes(poll)
-                end = min(begin + window / sample_rate, max(seen_end, lost[-1][1]))
-                valid[row] = _overlap(begin, end, spans) <= max(0.0, end - max(begin, track.start)) / 2
-        return AudioWindows(samples, valid)
+            ready: list[tuple[int, Sound]] = []
+            for row, start in enumerate(starts.tolist()):
+                sound = walker.window(start + self._clock.zero)
+                missing = seconds - walker.covered
+                if missing > 0.4 * seconds:
+                    doubtful.append((row, sound, missing))
+                else:
+                    ready.append((row, sound))
+                if len(ready) == _BLOCK:
+                    yield walker.resampled(ready)
+                    ready = []
+            ready += [
+                (row, sound)
+                for row, sound, _ in doubtful
+                if self._enough(walker, track, starts[row], seconds)
+            ]
+            for at in range(0, len(ready), _BLOCK):
+                yield walker.resampled(ready[at : at + _BLOCK])
+
+    def _enough(self, walker: AudioWalker, track: Track, start: float, seconds: float) -> bool:
+        """Whether a window lacks sound because there is none, not because it was lost."""
+        seen_end = walker.end if walker.ended else math.inf
+        lost = [*walker.bad, (seen_end, self._clock.expected_end(track, seen_end))]
+        begin = float(start) + self._clock.zero
+        spans = lost + self._clock.holes(walker.poll)
+        end = min(begin + seconds, max(seen_end, lost[-1][1]))
+        return _overlap(begin, end, spans) <= max(0.0, end - max(begin, track.start)) / 2
 
     def _begin(self, track: Track | None, kind: str, times: NDArray[np.float64], poll: Poll | None) -> Track:
         """Check what every piece of work on a track needs."""
@@ -178,7 +280,7 @@ class FFmpegSource:
             raise ValueError(f"{self._name}: has no {kind} stream")
         if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) < 0).any():
             raise ValueError("moments must be one-dimensional, finite, and not decrease")
-        self._reader.begin(poll)
+        self._demuxer.begin(poll)
         return track
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 import av
 import av.error
@@ -26,6 +26,61 @@ _PROBE_PIXELS = 4
 """How many times the largest frame allowed a decoder may allocate to find out a frame's size."""
 
 
+class Content(Protocol):
+    """What a reader needs of a file."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """The new position."""
+
+    def tell(self) -> int:
+        """The position."""
+
+    def close(self) -> None:
+        """Release the file."""
+
+
+class PathFile:
+    """A regular file with a position of its own, so that several readers may share the open file."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._at = 0
+        self._closed = False
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes from the position on; none at the end."""
+        data = os.pread(self._handle, size, self._at)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move to a position, which may lie past the end."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: 0}[whence]
+        if whence == io.SEEK_END:
+            base = os.fstat(self._handle).st_size
+        if base + offset < 0:
+            raise ValueError("negative position")
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        """The position."""
+        return self._at
+
+    def again(self) -> PathFile:
+        """The same file, whatever its path names by now, from its first byte on."""
+        return PathFile(os.dup(self._handle))
+
+    def close(self) -> None:
+        """Release the file; safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._handle)
+
+
 class Reader:
     """The one file FFmpeg may read, behind the file interface PyAV expects.
 
@@ -34,7 +89,7 @@ class Reader:
     ``check`` raises the failure once FFmpeg has returned. That is also how ``poll`` stops a long probe.
     """
 
-    def __init__(self, file: BinaryIO, name: str, *, owned: bool) -> None:
+    def __init__(self, file: Content, name: str, *, owned: bool) -> None:
         self._file = file
         self._name = name
         self._owned = owned
@@ -79,14 +134,25 @@ class Reader:
         """The position; PyAV takes only an object that has this for seekable."""
         return self._file.tell()
 
-    def begin(self, poll: Poll | None) -> None:
-        """Start another piece of work: what stopped the last one is over."""
+    def begin(self, poll: Poll | None) -> bool:
+        """Start another piece of work; False if something stopped the last one, which is over now."""
+        stopped = self._failure is not None
         self._failure, self.poll = None, poll
+        return not stopped
 
     def check(self) -> None:
         """Raise what went wrong inside a callback, if anything did."""
         if self._failure is not None:
             raise self._failure
+
+    def again(self) -> Reader | None:
+        """Another reader of the same content; None for a file object, which has but one position."""
+        if not self._owned:
+            return None
+        if isinstance(self._file, io.BytesIO):
+            return Reader(io.BytesIO(self._file.getvalue()), self._name, owned=True)
+        assert isinstance(self._file, PathFile)
+        return Reader(self._file.again(), self._name, owned=True)
 
     def close(self) -> None:
         """Close the file if we opened it."""
@@ -117,7 +183,7 @@ def open_reader(file: MediaFile) -> tuple[Reader, str]:
     if isinstance(file, (bytes, bytearray, memoryview)):
         reader = Reader(io.BytesIO(file), name, owned=True)
     elif isinstance(file, (str, os.PathLike)):
-        reader = Reader(_open_path(name), name, owned=True)
+        reader = Reader(PathFile(_open_path(name)), name, owned=True)
     elif hasattr(file, "read") and hasattr(file, "seek") and hasattr(file, "tell"):
         reader = Reader(file, name, owned=False)
     else:
@@ -131,7 +197,7 @@ def open_reader(file: MediaFile) -> tuple[Reader, str]:
     return reader, name
 
 
-def _open_path(name: str) -> BinaryIO:
+def _open_path(name: str) -> int:
     try:
         # Not blocking: opening a FIFO would otherwise wait for a writer before we can see that it is one.
         handle = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
@@ -143,7 +209,7 @@ def _open_path(name: str) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise MediaAccessError(f"{name}: not a regular file")
-    return cast(BinaryIO, os.fdopen(handle, "rb", buffering=0))
+    return handle
 
 
 def _rewind(reader: Reader, name: str) -> None:

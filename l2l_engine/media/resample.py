@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -53,28 +54,60 @@ class Resampler:
             first: Index of the first output sample, may be negative.
             count: Number of output samples, at least 1.
         """
-        width = self._taps.shape[1]
+        out: FloatArray = self.many([samples], [first], count)[0]
+        return out
+
+    def many(self, samples: Sequence[FloatArray], firsts: Sequence[int], count: int) -> FloatArray:
+        """Several stretches of the same length at once (float32 [B, count]), which costs less.
+
+        Args:
+            samples: B arrays, each as for a call.
+            firsts: B indices of first output samples.
+            count: Number of output samples of each, at least 1.
+        """
+        out = np.empty((len(samples), count), np.float32)
+        if self._step == 1 == self._phases:
+            for row, part in enumerate(samples):
+                out[row] = part[self.margin : self.margin + count]
+        elif not self._exact:
+            for row, (part, first) in enumerate(zip(samples, firsts, strict=True)):
+                self._strange(part, first, out[row])
+        else:
+            self._by_phase(samples, firsts, out)
+        return out
+
+    def _strange(self, samples: FloatArray, first: int, out: FloatArray) -> None:
+        count, width = len(out), self._taps.shape[1]
         index = np.arange(first, first + count, dtype=np.int64)
         whole, rest = np.divmod(index * self._rate_in, self._rate_out)
         offset = whole - (first * self._rate_in // self._rate_out)
         windows = np.lib.stride_tricks.sliding_window_view(samples, width)
-        if self._step == 1 == self._phases:
-            return np.array(samples[self.margin : self.margin + count], np.float32)
-        out = np.empty(count, np.float32)
-        if not self._exact:
-            phase = rest * _MAX_PHASES // self._rate_out
-            for at in range(0, count, _BLOCK):
-                part = slice(at, at + _BLOCK)
-                out[part] = np.einsum("nk,nk->n", windows[offset[part]], self._taps[phase[part]])
-            return out
-        first_phase = first * self._step % self._phases
-        for lane in range(min(self._phases, count)):
-            # Output samples one full cycle apart share their phase, and their inputs are evenly spaced.
-            rows = windows[offset[lane] :: self._step][: len(range(lane, count, self._phases))]
-            taps = self._taps[(first_phase + lane * self._step) % self._phases]
+        phase = rest * _MAX_PHASES // self._rate_out
+        for at in range(0, count, _BLOCK):
+            part = slice(at, at + _BLOCK)
+            out[part] = np.einsum("nk,nk->n", windows[offset[part]], self._taps[phase[part]])
+
+    def _by_phase(self, samples: Sequence[FloatArray], firsts: Sequence[int], out: FloatArray) -> None:
+        """Output samples one full cycle apart share their taps, and their inputs are evenly spaced."""
+        count, step, phases = out.shape[1], self._step, self._phases
+        into = [first % phases for first in firsts]  # where each stretch begins in its first cycle
+        cycles = (max(into) + count - 1) // phases + 1
+        width = self._taps.shape[1]
+        # All stretches aligned at a cycle's start, so that one phase is the same columns of each.
+        inputs = np.zeros((len(samples), cycles * step + width), np.float32)
+        for row, part in enumerate(samples):
+            at = into[row] * step // phases
+            length = min(len(part), inputs.shape[1] - at)
+            inputs[row, at : at + length] = part[:length]
+        windows = np.lib.stride_tricks.sliding_window_view(inputs, width, axis=1)
+        aligned = np.empty((len(samples), cycles, phases), np.float32)
+        for lane in range(phases):
+            rows = windows[:, lane * step // phases :: step][:, :cycles]
             # Not ``rows @ taps``: BLAS sums in another order when it is given another number of rows.
-            out[lane :: self._phases] = np.einsum("nk,k->n", rows, taps)
-        return out
+            np.einsum("bck,k->bc", rows, self._taps[lane * step % phases], out=aligned[:, :, lane])
+        flat = aligned.reshape(len(samples), -1)
+        for row, at in enumerate(into):
+            out[row] = flat[row, at : at + count]
 
 
 def _kernel(distance: NDArray[np.float64], cutoff: float) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Protocol
@@ -51,6 +51,34 @@ class Frames:
     frames_decoded: int
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The frame that stands for one of the moments asked for.
+
+    Attributes:
+        row: Index of the moment.
+        image: uint8 [crop, crop, 3], as in :class:`Frames`.
+        shown_at: Seconds: the presentation time of the frame.
+    """
+
+    row: int
+    image: NDArray[np.uint8]
+    shown_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Some of the windows asked for.
+
+    Attributes:
+        rows: int64 [K], indices of the windows' starts.
+        samples: float32 [K, window], as in :class:`AudioWindows`.
+    """
+
+    rows: NDArray[np.int64]
+    samples: NDArray[np.float32]
+
+
 class MediaSource(Protocol):
     """One opened media file on one clock: seconds, 0 at the earliest start of its used streams."""
 
@@ -74,6 +102,27 @@ class MediaSource(Protocol):
         self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
     ) -> AudioWindows:
         """Decode ``window`` samples at ``sample_rate`` Hz from each of ``starts`` (seconds, increasing)."""
+
+    @property
+    def frames_decoded(self) -> int:
+        """Video frames that went through the decoder so far."""
+
+    @property
+    def splits(self) -> bool:
+        """Whether groups of pictures can be decoded apart at little cost: an index leads to key frames."""
+
+    def another(self, *, poll: Poll | None = None) -> MediaSource | None:
+        """The same content opened once more, for another thread; None where that is impossible."""
+
+    def listen(
+        self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
+    ) -> Iterator[Heard]:
+        """The valid ones of :meth:`audio_windows`, some at a time, while the others are still decoded."""
+
+    def look(
+        self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
+    ) -> Iterator[Seen]:
+        """The valid ones of :meth:`frames`, one at a time, while the others are still decoded."""
 
     def key_times(self, *, poll: Poll | None = None) -> NDArray[np.float64]:
         """When key frames are shown (float64 [K], seconds, increasing), without decoding; may be empty."""

@@ -66,16 +66,21 @@ class FrameWalker:
         """The last packet of the track was read."""
         self.end = -math.inf
         """Where the last packet read ends, container seconds."""
-        self._restart(rewind=True)
+        # Nothing is read yet: the first moment says where to begin.
+        self._packets: Iterator[Packet[Stream]] = iter(())
+        self._begin_to_read(from_start=False)
 
     def _restart(self, *, rewind: bool) -> None:
         """Begin to read at the demuxer's position, or at the first packet."""
         if rewind:
             self._demuxer.rewind()
-        self._packets: Iterator[Packet[Stream]] = self._demuxer.packets((self._track,), self._poll)
+        self._packets = self._demuxer.packets((self._track,), self._poll)
+        self._begin_to_read(from_start=rewind)
+
+    def _begin_to_read(self, *, from_start: bool) -> None:
         self._queue: deque[Packet[Stream]] = deque()
         self._horizon = -math.inf
-        self._from_start = rewind
+        self._from_start = from_start
         self.ended = False
         self._forget()
 
