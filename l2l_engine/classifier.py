@@ -69,7 +69,7 @@ class Classifier:
         self._threads = thread_budget(threads)
         self._plan = read_plan(plan)
         self._source = Path(plan).absolute()  # a copy elsewhere may have another working folder
-        self._encoders = load_encoders(self._plan, self._threads)
+        self._encoders = load_encoders(self._plan, self._threads, trust_compiled=trust_compiled)
         self._precision = "/".join(sorted({encoder.precision for encoder in self._encoders.values()}))
         skimmer = load_skimmer(self._plan, self._threads)
         self._pipeline = Pipeline(self._plan, self._encoders, skimmer, limits=limits)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import numpy as np
 
 from l2l_engine.arguments import one_of, positive
 from l2l_engine.backends import Encoder
+from l2l_engine.engines import INPUTS, load_engine
 from l2l_engine.errors import DeviceError, PlanError
 from l2l_engine.plan import Plan
 from l2l_engine.skim import Skimmer
@@ -30,23 +32,32 @@ def thread_budget(threads: int | None) -> int:
     return len(os.sched_getaffinity(0)) if threads is None else positive("threads", threads)
 
 
-def load_encoders(plan: Plan, threads: int) -> dict[str, Encoder]:
-    """Compile the plan's graphs, and check that they fit its settings.
+def load_encoders(plan: Plan, threads: int, *, trust_compiled: bool = False) -> dict[str, Encoder]:
+    """Compile the plan's graphs, or load the engines it has for them, and check that they fit its settings.
+
+    Args:
+        plan: A verified plan.
+        threads: Processor threads to use.
+        trust_compiled: Use compiled sections that this machine did not build.
 
     Raises:
         PlanError: If a graph does not compile or takes or gives something the plan does not say.
     """
     # Costs a third of a second, so that it is not imported with the package.
-    from l2l_engine.backends.openvino import OpenVINOEncoder  # noqa: PLC0415
+    from l2l_engine.backends.openvino import OpenVINOBuilder, OpenVINOEncoder  # noqa: PLC0415
 
     media = plan.document.media
     expected = {"image": (media.crop, media.crop, 3), "audio": (media.window,)}
-    dtypes: dict[str, type[np.generic]] = {"image": np.uint8, "audio": np.float32}
     encoders: dict[str, Encoder] = {}
     for part in plan.document.modalities:
         name = f"{part}.fp32"
+        compile_graph = partial(OpenVINOEncoder, name, plan.graphs[name], dtype=INPUTS[part], threads=threads)
         try:
-            encoder = OpenVINOEncoder(name, plan.graphs[name], dtype=dtypes[part], threads=threads)
+            if f"openvino.{part}" in plan.compiled:
+                builder = OpenVINOBuilder()
+                encoder, _ = load_engine(plan, name, builder, compile_graph, trusted=trust_compiled)
+            else:
+                encoder = compile_graph()
             if encoder.input_shape != expected[part]:
                 raise PlanError(f"graph.{name} takes {encoder.input_shape}, the plan says {expected[part]}")
             if encoder.features != plan.dimensions.feature:

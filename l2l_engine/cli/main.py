@@ -16,10 +16,11 @@ from l2l_engine.classifier import Classifier
 from l2l_engine.cli import doctor as doctor_room
 from l2l_engine.cli import output, show
 from l2l_engine.cli.batch import classify
+from l2l_engine.cli.compile import BACKENDS, compile_plan
 from l2l_engine.cli.files import expand
 from l2l_engine.errors import L2LError
 from l2l_engine.media.sampling import Policy
-from l2l_engine.plan import read_plan
+from l2l_engine.plan import PRECISIONS, read_plan
 from l2l_engine.report.words import visible
 
 app = typer.Typer(
@@ -117,6 +118,35 @@ def inspect(plan: Annotated[Path, typer.Argument(help="The plan file.", show_def
     """
     with _fatal_errors():
         show.plan(show.console(), read_plan(plan))
+
+
+@app.command(name="compile", no_args_is_help=True)
+def compile_(
+    plan: Annotated[Path, typer.Argument(help="The plan file.", show_default=False)],
+    target: Annotated[
+        Path, typer.Option("--output", "-o", help="The plan with engines.", show_default=False)
+    ],
+    backend: Annotated[
+        str | None,
+        typer.Option(help=f"{', '.join(BACKENDS)}.", show_default="the first that can build here"),
+    ] = None,
+    precision: Annotated[str, typer.Option(help=f"Of the graphs: {', '.join(PRECISIONS)}.")] = "fp32",
+    batch: Annotated[
+        str | None, typer.Option(help="MIN,OPT,MAX samples a call.", show_default="1,32,128")
+    ] = None,
+) -> None:
+    """Build engines from a plan's graphs and write the plan with them.
+
+    An engine is used on this machine; elsewhere only by those who trust it, for it is as good as code.
+
+    Examples:
+
+      l2l compile engine.plan -o gpu.plan --backend tensorrt_rtx --precision fp16 --batch 1,32,128
+
+      l2l compile engine.plan -o engine.plan --backend openvino
+    """
+    with _fatal_errors():
+        compile_plan(show.console(), plan, target, backend=backend, precision=precision, batch=batch)
 
 
 @app.command()

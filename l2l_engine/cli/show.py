@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from l2l_engine.plan import Plan
+from l2l_engine.engines import EngineCache
+from l2l_engine.plan import CompiledSettings, Plan
 from l2l_engine.report.words import visible
 from l2l_engine.result import MediaInfo, Prediction
 
@@ -92,16 +93,36 @@ def plan(out: Console, content: Plan) -> None:
         "skimmer": _sentence(asdict(document.skim)),
         "sizes": _sentence(asdict(sizes)),
         "graphs": ", ".join(sorted(content.graphs)),
-        "compiled": ", ".join(sorted(content.compiled)) or "nothing",
+        "compiled": "" if content.compiled else "nothing",
         "media": _sentence(asdict(document.media)),
         "sampling": _sentence(asdict(document.sampling)),
         "temperature": ", ".join(f"{t:.3f}" for t in document.calibration) or "1",
     }
     for name, fact in facts.items():
         out.print(f"  {name:<12} {literal(fact)}")
+        if name == "compiled":
+            _engines(out, content)
     for name, fact in document.provenance.items():
         out.print(f"  {literal(str(name)):<12} {literal(str(fact))}")
     out.print(_tensors(content))
+
+
+def _engines(out: Console, content: Plan) -> None:
+    cache = EngineCache()
+    for name, settings in sorted(content.document.compiled.items()):
+        engine = content.compiled[name]
+        here = cache.has_built(name.partition(".")[0], settings, engine)
+        words = f"{settings.precision}, {len(engine) / 1e6:.2f} MB, {runs_on(settings)}"
+        out.print(f"    {name:<18} {literal(words)}, {'' if here else 'not '}built here")
+
+
+def runs_on(settings: CompiledSettings) -> str:
+    """Version, device and batches of an engine, in words."""
+    batch = "any batch"
+    if settings.batch is not None:
+        least, best, most = settings.batch
+        batch = f"batch {least} to {most}, best {best}"
+    return f"version {settings.version}, for {settings.device}, {batch}"
 
 
 def _sentence(settings: dict[str, object]) -> str:

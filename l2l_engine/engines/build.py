@@ -1,0 +1,57 @@
+"""From a graph of a plan to an engine and the settings that say where it comes from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from l2l_engine.backends.builder import Batch, Builder
+from l2l_engine.errors import PlanError
+from l2l_engine.plan import CompiledSettings, Plan
+
+INPUTS: dict[str, type[np.generic]] = {"image": np.uint8, "audio": np.float32}
+"""What the graph of each part takes."""
+
+DEFAULT_BATCH: Batch = (1, 32, 128)
+"""Samples a call; 32 is what one prediction asks for, more come from several videos at once."""
+
+Section = tuple[CompiledSettings, bytes]
+
+
+def wanted(plan: Plan, name: str, builder: Builder, batch: Batch | None = None) -> CompiledSettings:
+    """Settings of the engine that this machine would build.
+
+    Args:
+        plan: Holds the graph.
+        name: Of the graph, "<part>.<precision>".
+        builder: Of the backend.
+        batch: Samples a call; :data:`DEFAULT_BATCH` by default.
+
+    Raises:
+        PlanError: If the plan has no such graph.
+        DeviceError: If this machine lacks the device.
+        ValueError: If ``batch`` is given but the backend takes any number of samples.
+    """
+    part, _, precision = name.partition(".")
+    if name not in plan.graphs:
+        there = [f"graph.{graph}" for graph in sorted(plan.graphs) if graph.startswith(f"{part}.")]
+        raise PlanError(f"{plan.path}: there is no graph.{name}, only {', '.join(there) or 'others'}")
+    if builder.any_batch and batch is not None:
+        raise ValueError(f"batch is {batch}, but engines of {builder.name} take any number of samples")
+    return CompiledSettings(
+        precision=precision,
+        graph=plan.tensors[f"graph.{name}"]["sha256"],
+        version=builder.version,
+        device=builder.device,
+        batch=None if builder.any_batch else batch or DEFAULT_BATCH,
+    )
+
+
+def build_section(plan: Plan, name: str, builder: Builder, batch: Batch | None = None) -> Section:
+    """Build the engine of one graph; arguments and errors as for :func:`wanted`."""
+    settings = wanted(plan, name, builder, batch)
+    dtype = INPUTS[name.partition(".")[0]]
+    try:
+        engine = builder.build(name, plan.graphs[name], dtype=dtype, batch=settings.batch)
+    except PlanError as error:
+        raise PlanError(f"{plan.path}: {error}") from error
+    return settings, engine
