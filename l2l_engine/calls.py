@@ -25,6 +25,8 @@ def steps(value: int | None, document: PlanDocument) -> int:
         return document.skim.steps
     if arguments.positive("steps", value) > MAX_STEPS:
         raise ValueError(f"steps must be at most {MAX_STEPS}, not {value}")
+    if document.skim.preset == "clip" and value > 1:
+        raise ValueError(f"steps must be 1 or left out, not {value}: this plan averages all pairs of a video")
     return value
 
 

@@ -8,11 +8,12 @@ from functools import partial
 import numpy as np
 
 from l2l_engine.arguments import one_of, positive
+from l2l_engine.averaging import Averager
 from l2l_engine.backends import Encoder
 from l2l_engine.engines import INPUTS, load_engine
 from l2l_engine.errors import DeviceError, PlanError
 from l2l_engine.plan import Plan
-from l2l_engine.skim import Skimmer
+from l2l_engine.skim import Skimmer, SkimmingModel
 
 
 def resolve_device(device: str) -> str:
@@ -69,9 +70,11 @@ def load_encoders(plan: Plan, threads: int, *, trust_compiled: bool = False) -> 
     return encoders
 
 
-def load_skimmer(plan: Plan, threads: int) -> Skimmer:
-    """The native skimmer with the plan's weights."""
+def load_skimmer(plan: Plan, threads: int) -> SkimmingModel:
+    """The native skimmer with the plan's weights, or the average of all pairs for a plan without."""
     settings = plan.document.skim
+    if settings.preset == "clip":
+        return Averager(plan.skim)
     weights = {name: weight.astype(np.float32) for name, weight in plan.skim.items()}
     return Skimmer(
         weights,

@@ -7,7 +7,7 @@ from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, open_media
 from l2l_engine.plan import Plan
 from l2l_engine.result import TimeArray
 from l2l_engine.session import Bank, Request, Session, Stopwatch, run_skimmer
-from l2l_engine.skim import Skimmer, SkimResult
+from l2l_engine.skim import SkimmingModel, SkimResult
 
 
 class Pipeline:
@@ -17,7 +17,7 @@ class Pipeline:
         self,
         plan: Plan,
         encoders: dict[str, Encoder],
-        skimmer: Skimmer,
+        skimmer: SkimmingModel,
         *,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:

@@ -17,7 +17,7 @@ from l2l_engine.errors import MediaError
 from l2l_engine.media import MediaSource, sampling
 from l2l_engine.plan import PlanDocument
 from l2l_engine.result import FloatArray, MediaInfo, StreamInfo, TimeArray, Timings
-from l2l_engine.skim import Skimmer, SkimResult
+from l2l_engine.skim import SkimmingModel, SkimResult
 
 BATCH = 32
 """Samples an encoder call: enough to keep the cores busy, little enough to stop in time."""
@@ -86,7 +86,7 @@ class Skimmed:
 
 
 def run_skimmer(
-    skimmer: Skimmer,
+    skimmer: SkimmingModel,
     image: Bank | None,
     audio: Bank | None,
     timestamps: TimeArray,
@@ -126,7 +126,7 @@ class Session:
         source: MediaSource,
         document: PlanDocument,
         encoders: Mapping[str, Encoder],
-        skimmer: Skimmer,
+        skimmer: SkimmingModel,
         request: Request,
     ) -> None:
         self._source, self._document, self._skimmer, self._request = source, document, skimmer, request

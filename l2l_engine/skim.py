@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +39,23 @@ class SkimResult:
     audio_attention: NDArray[np.float32]
     modality_scores: NDArray[np.float32]
     step_features: NDArray[np.float32]
+
+
+class SkimmingModel(Protocol):
+    """What the pipeline asks of a skimmer, or of what stands in its place; safe from many threads."""
+
+    def run(  # noqa: PLR0917 - as Skimmer.run
+        self,
+        image_bank: NDArray[np.float32] | None,
+        audio_bank: NDArray[np.float32] | None,
+        image_times: NDArray[np.float64] | None,
+        audio_times: NDArray[np.float64] | None,
+        timestamps: NDArray[np.float64],
+        steps: int,
+        *,
+        modality: Modality = "both",
+    ) -> SkimResult:
+        """Skim a batch of videos; see :meth:`Skimmer.run`."""
 
 
 class Skimmer:

@@ -14,6 +14,7 @@ from training.export import PRESETS, export_plan, export_untrained
 from training.features import extract_features
 from training.finetune import finetune
 from training.manifest import render_set
+from training.released import import_released
 from training.skim import train_skimmer
 
 
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "export" and options.random:
             return _export_random(options)
+        if options.command == "import-released":
+            return _import_released(options)
         if options.config is None:
             raise ValueError("--config is missing")
         config = load_config(options.config, options.set)
@@ -85,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--classes", type=int, default=200, help="of --random")
             command.add_argument("--seed", type=int, default=0, help="of --random")
             command.add_argument("--output", type=Path, help="the plan that --random writes")
+    command = commands.add_parser("import-released", help="a plan from a checkpoint of the published modules")
+    command.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="one or more files")
+    command.add_argument("--output", type=Path, required=True, help="the plan")
+    command.add_argument("--classes", type=Path, help="class names, one a line, in the classifier's order")
+    command.add_argument(
+        "--no-exclude", action="store_true", help="let attention return to moments it was at before"
+    )
     return parser
 
 
@@ -101,6 +111,16 @@ def _export_random(options: argparse.Namespace) -> int:
         seed=options.seed,
     )
     print(f"{plan.path}: {plan.path.stat().st_size} bytes, random weights")
+    return 0
+
+
+def _import_released(options: argparse.Namespace) -> int:
+    names = options.classes.read_text(encoding="utf-8").splitlines() if options.classes else None
+    done = import_released(options.checkpoint, options.output, classes=names, exclude=not options.no_exclude)
+    if done.missing:
+        print(f"missing for skimming, so that the plan averages all pairs: {', '.join(done.missing)}")
+    print(f"left over: {', '.join(done.left_over) or 'nothing'}")
+    print(f"{done.plan.path}: {done.plan.path.stat().st_size} bytes, preset {done.plan.document.skim.preset}")
     return 0
 
 

@@ -13,7 +13,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """Sizes read off the skimmer's tensors: D, F, K, H and C of the design."""
+    """Sizes read off the skimmer's tensors: D, F, K, H and C of the design; K = H = 0 in preset ``clip``."""
 
     feature: int
     fusion: int
@@ -32,7 +32,7 @@ def check_skim_shapes(document: PlanDocument, shapes: Shapes) -> Dimensions:
     Raises:
         PlanError: Naming the first tensor that is missing, unknown, or of the wrong shape.
     """
-    dims = _dimensions(shapes)
+    dims = _dimensions(document, shapes)
     expected = skim_shapes(document, dims, _query_size(document, dims, shapes))
     for name, shape in expected.items():
         if name not in shapes:
@@ -49,7 +49,7 @@ def check_skim_shapes(document: PlanDocument, shapes: Shapes) -> Dimensions:
     return dims
 
 
-def _dimensions(shapes: Shapes) -> Dimensions:
+def _dimensions(document: PlanDocument, shapes: Shapes) -> Dimensions:
     def side(name: str, axis: int) -> int:
         shape = shapes.get(name)
         if shape is None:
@@ -58,11 +58,12 @@ def _dimensions(shapes: Shapes) -> Dimensions:
             raise PlanError(f"tensor skim.{name} has shape {shape}, expected two sides of at least 1")
         return shape[axis]
 
+    skims = document.skim.preset != "clip"
     return Dimensions(
         feature=side("fusion.1.weight", 0),
         fusion=side("fusion.1.weight", 1),
-        key=side("key_image.weight", 0),
-        hidden=side("lstm.weight_hh", 1),
+        key=side("key_image.weight", 0) if skims else 0,
+        hidden=side("lstm.weight_hh", 1) if skims else 0,
         classes=side("classifier.weight", 0),
     )
 
@@ -91,6 +92,9 @@ def skim_shapes(
 
     linear("fusion.0", f, d * len(document.modalities))
     linear("fusion.1", d, f)
+    linear("classifier", dims.classes, d)
+    if document.skim.preset == "clip":
+        return expected
     for modality in document.modalities:
         linear(f"key_{modality}", k, d)
         query = f"query_{modality}"
@@ -105,5 +109,4 @@ def skim_shapes(
     expected["lstm.weight_ih"] = (4 * h, d)
     expected["lstm.weight_hh"] = (4 * h, h)
     expected["lstm.bias"] = (4 * h,)
-    linear("classifier", dims.classes, d)
     return expected
