@@ -1,20 +1,22 @@
-"""Writes a scene as an H.264 + AAC MP4 file."""
+"""Writes pictures and sound as an H.264 + AAC MP4 file."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import av
 import numpy as np
 from av.container import OutputContainer
 
 from training.data.draw import Encoding
-from training.data.render import FrameRenderer, render_audio
+from training.data.render import FrameRenderer, Image, render_audio
 from training.data.scene import Scene
+from training.data.sounds import Wave
 
 AAC_FRAME = 1024
 """Samples of an AAC frame, and how many of silence the encoder puts before the first."""
@@ -23,14 +25,49 @@ Timed = Iterator[tuple[float, list[av.Packet]]]
 """Packets with the time in the file up to which their stream is written."""
 
 
+class Footage(Protocol):
+    """What a video shows and sounds like; lasts ``duration`` seconds."""
+
+    @property
+    def duration(self) -> float: ...
+
+    def frames(self, width: int, height: int) -> Callable[[float], Image]:
+        """A function from seconds to the uint8 [height, width, 3] picture shown then."""
+
+    def sound(self, rate: int) -> Wave:
+        """The whole sound track, float32 mono in [-1, 1], at ``rate`` Hz."""
+
+
+class SceneFootage:
+    """A scene of AV-Kinetic, rendered."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    @property
+    def duration(self) -> float:
+        return self._scene.duration
+
+    def frames(self, width: int, height: int) -> Callable[[float], Image]:
+        return FrameRenderer(self._scene, width, height).frame
+
+    def sound(self, rate: int) -> Wave:
+        return render_audio(self._scene, rate)
+
+
 def write_video(scene: Scene, encoding: Encoding, path: Path) -> None:
     """Encodes ``scene`` into ``path``; a file appears under that name only when it is complete."""
+    write_footage(SceneFootage(scene), encoding, path)
+
+
+def write_footage(footage: Footage, encoding: Encoding, path: Path) -> None:
+    """Encodes ``footage`` into ``path``; a file appears under that name only when it is complete."""
     unfinished = path.with_name(f".{path.name}.part")
     # Without bitexact the muxer writes its version, and the same seed would give other bytes elsewhere.
     with av.open(str(unfinished), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        streams = [_video_packets(scene, encoding, container)]
+        streams = [_video_packets(footage, encoding, container)]
         if encoding.sample_rate is not None:
-            streams.append(_audio_packets(scene, encoding, encoding.sample_rate, container))
+            streams.append(_audio_packets(footage, encoding, encoding.sample_rate, container))
         _interleave(container, streams)
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
@@ -50,7 +87,7 @@ def _interleave(container: OutputContainer, streams: list[Timed]) -> None:
             behind[:2] = following
 
 
-def _video_packets(scene: Scene, encoding: Encoding, container: OutputContainer) -> Timed:
+def _video_packets(footage: Footage, encoding: Encoding, container: OutputContainer) -> Timed:
     options = {
         "preset": encoding.preset,
         "crf": str(encoding.crf),
@@ -63,29 +100,29 @@ def _video_packets(scene: Scene, encoding: Encoding, container: OutputContainer)
     stream.width, stream.height, stream.pix_fmt = encoding.width, encoding.height, "yuv420p"
     tick = 1 / encoding.rate
     stream.codec_context.time_base = tick
-    return _encoded_video(scene, encoding, stream, tick)
+    return _encoded_video(footage, encoding, stream, tick)
 
 
-def _encoded_video(scene: Scene, encoding: Encoding, stream: av.VideoStream, tick: Fraction) -> Timed:
-    renderer = FrameRenderer(scene, encoding.width, encoding.height)
+def _encoded_video(footage: Footage, encoding: Encoding, stream: av.VideoStream, tick: Fraction) -> Timed:
+    picture = footage.frames(encoding.width, encoding.height)
     number = encoding.video_delay
-    while (time := float(number * tick)) < scene.duration:
-        frame = av.VideoFrame.from_ndarray(renderer.frame(time), format="rgb24")
+    while (time := float(number * tick)) < footage.duration:
+        frame = av.VideoFrame.from_ndarray(picture(time), format="rgb24")
         frame.pts, frame.time_base = encoding.start_frames + number, tick
         yield time, stream.encode(frame)
         number += 1
-    yield scene.duration, stream.encode()
+    yield footage.duration, stream.encode()
 
 
-def _audio_packets(scene: Scene, encoding: Encoding, rate: int, container: OutputContainer) -> Timed:
+def _audio_packets(footage: Footage, encoding: Encoding, rate: int, container: OutputContainer) -> Timed:
     layout = "stereo" if encoding.channels == 2 else "mono"
     stream = container.add_stream("aac", rate=rate, layout=layout)
     stream.codec_context.time_base = Fraction(1, rate)
-    return _encoded_audio(scene, encoding, rate, stream)
+    return _encoded_audio(footage, encoding, rate, stream)
 
 
-def _encoded_audio(scene: Scene, encoding: Encoding, rate: int, stream: av.AudioStream) -> Timed:
-    track = render_audio(scene, rate)
+def _encoded_audio(footage: Footage, encoding: Encoding, rate: int, stream: av.AudioStream) -> Timed:
+    track = footage.sound(rate)
     loudness = np.array([[1.0], [encoding.pan]], np.float32)[: encoding.channels]
     start = round(encoding.start_frames / encoding.rate * rate)
     first = encoding.audio_delay

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from l2l_engine.media import open_media
 from training.data.honesty_nets import ClipNet, FrameNet, SoundNet
-from training.data.synth import SETTINGS
+from training.data.sets import SETTINGS
 from training.data.universe import UNIVERSES, Universe
 from training.manifest import read_manifest
 

@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from l2l_engine.media import open_media
-from training.data.synth import MANIFEST
+from training.data.sets import MANIFEST
 
 _COLOURS = {
     "action": "#d62728",

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from training.data.honesty import VIEWS, Clips, load_clips, main, measure, score_view, train_view
-from training.data.synth import Job, render_one, render_set
+from training.data.sets import render_one, render_set
+from training.data.synth import Job
 from training.data.synth import main as render
 from training.data.synth_config import SynthConfig
 from training.data.universe import UNIVERSES

@@ -18,7 +18,8 @@ from training.data.draw import Encoding, draw_encoding
 from training.data.encode import write_video
 from training.data.render import FrameRenderer, render_audio, render_frame
 from training.data.scene import Scene
-from training.data.synth import Job, main, render_set
+from training.data.sets import render_set
+from training.data.synth import Job, main
 from training.data.synth_config import SynthConfig, load_config
 from training.data.timeline import draw_scene
 from training.data.universe import UNIVERSES
