@@ -6,7 +6,7 @@ TESTING := .venv-test
 # What the installed package is built from; Python sources are linked, not copied, so they are not listed.
 NATIVE := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test lint unit soak fuzz sanitize clean
+.PHONY: demo test lint unit bench soak fuzz sanitize clean
 
 demo: $(RUNTIME)/.installed
 	$(RUNTIME)/bin/l2l predict demo/*.mp4 --plan demo/demo.plan
@@ -21,6 +21,11 @@ lint: $(TESTING)/.installed
 
 unit: $(TESTING)/.installed
 	$(TESTING)/bin/python -m pytest
+
+# Wants a calm machine. `make bench BENCH="-k deadlines"` runs a part, and replaces that part of the results.
+bench: $(TESTING)/.benchmarks
+	$(TESTING)/bin/python -m pytest benchmarks --ignore benchmarks/gpu --benchmark --results default $(BENCH)
+	$(TESTING)/bin/python -m benchmarks.render
 
 # Longer runs than a test's, on demand.
 soak: $(TESTING)/.installed
@@ -43,6 +48,11 @@ $(RUNTIME)/.installed: $(NATIVE)
 $(TESTING)/.installed: $(NATIVE)
 	test -x $(TESTING)/bin/python || $(PYTHON) -m venv $(TESTING)
 	L2L_CUDA=OFF $(TESTING)/bin/pip install --quiet --disable-pip-version-check --editable '.[test,training,service]'
+	touch $@
+
+$(TESTING)/.benchmarks: $(TESTING)/.installed
+	L2L_CUDA=OFF $(TESTING)/bin/pip install --quiet --disable-pip-version-check \
+	  --editable '.[bench,test,training,service]'
 	touch $@
 
 clean:
