@@ -47,9 +47,9 @@ def compile_plan(
         seconds = time.perf_counter() - begin
         out.print(f"{part:<8} {precision}, {len(engine) / 1e6:.2f} MB, built in {seconds:.1f} s")
         sections[f"{builder.name}.{part}"] = settings, engine
-    write_compiled(target, plan, sections)
-    for settings, engine in sections.values():
-        cache.record(builder.name, settings, engine)
+    written = write_compiled(target, plan, sections)
+    for name, (settings, _) in sections.items():
+        cache.record(builder.name, settings, written.tensors[f"compiled.{name}"]["sha256"])
     out.print(f"{literal(str(target))}: {builder.name} {literal(runs_on(settings))}")
 
 

@@ -17,6 +17,7 @@ from l2l_engine.cli import doctor as doctor_room
 from l2l_engine.cli import output, show
 from l2l_engine.cli.batch import classify
 from l2l_engine.cli.compile import BACKENDS, compile_plan
+from l2l_engine.cli.explain import explain_all
 from l2l_engine.cli.files import expand
 from l2l_engine.errors import L2LError
 from l2l_engine.media.sampling import Policy
@@ -52,6 +53,19 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
     sampling: Annotated[
         str, typer.Option(help=f"Which frames to decode: {', '.join(get_args(Policy))}.")
     ] = "auto",
+    max_image_gap: Annotated[
+        float | None,
+        typer.Option(help="Largest gap between frames, in seconds.", show_default="the plan's"),
+    ] = None,
+    max_knots: Annotated[
+        int | None, typer.Option(min=1, help="Most frames and most sounds to decode, whatever the length.")
+    ] = None,
+    budget_ms: Annotated[
+        float | None, typer.Option(help="Answer after this many milliseconds with what was seen by then.")
+    ] = None,
+    stop_when: Annotated[
+        float | None, typer.Option(help="Answer as soon as the confidence is this, from 0 to 1.")
+    ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds before a file is given up.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Files in work at once.", show_default="the processors")
@@ -67,6 +81,9 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         Path | None, typer.Option(help="Also write this HTML page about the one file.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Also write this PNG about the one file.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what would be decoded, and why; predict nothing.")
+    ] = False,
 ) -> None:
     """Classify video files: label, confidence, the moments looked at and listened to.
 
@@ -83,12 +100,30 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
       l2l predict *.mp4 --jsonl | jq .label
 
       l2l predict clip.mp4 --timeline clip.html
+
+      l2l predict live.mp4 --budget-ms 200
+
+      l2l predict lecture.mp4 --sampling listen --explain
     """
     form = _one_form(json=as_json, jsonl=as_jsonl, csv=as_csv)
     found, complete = _find(files, recursive)
     if (timeline or plot) and len(found) != 1:
         raise typer.BadParameter("--timeline and --plot are about one file")
+    if explain and (form or resume or timeline or plot):
+        raise typer.BadParameter("--explain prints text and makes no predictions to write")
+    decoding = {
+        "steps": steps,
+        "sampling": sampling,
+        "max_image_gap_s": max_image_gap,
+        "max_knots": max_knots,
+        "budget_ms": budget_ms,
+        "stop_when": stop_when,
+        "timeout_s": timeout,
+    }
     with _fatal_errors(), Classifier(plan) as classifier:
+        if explain:
+            failed = explain_all(classifier, found, show.console(), _complain, **decoding)
+            raise typer.Exit(1 if failed or not complete else 0)
         sink = _open_sink(form, resume)
         missing = _missing(found, sink)
         with closing(output.Pictures(sink, timeline, plot)) as pictures:
@@ -99,10 +134,8 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
                 workers=workers,
                 errors=show.console(stderr=True),
                 complain=_complain,
-                steps=steps,
-                sampling=sampling,
                 top_k=top_k,
-                timeout_s=timeout,
+                **decoding,
             )
     if failed:
         _complain(f"{failed} of {len(missing)} files could not be classified")

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from l2l_engine.engines import EngineCache
 from l2l_engine.plan import CompiledSettings, Plan
-from l2l_engine.report.words import visible
+from l2l_engine.report.words import count, visible
 from l2l_engine.result import MediaInfo, Prediction
 
 _BAR = 24
@@ -41,6 +41,7 @@ def prediction(out: Console, answer: Prediction) -> None:
     _moments(out, answer)
     if answer.media is not None:
         out.print(f"  read: {_media(answer.media)}")
+        out.print(f"  how:  {_how(answer, answer.media)}")
     spent = ", ".join(f"{k} {v * 1000:.0f} ms" for k, v in asdict(answer.timings).items() if k != "total")
     out.print(f"  time: {answer.timings.total * 1000:.0f} ms ({spent})")
     out.print(
@@ -71,11 +72,23 @@ def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f} s"
 
 
+def _how(answer: Prediction, media: MediaInfo) -> str:
+    """Policy, rounds and steps, and what ended it early, if something did."""
+    parts = [f"{media.sampling} sampling", count(media.rounds, "round"), count(answer.steps, "step")]
+    early = {"budget": "ended by the time budget", "confidence": "ended as sure enough"}
+    if answer.stopped_by in early:
+        parts.append(early[answer.stopped_by])
+    return ", ".join(parts)
+
+
 def _media(media: MediaInfo) -> str:
     parts = [f"{media.duration:.1f} s"]
     parts += [f"{s.kind} {literal(s.codec)}" for s in media.streams]
     parts += [f"no {kind}" for kind in ("video", "audio") if getattr(media, kind) == "absent"]
-    parts.append(f"{media.image_knots} frames and {media.audio_knots} sounds used")
+    used = f"{media.image_knots} frames and {media.audio_knots} sounds used"
+    if media.image_planned > media.image_knots or media.audio_planned > media.audio_knots:
+        used += f" of {media.image_planned} and {media.audio_planned}"
+    parts.append(used)
     parts.append(f"{media.frames_decoded} frames decoded")
     if media.coverage < 1:
         parts.append(f"[yellow]only {media.coverage:.0%} could be decoded[/yellow]")
@@ -91,7 +104,7 @@ def plan(out: Console, content: Plan) -> None:
         "output": document.output,
         "modalities": ", ".join(document.modalities),
         "skimmer": _sentence(asdict(document.skim)),
-        "sizes": _sentence(asdict(sizes)),
+        "sizes": _sentence({name: size for name, size in asdict(sizes).items() if size}),
         "graphs": ", ".join(sorted(content.graphs)),
         "compiled": "" if content.compiled else "nothing",
         "media": _sentence(asdict(document.media)),
@@ -110,9 +123,9 @@ def plan(out: Console, content: Plan) -> None:
 def _engines(out: Console, content: Plan) -> None:
     cache = EngineCache()
     for name, settings in sorted(content.document.compiled.items()):
-        engine = content.compiled[name]
-        here = cache.has_built(name.partition(".")[0], settings, engine)
-        words = f"{settings.precision}, {len(engine) / 1e6:.2f} MB, {runs_on(settings)}"
+        digest = content.tensors[f"compiled.{name}"]["sha256"]
+        here = cache.has_built(name.partition(".")[0], settings, digest)
+        words = f"{settings.precision}, {len(content.compiled[name]) / 1e6:.2f} MB, {runs_on(settings)}"
         out.print(f"    {name:<18} {literal(words)}, {'' if here else 'not '}built here")
 
 

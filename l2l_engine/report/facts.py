@@ -7,7 +7,7 @@ from dataclasses import asdict
 from l2l_engine.report.geometry import Axis
 from l2l_engine.report.markup import Markup, element
 from l2l_engine.report.words import clock, duration_of_work, file_name, percent, stream, visible
-from l2l_engine.result import MediaInfo, Prediction
+from l2l_engine.result import MediaInfo, Prediction, StoppedBy
 
 STAGES = {
     "probe": "Opening the file",
@@ -15,6 +15,12 @@ STAGES = {
     "frames": "Decoding pictures",
     "encode": "Computing features",
     "skim": "Skimming",
+}
+
+ENDS: dict[StoppedBy, str] = {
+    "done": "all was seen that was planned",
+    "budget": "the time was up",
+    "confidence": "sure enough",
 }
 
 
@@ -100,11 +106,16 @@ def _media(media: MediaInfo) -> list[tuple[str, str]]:
         ("Length", f"{clock(media.duration)} ({media.duration:.1f} s)"),
         ("Video", "none" if media.video == "absent" else kinds.get("video", "present")),
         ("Audio", "none" if media.audio == "absent" else kinds.get("audio", "present")),
-        ("Pictures used", f"{media.image_knots:,}"),
-        ("Sounds used", f"{media.audio_knots:,}"),
+        ("Sampling", visible(media.sampling or "unknown")),
+        ("Pictures used", _used(media.image_knots, media.image_planned)),
+        ("Sounds used", _used(media.audio_knots, media.audio_planned)),
         ("Frames decoded", f"{media.frames_decoded:,}"),
         ("Readable", covered),
     ]
+
+
+def _used(used: int, planned: int) -> str:
+    return f"{used:,} of {planned:,}" if planned > used else f"{used:,}"
 
 
 def tool_facts(prediction: Prediction) -> list[tuple[str, str]]:
@@ -113,7 +124,8 @@ def tool_facts(prediction: Prediction) -> list[tuple[str, str]]:
         ("Device", visible(prediction.device)),
         ("Decoder", visible(prediction.decoder or "none")),
         ("Precision", visible(prediction.precision or "none")),
-        ("Steps", f"{len(prediction.moments) + 1}"),
+        ("Steps", f"{prediction.steps}"),
+        ("Ended", ENDS[prediction.stopped_by]),
         ("Classes", f"{len(prediction.probabilities):,}"),
     ]
 

@@ -62,9 +62,10 @@ def policy(video: Video, ask: Ask) -> Policy:
 def planned(video: Video, ask: Ask, document: PlanDocument, followed: Policy) -> Knots:
     """The knots of a call, both increasing; for "listen" those of the first look.
 
-    With ``max_knots`` the sound is heard at the same moments as frames are seen: far apart, a frame says
-    little about the sound a minute later. "listen" does so too, beside the sound at the usual moments, and
-    keeps a quarter of the knots for the moments that it chooses.
+    Where knots may be few, the sound is heard at the moments that are seen: a frame says little about the
+    sound of another second. So it is with ``max_knots``; with a budget or a confidence to stop at, and with
+    "listen", it is heard at the usual moments besides. With both bounds "listen" keeps a quarter of the
+    knots for the moments that it chooses.
     """
     most = ask.max_knots
     listens = followed == "listen"
@@ -83,9 +84,9 @@ def planned(video: Video, ask: Ask, document: PlanDocument, followed: Policy) ->
     audio = _audio_grid(video.timestamps, document)
     if listens:
         return Knots(image, np.union1d(sampling.thin(audio, None if most is None else most // 2), image))
-    if most is None or len(audio) <= most:
-        return Knots(image, audio)
-    return Knots(image, image if len(image) > most // 2 else sampling.thin(audio, most))
+    if most is not None and len(audio) + ask.in_rounds * len(image) > most:
+        return Knots(image, image if len(image) > most // 2 else sampling.thin(audio, most))
+    return Knots(image, np.union1d(audio, image) if ask.in_rounds else audio)
 
 
 def _audio_grid(timestamps: TimeArray, document: PlanDocument) -> TimeArray:

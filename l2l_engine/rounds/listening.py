@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,6 +70,24 @@ def moments(
         if walked(np.array(sorted([*taken, time])), keys).sum() <= allowed:
             taken.append(time)
     return np.array(taken, np.float64)
+
+
+def looks(ranked: TimeArray, keys: TimeArray) -> Iterator[TimeArray]:
+    """Moments in the order given, a few at a time, each time by time; those on the way come along.
+
+    Args:
+        ranked: float64 [M], the most important first.
+        keys: float64 [K], when key frames are shown.
+    """
+    left = ranked.tolist()
+    while left:
+        few, left = left[:AT_ONCE], left[AT_ONCE:]
+        way = walked(np.sort(few), keys).sum() + 1e-6
+        for time in tuple(left):
+            if walked(np.sort([*few, time]), keys).sum() <= way:
+                few.append(time)
+                left.remove(time)
+        yield np.sort(few)
 
 
 def near(timestamps: TimeArray, knots: TimeArray, reach: float) -> NDArray[np.bool_]:

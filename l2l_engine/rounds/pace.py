@@ -18,7 +18,8 @@ Clock = Callable[[], float]
 FIRST = 2
 """Knots of the first round before a deadline: they say what a knot costs here."""
 FIRST_CHECK = 8
-"""Knots of the first round without one; later rounds double what there is."""
+"""Knots of the first round without one; later rounds double what there is. With fewer, a skimmer that was
+trained on whole videos is surer than it is right."""
 _ALL = 0.7
 """Share of the time left that the rest may take, by the estimate, to be decoded in one round."""
 _PART = 0.5
@@ -42,34 +43,38 @@ class BudgetSpent(Exception):  # noqa: N818 - it is no error, and never leaves t
 
 
 class Todo:
-    """Knots still to be decoded, in the order in which it may stop anywhere."""
+    """Knots still to be decoded, in the order in which it may stop anywhere.
+
+    Frames come coarse to fine, each with the sound beside it where that is a knot too; then the rest of the
+    sound. Its length counts frames with or without sound as one.
+    """
 
     def __init__(self, knots: Knots, keys: TimeArray) -> None:
+        paired = np.isin(knots.audio, knots.image)
+        rest = knots.audio[~paired]
         self._image = coarse_to_fine(knots.image, keys)
-        self._audio = knots.audio[spread(len(knots.audio))]
+        self._paired = np.isin(self._image, knots.audio)
+        self._rest = rest[spread(len(rest))]
         self._keys = keys
 
     def __len__(self) -> int:
-        return max(len(self._image), len(self._audio))
+        return len(self._image) + len(self._rest)
 
     def first(self, count: int) -> Knots:
-        """The next ``count`` knots of the longer kind with their share of the other, by time."""
-        image, audio = self._parts(count)
-        return Knots(np.sort(self._image[:image]), np.sort(self._audio[:audio]))
+        """The next ``count`` knots, by time."""
+        image, rest = self._image[:count], self._rest[: max(0, count - len(self._image))]
+        return Knots(np.sort(image), np.sort(np.concatenate([image[self._paired[:count]], rest])))
 
     def drop(self, count: int) -> None:
         """Those are done."""
-        image, audio = self._parts(count)
-        self._image, self._audio = self._image[image:], self._audio[audio:]
+        self._rest = self._rest[max(0, count - len(self._image)) :]
+        self._image, self._paired = self._image[count:], self._paired[count:]
 
     def cost(self, count: int) -> float:
         """What the next ``count`` cost, in units of a decoded frame."""
         part = self.first(count)
         way = float(walked(part.image, self._keys).sum())
         return _WALKED * way + _IMAGE * len(part.image) + _AUDIO * len(part.audio)
-
-    def _parts(self, count: int) -> tuple[int, int]:
-        return tuple(-(-len(kind) * count // max(1, len(self))) for kind in (self._image, self._audio))  # type: ignore[return-value]
 
 
 class Pace:
@@ -98,6 +103,11 @@ class Pace:
         """
         if self._end is not None and self._knots and stage in ("audio", "frames") and self._left() <= 0:
             raise BudgetSpent
+
+    @property
+    def knots(self) -> int:
+        """Knots decoded so far."""
+        return self._knots
 
     @property
     def timed(self) -> bool:

@@ -15,9 +15,12 @@ from l2l_engine.result import StoppedBy, TimeArray
 from l2l_engine.rounds import listening
 from l2l_engine.rounds.ask import Ask
 from l2l_engine.rounds.knots import NOTHING, Knots, Video, planned, policy
-from l2l_engine.rounds.pace import BudgetSpent, Pace, Todo
+from l2l_engine.rounds.pace import FIRST_CHECK, BudgetSpent, Pace, Todo
 from l2l_engine.rounds.stopping import confidence, sure_after
 from l2l_engine.session import Skimmed
+
+_TOLERANCE = 1e-6
+"""Share of a gap that is rounding."""
 
 _FLAT = 1e-3
 """Share of its peak by which an attention must vary to say anything."""
@@ -53,7 +56,6 @@ class _Run:
         self._planned = Knots(NOTHING, NOTHING)
         self._looked = NOTHING
         self._rounds = 0
-        self._closer = False
         self._skimmed: Skimmed | None = None
 
     def run(self) -> Found:
@@ -68,13 +70,10 @@ class _Run:
 
     def _look_closer(self) -> Found | None:
         """Look where it listened, at a few moments at a time, until it is sure."""
-        weight = listening.heard(self._skim().result.audio_attention[0])
+        weight = listening.heard(self._skim_all().result.audio_attention[0])
         if np.ptp(weight) <= _FLAT * weight.max():  # a track, but no sound in it that says anything
             return self._work(self._plan_for("auto"))
-        moments = self._worth_a_look(weight)
-        for start in range(0, len(moments), listening.AT_ONCE):
-            self._closer = True
-            few = np.sort(moments[start : start + listening.AT_ONCE])
+        for few in listening.looks(self._worth_a_look(weight), self._video.key_times()):
             found = self._work(Knots(few, few))
             sure = confidence(self._skim().result, self._plan.document) >= listening.SURE
             if found is not None or sure:
@@ -98,6 +97,7 @@ class _Run:
     def _sure(self) -> Found | None:
         """The answer if it is sure enough; None if it is not, or if too little can be read so far."""
         threshold = self._ask.stop_when
+        threshold = None if self._pace.knots < FIRST_CHECK else threshold
         if threshold is None and not (self._pace.timed and self._rounds == 1):
             return None
         try:
@@ -132,18 +132,16 @@ class _Run:
         return listening.moments(weight, times, self._video.key_times(), spacing=spacing, most=left)
 
     def _skim(self) -> Skimmed:
-        """Skim what there is, once.
+        """Skim what there is, once, for an answer.
 
-        After a closer look only moments near a frame count. Between frames far apart, interpolation would
-        show at every moment a little of the objects that were seen at the few that were looked at.
+        If frames are further apart than they should be, only moments near one count. Between them
+        interpolation would show at every moment a little of what was seen at the few that were looked at.
         """
         if self._skimmed is None:
-            where = None
-            if self._closer:
-                reach = self._ask.max_image_gap_s / 2
-                where = listening.near(self._video.timestamps, self._looked, reach)
-            with self._pace.skim():
-                skimmed = self._video.skim(self._ask.steps, where)
+            times, gap = self._video.timestamps, self._ask.max_image_gap_s
+            widest = np.diff(self._looked, append=max([times[-1], *self._looked[-1:]])).max(initial=0.0)
+            wide = widest > gap * (1 + _TOLERANCE)
+            skimmed = self._skim_all(listening.near(times, self._looked, gap / 2) if wide else None)
             media = dataclasses.replace(
                 skimmed.media,
                 sampling=self._policy,
@@ -153,3 +151,7 @@ class _Run:
             )
             self._skimmed = dataclasses.replace(skimmed, media=media)
         return self._skimmed
+
+    def _skim_all(self, where: NDArray[np.bool_] | None = None) -> Skimmed:
+        with self._pace.skim():
+            return self._video.skim(self._ask.steps, where)
