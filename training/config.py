@@ -30,6 +30,19 @@ class RenderConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ReencodeConfig:
+    """A generated set with its pictures encoded again (``python -m training.data.reencode``).
+
+    Attributes:
+        source: Name of the rendered set.
+        gop: Frames from key frame to key frame.
+    """
+
+    source: str
+    gop: int = 250
+
+
+@dataclass(frozen=True, slots=True)
 class ModelConfig:
     """Sizes: D, F, K and H of DESIGN 2, and the widths of the encoders."""
 
@@ -113,6 +126,25 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SamplingConfig:
+    """The comparison of the ways to sample a video (``python -m training.sampling``).
+
+    Attributes:
+        sets: Names of the test sets.
+        steps: Steps of the row that stops early.
+        budgets_ms: Deadlines of the curve, in milliseconds a video.
+        report: Where the JSON and Markdown tables go, without suffix.
+        plot: The picture of the curve.
+    """
+
+    sets: tuple[str, ...] = ("test",)
+    steps: int = 3
+    budgets_ms: tuple[float, ...] = (10.0, 20.0, 40.0, 80.0, 160.0)
+    report: str = "results/av-kinetic-sampling"
+    plot: str = "docs/accuracy-budget.png"
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything a run needs.
 
@@ -132,10 +164,12 @@ class Config:
     workers: int = 2
     factor: int = 5
     render: dict[str, RenderConfig] = field(default_factory=dict)
+    reencode: dict[str, ReencodeConfig] = field(default_factory=dict)
     model: ModelConfig = ModelConfig()
     student: StudentConfig = StudentConfig()
     skim: SkimConfig = SkimConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    sampling: SamplingConfig = SamplingConfig()
 
     def folder(self, *parts: str) -> Path:
         """A folder or file of this run."""

@@ -62,18 +62,24 @@ def class_names(videos: Iterable[Video]) -> tuple[str, ...]:
 
 
 def render_set(config: Config, name: str) -> Path:
-    """Render the set ``name``; the generator itself skips what is already there.
+    """Render the set ``name``, or encode it again; the tools themselves skip what is already there.
 
     Returns:
         The folder that holds it.
     """
-    settings = config.render[name]
     folder = config.folder("data", name)
-    command = [sys.executable, "-m", "training.data.synth"]
-    command += ["--seed", str(settings.seed), "--count", str(settings.count)]
-    command += ["--split", settings.split, "--output", str(folder)]
-    if settings.config is not None:
-        command += ["--config", settings.config]
+    if name in config.reencode:
+        again = config.reencode[name]
+        source = render_set(config, again.source)
+        command = [sys.executable, "-m", "training.data.reencode", "--input", str(source)]
+        command += ["--output", str(folder), "--gop", str(again.gop)]
+    else:
+        settings = config.render[name]
+        command = [sys.executable, "-m", "training.data.synth"]
+        command += ["--seed", str(settings.seed), "--count", str(settings.count)]
+        command += ["--split", settings.split, "--output", str(folder)]
+        if settings.config is not None:
+            command += ["--config", settings.config]
     subprocess.run(command, check=True)
     return folder
 

@@ -14,6 +14,7 @@ from training.evaluate import accuracy, calibration_error
 from training.finetune import finetune, load_student
 from training.pairs import SPARE, Pairs, draw_times
 from training.runs import Checkpoint
+from training.sampling import main as compare_sampling
 from training.skim import HOP, load_skimmer, load_tracks, skim_tracks, train_skimmer
 
 TINY = """
@@ -33,6 +34,10 @@ config = "{folder}/clips.toml"
 seed = 2
 count = 3
 config = "{folder}/untrimmed.toml"
+
+[reencode.again]
+source = "untrimmed"
+gop = 60
 
 [model]
 image_width = 0.125
@@ -59,6 +64,10 @@ checkpoint_every = 2
 [evaluate]
 set = "untrimmed"
 report = "{folder}/report"
+
+[sampling]
+sets = ["untrimmed", "again"]
+report = "{folder}/sampling-report"
 """
 ENCODING = """
 sizes = [[160, 120]]
@@ -128,6 +137,19 @@ def test_evaluation_counts_what_the_plan_says(folder, capsys):
     page = (folder / "report.md").read_text()
     assert "python -m training evaluate --config" in page
     assert page.strip() in capsys.readouterr().out
+
+
+def test_sampling_compares_policies_on_the_same_videos(folder):
+    words = ["--config", str(folder / "tiny.toml"), "--only", "exact", "keyframes"]
+    assert compare_sampling(words) == 0
+    report = json.loads((folder / "sampling-report.json").read_text())
+    for name in ("untrimmed", "again"):
+        rows = report["sets"][name]
+        assert list(rows) == ["exact", "keyframes"]
+        assert all(row["videos"] == 3 for row in rows.values())
+        assert rows["keyframes"]["frames_decoded"] < rows["exact"]["frames_decoded"]
+    # Key frames are 60 frames apart: every 4 s of 30 s at 15 frames a second.
+    assert report["sets"]["again"]["keyframes"]["image_knots"] == 8
 
 
 def test_a_finished_stage_is_not_done_again(folder):
