@@ -7,7 +7,7 @@ from l2l_engine.skim import Skimmer
 from training.config import SkimConfig
 from training.export import skim_tensors
 from training.models import SkimBatch, SkimmingNetwork
-from training.models.skimming import interpolate
+from training.models.skimming import Interpolation
 from training.skim import attention_ratio, skim_loss
 
 HOP = 16 / 30
@@ -103,12 +103,14 @@ def test_every_parameter_learns():
 
 
 def test_interpolation_by_hand():
-    rows = torch.tensor([[[1.0], [3.0], [99.0]]])
     times = torch.tensor([[1.0, 2.0, 0.0]])
     at = torch.tensor([0.0, 1.0, 1.25, 2.0, 5.0])
-    found = interpolate(rows, times, torch.tensor([2]), at)
-    assert found.flatten().tolist() == [1.0, 1.0, 1.5, 3.0, 3.0]
-    assert not interpolate(rows, times, torch.tensor([0]), at).any()
+    between = Interpolation(times, torch.tensor([2]), at)
+    assert between.spread(torch.tensor([[1.0, 3.0, 99.0]])).flatten().tolist() == [1.0, 1.0, 1.5, 3.0, 3.0]
+    collected = between.collect(torch.tensor([[1.0, 2.0, 4.0, 8.0, 16.0]]))
+    assert collected.flatten().tolist() == [1 + 2 + 3, 1 + 8 + 16, 0.0]
+    nothing = Interpolation(times, torch.tensor([0]), at)
+    assert not nothing.collect(torch.ones(1, 5)).any()
 
 
 def test_loss_by_hand():

@@ -51,33 +51,40 @@ class SkimOutput:
     step_features: Tensor
 
 
-def interpolate(bank: Tensor, times: Tensor, lengths: Tensor, at: Tensor) -> Tensor:
-    """Interpolate banks linearly in time: z_j = sum_m B_jm z_m (DESIGN, sparse indexing).
+class Interpolation:
+    """Linear interpolation between knots, z_j = sum_m B_jm z_m, without the N x D rows (DESIGN 2).
+
+    Rows of B sum to 1. So scores are interpolated, since keys are affine in the features, and weights over
+    the timestamps become weights over the knots: the same numbers for a fraction of the memory.
 
     Args:
-        bank: [B, M, D]; rows from a video's length on are never used.
-        times: [B, M], increasing within the length.
-        lengths: [B]; a length of 0 gives zeros.
-        at: [N] or [B, N], where features are wanted.
-
-    Returns:
-        [B, N, D]; before the first and after the last knot the nearest one holds.
+        times: [B, M], increasing within the length; later ones are never used.
+        lengths: [B]; 0 stands for a missing modality, whose rows all count as zero.
+        at: [N] seconds; before the first and after the last knot the nearest one holds.
     """
-    rows = torch.arange(bank.shape[1], device=bank.device)
-    times = times.masked_fill(rows >= lengths[:, None], float("inf"))
-    at = at.expand(bank.shape[0], -1).contiguous()
-    last = (lengths - 1).clamp(min=0)[:, None]
-    right = torch.searchsorted(times.contiguous(), at, right=True)
-    left = (right - 1).clamp(min=0)
-    right = torch.minimum(right, last)
-    left_time, right_time = times.gather(1, left), times.gather(1, right)
-    span = right_time - left_time
-    inner = (span > 0) & torch.isfinite(span)
-    share = torch.where(inner, (at - left_time) / torch.where(inner, span, 1.0), 0.0)[..., None]
-    width = (-1, -1, bank.shape[2])
-    low = bank.gather(1, left[..., None].expand(width))
-    high = bank.gather(1, right[..., None].expand(width))
-    return torch.lerp(low, high, share.to(bank.dtype)) * (lengths > 0)[:, None, None]
+
+    def __init__(self, times: Tensor, lengths: Tensor, at: Tensor) -> None:
+        rows = torch.arange(times.shape[1], device=times.device)
+        self._used = rows < lengths[:, None]
+        times = times.masked_fill(~self._used, float("inf"))
+        at = at.expand(times.shape[0], -1).contiguous()
+        last = (lengths - 1).clamp(min=0)[:, None]
+        right = torch.searchsorted(times.contiguous(), at, right=True)
+        self._left, self._right = (right - 1).clamp(min=0), torch.minimum(right, last)
+        left_time, right_time = times.gather(1, self._left), times.gather(1, self._right)
+        span = right_time - left_time
+        inner = (span > 0) & torch.isfinite(span)
+        self._share = torch.where(inner, (at - left_time) / torch.where(inner, span, 1.0), 0.0)
+
+    def spread(self, scores: Tensor) -> Tensor:
+        """B s: scores at the knots [B, M] to the timestamps [B, N]."""
+        return torch.lerp(scores.gather(1, self._left), scores.gather(1, self._right), self._share)
+
+    def collect(self, weights: Tensor) -> Tensor:
+        """B^T w: weights over the timestamps [B, N] to the knots [B, M]."""
+        collected = torch.zeros_like(self._used, dtype=weights.dtype)
+        collected = collected.scatter_add(1, self._left, weights * (1 - self._share))
+        return collected.scatter_add(1, self._right, weights * self._share) * self._used
 
 
 class SkimmingNetwork(nn.Module):
@@ -110,18 +117,20 @@ class SkimmingNetwork(nn.Module):
         n = int(batch.lengths.max())
         stamps = batch.hop * torch.arange(n, device=batch.image.device)
         valid = torch.arange(n, device=batch.image.device) < batch.lengths[:, None]
-        image = interpolate(batch.image, batch.image_times, batch.image_lengths, stamps)
-        audio = interpolate(batch.audio, batch.audio_times, batch.audio_lengths, stamps)
-        keys = self.key_image(image), self.key_audio(audio)
+        image = Interpolation(batch.image_times, batch.image_lengths, stamps)
+        audio = Interpolation(batch.audio_times, batch.audio_lengths, stamps)
+        keys = self.key_image(batch.image), self.key_audio(batch.audio)
         absent = torch.stack([batch.image_lengths == 0, batch.audio_lengths == 0], dim=1)
         state: tuple[Tensor, Tensor] | None = None
         mix = valid / batch.lengths[:, None]
         collected: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         for step in range(steps):
-            fused = self.fusion(weighted_sum(mix, image), weighted_sum(mix, audio))
+            fused = self.fusion(
+                weighted_sum(image.collect(mix), batch.image), weighted_sum(audio.collect(mix), batch.audio)
+            )
             state = self.lstm(fused, state)  # Eq. 5
-            look = self._attend(keys[0], self.query_image[0](state[0]), valid)
-            listen = self._attend(keys[1], self.query_audio[0](state[0]), valid)
+            look = attend(keys[0], self.query_image[0](state[0]), image, valid)
+            listen = attend(keys[1], self.query_audio[0](state[0]), audio, valid)
             silenced = absent if blocked is None else absent | (blocked[:, step] & ~absent.flip(1))
             scores = self.modality(state[0]).masked_fill(silenced, float("-inf")).softmax(dim=1)
             # Eq. 8 is linear in the weights: one mixture indexes both banks.
@@ -143,13 +152,13 @@ class SkimmingNetwork(nn.Module):
         counts = torch.arange(1, steps + 1, device=output.step_features.device)[:, None]
         return self.classifier(output.step_features.cumsum(dim=1) / counts)
 
-    @staticmethod
-    def _attend(keys: Tensor, query: Tensor, valid: Tensor) -> Tensor:
-        """Eq. 6: softmax over the video's timestamps of k_j . q / sqrt(d)."""
-        scores = torch.einsum("bnk,bk->bn", keys, query) / keys.shape[2] ** 0.5
-        return functional.softmax(scores.masked_fill(~valid, float("-inf")), dim=1)
+
+def attend(keys: Tensor, query: Tensor, between: Interpolation, valid: Tensor) -> Tensor:
+    """Eq. 6: softmax over the video's timestamps of k_j . q / sqrt(d); keys [B, M, K] at the knots."""
+    scores = between.spread(torch.einsum("bmk,bk->bm", keys, query) / keys.shape[2] ** 0.5)
+    return functional.softmax(scores.masked_fill(~valid, float("-inf")), dim=1)
 
 
 def weighted_sum(weights: Tensor, rows: Tensor) -> Tensor:
-    """Index(w) of Eq. 7: [B, N] over [B, N, D] to [B, D]."""
-    return torch.einsum("bn,bnd->bd", weights, rows)
+    """Index(w) of Eq. 7: [B, M] over [B, M, D] to [B, D]."""
+    return torch.einsum("bm,bmd->bd", weights, rows)
