@@ -24,6 +24,7 @@ from l2l_engine.plan import CompiledSettings
 MAX_BYTES = 4 << 30
 """Size of all engines above which those unused for longest are deleted."""
 
+_LONGEST_LINE = 1 << 16
 _ABANDONED_S = 24 * 3600
 _log = logging.getLogger("l2l_engine")
 
@@ -54,13 +55,12 @@ class EngineCache:
         if self._problem() is not None:
             return None
         try:
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                head = [file.readline(_LONGEST_LINE), file.readline(_LONGEST_LINE)]
+                engine = file.read()
         except OSError:
             return None
-        digest, _, rest = data.partition(b"\n")
-        identity, _, engine = rest.partition(b"\n")
-        expected = hashlib.sha256(engine).hexdigest().encode()
-        if (digest, identity) != (expected, _identity(backend, settings)):
+        if head != _head(backend, settings, _sha256(engine)):
             _log.warning("%s is damaged and is built again", path)
             return None
         with suppress(OSError):
@@ -69,23 +69,22 @@ class EngineCache:
 
     def put(self, backend: str, settings: CompiledSettings, engine: bytes) -> None:
         """Keep an engine that was built just now, and record it."""
-        digest = hashlib.sha256(engine).hexdigest().encode()
-        content = b"\n".join((digest, _identity(backend, settings), engine))
+        digest = _sha256(engine)
         path = self._engine_path(backend, settings)
-        if self._write(path, content):
-            self.record(backend, settings, engine)
+        if self._write(path, [*_head(backend, settings, digest), engine]):
+            self.record(backend, settings, digest)
             _prune(path.parent, keep=path)
 
-    def record(self, backend: str, settings: CompiledSettings, engine: bytes) -> None:
-        """Remember that this machine built the engine, without keeping it."""
-        self._write(self._record_path(engine), _identity(backend, settings))
+    def record(self, backend: str, settings: CompiledSettings, digest: str) -> None:
+        """Remember that this machine built the engine of this SHA-256, without keeping it."""
+        self._write(self._folder / "built" / digest, [_identity(backend, settings)])
 
-    def has_built(self, backend: str, settings: CompiledSettings, engine: bytes) -> bool:
-        """Whether this machine built exactly these bytes, for these settings."""
+    def has_built(self, backend: str, settings: CompiledSettings, digest: str) -> bool:
+        """Whether this machine built exactly the engine of this SHA-256, for these settings."""
         if self._problem() is not None:
             return False
         try:
-            return self._record_path(engine).read_bytes() == _identity(backend, settings)
+            return (self._folder / "built" / digest).read_bytes() == _identity(backend, settings)
         except OSError:
             return False
 
@@ -95,11 +94,7 @@ class EngineCache:
         return CacheState(str(self._folder), len(sizes), sum(sizes), self._problem())
 
     def _engine_path(self, backend: str, settings: CompiledSettings) -> Path:
-        key = hashlib.sha256(_identity(backend, settings)).hexdigest()
-        return self._folder / "engines" / f"{key}.engine"
-
-    def _record_path(self, engine: bytes) -> Path:
-        return self._folder / "built" / hashlib.sha256(engine).hexdigest()
+        return self._folder / "engines" / f"{_sha256(_identity(backend, settings))}.engine"
 
     def _problem(self) -> str | None:
         """Why nothing in the folder can be believed; None if it can, or if there is none yet."""
@@ -115,7 +110,7 @@ class EngineCache:
             return "it belongs to another user, or others may write to it"
         return None
 
-    def _write(self, path: Path, content: bytes) -> bool:
+    def _write(self, path: Path, content: list[bytes]) -> bool:
         try:
             for folder in (self._folder, path.parent):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -146,12 +141,21 @@ def _identity(backend: str, settings: CompiledSettings) -> bytes:
     return json.dumps({"backend": backend, **asdict(settings)}, sort_keys=True).encode()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _head(backend: str, settings: CompiledSettings, digest: str) -> list[bytes]:
+    """What stands before an engine in its file: its hash, and what it is."""
+    return [digest.encode() + b"\n", _identity(backend, settings) + b"\n"]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _replace(path: Path, content: list[bytes]) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
         # Not synced: after a power failure the file may be damaged, which its hash shows.
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines(content)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

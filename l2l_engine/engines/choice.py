@@ -73,14 +73,14 @@ def _known(
     backend = section.partition(".")[0]
     compiled = plan.document.compiled.get(section)
     if compiled is not None:
-        engine = plan.compiled[section]
-        if not (trusted or cache.has_built(backend, compiled, engine)):
+        digest = plan.tensors[f"compiled.{section}"]["sha256"]
+        if not (trusted or cache.has_built(backend, compiled, digest)):
             _log.info("%s: %s from the plan is not used: it was not built here", plan.path, section)
         elif not _serves(compiled, settings):
             level = logging.WARNING if trusted else logging.INFO
             _log.log(level, "%s: %s from the plan is for %s", plan.path, section, _words(compiled))
         else:
-            yield "plan", engine
+            yield "plan", plan.compiled[section]
     cached = cache.get(backend, settings)
     if cached is not None:
         yield "cache", cached
