@@ -14,7 +14,7 @@ from l2l_engine import arguments, calls, forks, rounds
 from l2l_engine.answer import make_prediction
 from l2l_engine.deadline import Progress
 from l2l_engine.errors import ClosedError, L2LError, PlanError
-from l2l_engine.loading import load_encoders, load_skimmer, resolve_device, thread_budget
+from l2l_engine.loading import Precision, load_encoders, load_skimmer, resolve_device, thread_budget
 from l2l_engine.many import in_order
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
 from l2l_engine.media.sampling import Policy
@@ -37,6 +37,8 @@ class Classifier:
         plan: Path of a plan file.
         device: "cpu", "cuda", or "auto" for the best that works here.
         threads: Processor threads it may use; by default those this process may run on.
+        precision: Arithmetic of the encoders: "fp32", "bf16", "int8" (if the plan was exported with it), or
+            "auto" for bf16 where the CPU has it, else fp32. Never int8 unasked: it costs some accuracy.
         trust_compiled: Use engines compiled into the plan even if this machine did not build them. Such
             an engine is as good as executable code.
         limits: What one file may cost; see :class:`l2l_engine.Limits`.
@@ -52,6 +54,7 @@ class Classifier:
         *,
         device: Device = "auto",
         threads: int | None = None,
+        precision: Precision = "auto",
         trust_compiled: bool = False,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -60,6 +63,7 @@ class Classifier:
         self._options: dict[str, Any] = {
             "device": device,
             "threads": threads,
+            "precision": precision,
             "trust_compiled": trust_compiled,
             "limits": limits,
         }
@@ -69,7 +73,9 @@ class Classifier:
         self._threads = thread_budget(threads)
         self._plan = read_plan(plan)
         self._source = Path(plan).absolute()  # a copy elsewhere may have another working folder
-        self._encoders = load_encoders(self._plan, self._threads, trust_compiled=trust_compiled)
+        self._encoders = load_encoders(
+            self._plan, self._threads, trust_compiled=trust_compiled, precision=precision
+        )
         self._precision = "/".join(sorted({encoder.precision for encoder in self._encoders.values()}))
         skimmer = load_skimmer(self._plan, self._threads)
         self._pipeline = Pipeline(self._plan, self._encoders, skimmer, limits=limits)

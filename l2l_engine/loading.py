@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from l2l_engine.engines import INPUTS, load_engine
 from l2l_engine.errors import DeviceError, PlanError
 from l2l_engine.plan import Plan
 from l2l_engine.skim import Skimmer, SkimmingModel
+
+Precision = Literal["auto", "fp32", "bf16", "int8"]
 
 
 def resolve_device(device: str) -> str:
@@ -33,28 +36,51 @@ def thread_budget(threads: int | None) -> int:
     return len(os.sched_getaffinity(0)) if threads is None else positive("threads", threads)
 
 
-def load_encoders(plan: Plan, threads: int, *, trust_compiled: bool = False) -> dict[str, Encoder]:
+def load_encoders(
+    plan: Plan, threads: int, *, trust_compiled: bool = False, precision: Precision = "auto"
+) -> dict[str, Encoder]:
     """Compile the plan's graphs, or load the engines it has for them, and check that they fit its settings.
 
     Args:
         plan: A verified plan.
         threads: Processor threads to use.
         trust_compiled: Use compiled sections that this machine did not build.
+        precision: "fp32"; "bf16", the fp32 graphs with bf16 arithmetic; "int8", the graphs quantised at
+            export; "auto" for bf16 where the CPU has it, else fp32: never int8, which costs accuracy.
 
     Raises:
-        PlanError: If a graph does not compile or takes or gives something the plan does not say.
+        PlanError: If a graph does not compile or takes or gives something the plan does not say, or the
+            plan has no int8 graphs.
+        DeviceError: If this CPU has no bf16 arithmetic.
+        ValueError: If ``precision`` is none of these.
     """
     # Costs a third of a second, so that it is not imported with the package.
-    from l2l_engine.backends.openvino import OpenVINOBuilder, OpenVINOEncoder  # noqa: PLC0415
+    from l2l_engine.backends.openvino import OpenVINOBuilder, OpenVINOEncoder, has_bf16  # noqa: PLC0415
 
+    one_of("precision", precision, get_args(Precision))
+    if precision == "bf16" and not has_bf16():
+        raise DeviceError("precision='bf16' is not available: this CPU has no bf16 arithmetic; use 'auto'")
+    arithmetic = precision if precision in {"fp32", "bf16"} else None
     media = plan.document.media
     expected = {"image": (media.crop, media.crop, 3), "audio": (media.window,)}
     encoders: dict[str, Encoder] = {}
     for part in plan.document.modalities:
-        name = f"{part}.fp32"
-        compile_graph = partial(OpenVINOEncoder, name, plan.graphs[name], dtype=INPUTS[part], threads=threads)
+        name = f"{part}.int8" if precision == "int8" else f"{part}.fp32"
+        if name not in plan.graphs:
+            raise PlanError(
+                f"{plan.path}: graph.{name} is missing: the plan was exported without int8 graphs"
+            )
+        compile_graph = partial(
+            OpenVINOEncoder,
+            name,
+            plan.graphs[name],
+            dtype=INPUTS[part],
+            threads=threads,
+            arithmetic=arithmetic,
+        )
         try:
-            if f"openvino.{part}" in plan.compiled:
+            # Engines are built with the arithmetic of "auto".
+            if f"openvino.{part}" in plan.compiled and arithmetic is None:
                 builder = OpenVINOBuilder()
                 encoder, _ = load_engine(plan, name, builder, compile_graph, trusted=trust_compiled)
             else:

@@ -13,6 +13,7 @@ from l2l_engine.backends.builder import Batch, require_self_contained
 from l2l_engine.errors import PlanError
 
 _PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
+_HINTS = {name: hint for hint, name in _PRECISIONS.items()}
 
 
 class OpenVINOEncoder:
@@ -28,6 +29,7 @@ class OpenVINOEncoder:
         threads: Threads the network may use.
         engine: What :class:`OpenVINOBuilder` built from the graph, to save compiling it. It is as good as
             code: OpenVINO does not check it.
+        arithmetic: "fp32" or "bf16" for what the graph does not fix; by default the fastest the CPU has.
 
     Raises:
         PlanError: If the graph is none, reads other files, or takes or gives something else.
@@ -41,9 +43,12 @@ class OpenVINOEncoder:
         dtype: type[np.generic],
         threads: int,
         engine: bytes | None = None,
+        arithmetic: str | None = None,
     ) -> None:
         require_self_contained(name, graph)
-        config = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+        config: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+        if arithmetic is not None:
+            config["INFERENCE_PRECISION_HINT"] = _HINTS[arithmetic]
         try:
             core = ov.Core()
             if engine is None:
@@ -62,11 +67,11 @@ class OpenVINOEncoder:
         self._input_shape = tuple(int(side.get_length()) for side in list(model.input(0).partial_shape)[1:])
         self._features = int(model.output(0).partial_shape[1].get_length())
         hint: str = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        self._precision = _PRECISIONS.get(hint, hint)
+        self._precision = "int8" if name.endswith(".int8") else _PRECISIONS.get(hint, hint)
 
     @property
     def precision(self) -> str:
-        """The arithmetic really used, e.g. "fp32" or "bf16"."""
+        """The arithmetic really used: "fp32", "bf16" or "int8"."""
         return self._precision
 
     @property
@@ -94,6 +99,11 @@ class OpenVINOEncoder:
         finally:
             with self._lock:
                 self._idle.append(request)
+
+
+def has_bf16() -> bool:
+    """Whether this CPU multiplies bf16 natively."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVINOBuilder:
