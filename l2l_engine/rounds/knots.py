@@ -63,9 +63,9 @@ def planned(video: Video, ask: Ask, document: PlanDocument, followed: Policy) ->
     """The knots of a call, both increasing; for "listen" those of the first look.
 
     Where knots may be few, the sound is heard at the moments that are seen: a frame says little about the
-    sound of another second. So it is with ``max_knots``; with a budget or a confidence to stop at, and with
-    "listen", it is heard at the usual moments besides. With both bounds "listen" keeps a quarter of the
-    knots for the moments that it chooses.
+    sound of another second. So it is with ``max_knots``; with a budget or a confidence to stop at it is heard
+    at the usual moments besides. With ``max_knots`` "listen" keeps a quarter of the knots for the moments
+    that it chooses.
     """
     most = ask.max_knots
     listens = followed == "listen"
@@ -83,8 +83,8 @@ def planned(video: Video, ask: Ask, document: PlanDocument, followed: Policy) ->
         return Knots(image, NOTHING)
     audio = _audio_grid(video.timestamps, document)
     if listens:
-        return Knots(image, np.union1d(sampling.thin(audio, None if most is None else most // 2), image))
-    if most is not None and len(audio) + ask.in_rounds * len(image) > most:
+        audio = sampling.thin(audio, None if most is None else most // 2)
+    elif most is not None and len(audio) + ask.in_rounds * len(image) > most:
         return Knots(image, image if len(image) > most // 2 else sampling.thin(audio, most))
     return Knots(image, np.union1d(audio, image) if ask.in_rounds else audio)
 

@@ -55,6 +55,8 @@ class _Run:
         self._policy = policy(video, ask)
         self._planned = Knots(NOTHING, NOTHING)
         self._looked = NOTHING
+        self._listening = self._policy == "listen"
+        """The first look, which only tells where to look: no answer should rest on it."""
         self._rounds = 0
         self._skimmed: Skimmed | None = None
 
@@ -70,6 +72,7 @@ class _Run:
 
     def _look_closer(self) -> Found | None:
         """Look where it listened, at a few moments at a time, until it is sure."""
+        self._listening = False
         weight = listening.heard(self._skim_all().result.audio_attention[0])
         if np.ptp(weight) <= _FLAT * weight.max():  # a track, but no sound in it that says anything
             return self._work(self._plan_for("auto"))
@@ -90,14 +93,14 @@ class _Run:
             count = self._pace.next(todo)
             if not count or not self._extract(todo, count):
                 return Found(self._skim(), "budget")
-            if (found := self._sure()) is not None:
+            if (found := self._sure(last=not len(todo))) is not None:
                 return found
         return None
 
-    def _sure(self) -> Found | None:
+    def _sure(self, *, last: bool) -> Found | None:
         """The answer if it is sure enough; None if it is not, or if too little can be read so far."""
-        threshold = self._ask.stop_when
-        threshold = None if self._pace.knots < FIRST_CHECK else threshold
+        enough = (last or self._pace.knots >= FIRST_CHECK) and not self._listening
+        threshold = self._ask.stop_when if enough else None
         if threshold is None and not (self._pace.timed and self._rounds == 1):
             return None
         try:
