@@ -108,14 +108,16 @@ def bench(benchmark: Any, request: pytest.FixtureRequest) -> Iterator[Bench]:
 def against(bench: Bench, request: pytest.FixtureRequest) -> Callable[..., dict[str, float]]:
     """``against(ours, {"name": peer}, rounds=...)``: {name: median of peer / median of ours}; {} untimed.
 
-    The case is named after the test, its section after the folder.
+    The case is named after the test, its section after the folder. Targets: ``faster`` is how many times
+    faster than a peer ours should be, ``within`` how many times its time ours may take.
     """
 
     def run(
         ours: Callable[[], object],
         peers: Mapping[str, Callable[[], object]],
         rounds: int,
-        at_least: Mapping[str, float] | None = None,
+        faster: Mapping[str, float] | None = None,
+        within: Mapping[str, float] | None = None,
     ) -> dict[str, float]:
         contestants = {OURS: wall(ours)} | {name: wall(peer) for name, peer in peers.items()}
         case = bench.case(request.path.parent.name, request.node.name.removeprefix("test_"))
@@ -123,7 +125,12 @@ def against(bench: Bench, request: pytest.FixtureRequest) -> Callable[..., dict[
         if not bench.timed:
             return {}
         case.samples = samples
-        return {name: case.faster_than(name, (at_least or {}).get(name)) for name in peers}
+        for name in peers:
+            if within and name in within:
+                case.within(name, within[name])
+            else:
+                case.faster_than(name, (faster or {}).get(name))
+        return {name: case.median(name) / case.median() for name in peers}
 
     return run
 

@@ -8,11 +8,13 @@ is counted. The sum divided by the threads is what perfect overlap would take.
 
 from __future__ import annotations
 
+import functools
 import time
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 from l2l_engine.plan import Plan
 
 Times = NDArray[np.float64]
+Skip = Literal["NONREF", "DEFAULT"]
 BATCH = 32
 FAR = 10.0
 """Seconds to the next window beyond which seeking costs less than reading on."""
@@ -69,11 +72,11 @@ class FileFloor:
 
     def video(self) -> float:
         """CPU-seconds to decode the frames."""
-        return _cpu_seconds(self.decode_video)
+        return _cpu_seconds(self.decode_video, time.thread_time)
 
     def audio(self) -> float:
         """CPU-seconds to decode the windows."""
-        return _cpu_seconds(self.decode_audio)
+        return _cpu_seconds(self.decode_audio, time.thread_time)
 
     def decode_video(self) -> int:
         """Decode the wanted frames; returns how many were sent through the decoder."""
@@ -91,7 +94,7 @@ class FileFloor:
                 left = len(group.wanted)
                 for packet in container.demux(stream):
                     wanted = packet.pts in group.wanted
-                    now = "NONREF" if skips and not wanted else "DEFAULT"
+                    now: Skip = "NONREF" if skips and not wanted else "DEFAULT"
                     if now != level:
                         codec.skip_frame = level = now
                     codec.decode(packet)
@@ -161,7 +164,10 @@ class EncoderFloor:
 
     def seconds(self, images: int, sounds: int) -> float:
         """CPU-seconds to encode so many frames and windows."""
-        return _cpu_seconds(lambda: (self.run("image", images), self.run("audio", sounds)))
+        return sum(
+            _cpu_seconds(functools.partial(self.run, part, count), time.process_time)
+            for part, count in (("image", images), ("audio", sounds))
+        )
 
 
 def measure(file: FileFloor, encoders: EncoderFloor, knots: Knots) -> Floor:
@@ -170,10 +176,10 @@ def measure(file: FileFloor, encoders: EncoderFloor, knots: Knots) -> Floor:
     return Floor(file.video(), file.audio(), encode)
 
 
-def _cpu_seconds(work: Callable[[], object]) -> float:
-    begin = time.process_time()
+def _cpu_seconds(work: Callable[[], object], clock: Callable[[], float]) -> float:
+    begin = clock()
     work()
-    return time.process_time() - begin
+    return clock() - begin
 
 
 def _only(

@@ -165,7 +165,7 @@ def _extra(title: str, case: dict[str, Any]) -> str:
     if "image_knots" in case:
         parts.append(
             f"{case['image_knots']} frames and {case['audio_knots']} sounds used, "
-            f"{case['frames_decoded']} frames decoded"
+            f"{case['frames_decoded']} frames decoded ({case['floor_frames']} by the floor)"
         )
     for name in ("megabytes", "knots", "precision", "videos_per_second"):
         if name in case:

@@ -9,16 +9,17 @@ import torch
 from benchmarks.conftest import THREADS, Bench
 from benchmarks.harness import OURS, wall
 from benchmarks.networks import PAPER, SMALL, networks
-from l2l_engine.loading import load_encoders
+from l2l_engine.loading import Precision, load_encoders
 
 PLAIN = "PyTorch eager fp32"
 
 
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
 @pytest.mark.parametrize("batch", [1, 32])
 @pytest.mark.parametrize("part", ["image", "audio"])
-def test_encoding(bench: Bench, part: str, batch: int) -> None:
+def test_encoding(bench: Bench, part: str, batch: int, precision: Precision) -> None:
     nets = networks(PAPER if bench.timed else SMALL)
-    encoder = load_encoders(nets.plan, THREADS)[part]
+    encoder = load_encoders(nets.plan, THREADS, precision=precision)[part]
     network = nets.image if part == "image" else nets.audio
     rng = np.random.default_rng(0)
     samples = (
@@ -34,11 +35,10 @@ def test_encoding(bench: Bench, part: str, batch: int) -> None:
 
     theirs = plain()
     assert np.abs(encoder.encode(samples) - theirs).max() < 0.1 * np.abs(theirs).max()
-    title = f"{part}, batch {batch}"
+    title = f"{part}, batch {batch}, {encoder.precision}"
     contestants = {OURS: wall(lambda: encoder.encode(samples)), PLAIN: wall(plain)}
     results = bench.time(title, contestants, 40 if batch == 1 else 9, warmups=2)
     case = bench.case("encoding", title)
-    case.details["precision"] = encoder.precision
     if bench.timed:
         case.samples = results
         case.faster_than(PLAIN)
