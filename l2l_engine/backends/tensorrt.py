@@ -65,7 +65,7 @@ def load_library(flavour: Flavour) -> Library:
         # A package of the flavour's own may be missing inside it, such as that of its libraries.
         missing = "is not installed" if error.name == module else f"lacks {error.name}"
         raise DeviceError(f"{flavour}: the package {module} {missing}: {remedy}") from error
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         raise DeviceError(
             f"{flavour}: its libraries are missing or do not fit ({error}): {remedy}"
         ) from error

@@ -1,0 +1,79 @@
+"""Engines that TensorRT-RTX really builds here; what they compute is for a machine with a GPU to show."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from l2l_engine.backends.builder import Batch
+from l2l_engine.backends.tensorrt import TensorRTBuilder
+from l2l_engine.engines import INPUTS
+from l2l_engine.errors import PlanError
+from l2l_engine.plan import read_plan
+from tests.api.graphs import image_graph
+from tests.api.networks import Precision, resnet18
+
+pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed", exc_type=ImportError)
+
+BATCH: Batch = (3, 37, 1009)
+SAMPLES = {"image": (112, 112, 3), "audio": (16000,)}
+DEMO = Path(__file__).parents[2] / "demo" / "demo.plan"
+
+
+@pytest.fixture(scope="module")
+def builder() -> TensorRTBuilder:
+    return TensorRTBuilder("tensorrt_rtx")
+
+
+def check(engine: bytes, part: str, graph: bytes) -> None:
+    """The engine names its tensors, holds the profile it was built for, and the graph's weights."""
+    for name in (b"images" if part == "image" else b"samples", b"features"):
+        assert name in engine
+    for size in BATCH:
+        assert struct.pack(f"<{1 + len(SAMPLES[part])}q", size, *SAMPLES[part]) in engine
+    assert 0.98 * len(graph) < len(engine) < 1.1 * len(graph) + 1.5e6
+
+
+@pytest.mark.parametrize("part", ["image", "audio"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_encoders_of_the_papers_size(builder: TensorRTBuilder, part: str, precision: Precision) -> None:
+    graph = resnet18(part, precision)
+    engine = builder.build(f"{part}.{precision}", graph, dtype=INPUTS[part], batch=BATCH)
+    check(engine, part, graph)
+    # Weights are as wide as the precision says: 11.2 million of them.
+    width = {"fp32": 4, "fp16": 2, "int8": 1}[precision]
+    assert 11.1e6 * width < len(engine) < 11.2e6 * width + 4e6
+
+
+def test_every_encoder_of_the_demo_plan(builder: TensorRTBuilder) -> None:
+    graphs = read_plan(DEMO).graphs
+    assert {"image.fp32", "audio.fp32"} <= graphs.keys()
+    for name, graph in graphs.items():
+        part = name.partition(".")[0]
+        check(builder.build(name, graph, dtype=INPUTS[part], batch=BATCH), part, graph)
+
+
+def test_what_an_engine_is_for(builder: TensorRTBuilder) -> None:
+    assert builder.name == "tensorrt_rtx"
+    assert builder.version[0].isdigit()
+    assert builder.device.startswith("sm80")
+
+
+@pytest.mark.parametrize(
+    ("graph", "dtype", "batch", "message"),
+    [
+        (b"no graph", np.uint8, BATCH, "not taken by tensorrt_rtx"),
+        (b"location", np.uint8, BATCH, "outside the plan"),
+        (image_graph(), np.float32, BATCH, "takes uint8, expected float32"),
+        (image_graph(), np.uint8, (4, 2, 8), "cannot be built for batches"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(
+    builder: TensorRTBuilder, graph: bytes, dtype: type[np.generic], batch: Batch, message: str
+) -> None:
+    with pytest.raises(PlanError, match=message) as caught:
+        builder.build("image.fp32", graph, dtype=dtype, batch=batch)
+    assert "graph.image.fp32" in str(caught.value)
