@@ -86,7 +86,8 @@ def planned(video: Video, ask: Ask, document: PlanDocument, followed: Policy) ->
         audio = sampling.thin(audio, None if most is None else most // 2)
     elif most is not None and len(audio) + ask.in_rounds * len(image) > most:
         return Knots(image, image if len(image) > most // 2 else sampling.thin(audio, most))
-    return Knots(image, np.union1d(audio, image) if ask.in_rounds else audio)
+    paired = ask.budget_s is not None or (ask.stop_when is not None and not listens)
+    return Knots(image, np.union1d(audio, image) if paired else audio)
 
 
 def _audio_grid(timestamps: TimeArray, document: PlanDocument) -> TimeArray:

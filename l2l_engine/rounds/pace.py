@@ -15,7 +15,7 @@ from l2l_engine.rounds.knots import Knots
 
 Clock = Callable[[], float]
 
-FIRST = 2
+FIRST = 1
 """Knots of the first round before a deadline: they say what a knot costs here."""
 FIRST_CHECK = 8
 """Knots of the first round without one; later rounds double what there is. With fewer, a skimmer that was
@@ -81,14 +81,13 @@ class Pace:
     """Keeps the time of one call, from the moment it is made.
 
     Args:
-        ask: Its budget and whether confidence is checked after every round.
+        ask: Its budget.
         clock: Seconds, increasing.
     """
 
     def __init__(self, ask: Ask, clock: Clock = time.perf_counter) -> None:
         self._clock = clock
         self._end = None if ask.budget_s is None else clock() + ask.budget_s
-        self._checks = ask.stop_when is not None
         self._reserve = _ANSWER
         self._rate = 0.0
         """Seconds a unit of cost, the dearer of the last round and the mean of all."""
@@ -114,10 +113,15 @@ class Pace:
         """Whether there is a deadline."""
         return self._end is not None
 
-    def next(self, todo: Todo) -> int:
-        """How many knots the next round decodes; 0 if there is no time for more."""
+    def next(self, todo: Todo, *, checked: bool) -> int:
+        """How many knots the next round decodes; 0 if there is no time for more.
+
+        Args:
+            todo: What is left.
+            checked: Whether the answer is looked at after the round: then rounds double what there is.
+        """
         count = len(todo)
-        if self._checks:
+        if checked:
             count = min(count, max(FIRST_CHECK, self._knots))
         return count if self._end is None else self._affordable(todo, count)
 
@@ -145,7 +149,7 @@ class Pace:
     def _affordable(self, todo: Todo, count: int) -> int:
         left = self._left()
         if not self._knots:
-            return min(count, FIRST) if left > 0 else 1
+            return FIRST
         if todo.cost(count) * self._rate <= _ALL * left:
             return count
         low, high = 0, count  # low knots fit

@@ -56,7 +56,6 @@ class _Run:
         self._planned = Knots(NOTHING, NOTHING)
         self._looked = NOTHING
         self._listening = self._policy == "listen"
-        """The first look, which only tells where to look: no answer should rest on it."""
         self._rounds = 0
         self._skimmed: Skimmed | None = None
 
@@ -90,17 +89,22 @@ class _Run:
         keys = self._video.key_times() if self._ask.in_rounds else NOTHING
         todo = Todo(knots, keys)
         while len(todo):
-            count = self._pace.next(todo)
+            count = self._pace.next(todo, checked=self._checked)
             if not count or not self._extract(todo, count):
                 return Found(self._skim(), "budget")
             if (found := self._sure(last=not len(todo))) is not None:
                 return found
         return None
 
+    @property
+    def _checked(self) -> bool:
+        """Whether a sure answer ends it. None rests on the look that only tells where to look."""
+        return self._ask.stop_when is not None and not self._listening
+
     def _sure(self, *, last: bool) -> Found | None:
         """The answer if it is sure enough; None if it is not, or if too little can be read so far."""
-        enough = (last or self._pace.knots >= FIRST_CHECK) and not self._listening
-        threshold = self._ask.stop_when if enough else None
+        enough = last or self._pace.knots >= FIRST_CHECK
+        threshold = self._ask.stop_when if self._checked and enough else None
         if threshold is None and not (self._pace.timed and self._rounds == 1):
             return None
         try:
@@ -114,13 +118,13 @@ class _Run:
         """Decode a round; False if the time ended it."""
         part = todo.first(count)
         self._skimmed = None
-        self._looked = np.union1d(self._looked, part.image)
         self._rounds += 1
         try:
             with self._pace.round(todo, count):
                 self._video.extract(part.image, part.audio)
         except BudgetSpent:
             return False
+        self._looked = np.union1d(self._looked, part.image)
         todo.drop(count)
         return True
 
