@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 CASES: pytest.StashKey[list[Case]] = pytest.StashKey()
+FAILED: pytest.StashKey[bool] = pytest.StashKey()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -100,8 +101,17 @@ def bench(benchmark: Any, request: pytest.FixtureRequest) -> Iterator[Bench]:
     benchmark._mode = "interleaved"
     this = Bench(request.config, benchmark)
     yield this
-    if this.timed:
-        request.config.stash[CASES] += [case for case in this.cases if case.samples or case.not_run]
+    # A benchmark that failed proves nothing, whatever it had timed by then.
+    if this.timed and not request.node.stash[FAILED]:
+        request.config.stash[CASES] += this.cases
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
 
 
 @pytest.fixture
@@ -139,6 +149,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for case in config.stash[CASES]:
         if case.not_run is not None:
             terminalreporter.write_line(f"{case.section}, {case.name}: not run: {case.not_run}")
+            continue
+        if not case.details.get("ratios"):
             continue
         ratios = ", ".join(f"{what} {value:g}" for what, value in case.details.get("ratios", {}).items())
         terminalreporter.write_line(f"{case.section}, {case.name}: {ratios}")

@@ -65,9 +65,29 @@ def _machine_part(plain: dict[str, Any]) -> Iterator[str]:
     yield f"{machine['system']}, Python {machine['python']}, {versions}. Processor features: {features}."
     yield ""
     yield from _targets(sections)
+    yield from _files(sections.pop("files", {}))
     for name in [*SENTENCES, *sorted(sections.keys() - SENTENCES.keys())]:
         if name in sections:
             yield from _section(name, sections[name])
+
+
+def _files(cases: Cases) -> Iterator[str]:
+    if not cases:
+        return
+    yield "### Files"
+    yield ""
+    yield "Longer ones repeat the packets of shorter ones; nothing was encoded twice."
+    yield ""
+    yield "| | length | picture | sound | key frames | size |"
+    yield "|---|---|---|---|---|---|"
+    for name, case in cases.items():
+        facts = case["file"]
+        size = f"{facts['width']}x{facts['height']}, {facts['rate']:g}/s"
+        picture = f"{facts['video']} {size}, {facts['video_kbps']:.0f} kbit/s"
+        sound = f"{facts['audio']} {facts['audio_kbps']:.0f} kbit/s"
+        rest = f"every {facts['key_every']:g} s | {facts['megabytes']:g} MB |"
+        yield f"| {name} | {facts['seconds']:g} s | {picture} | {sound} | {rest}"
+    yield ""
 
 
 def _targets(sections: dict[str, Cases]) -> Iterator[str]:

@@ -44,7 +44,7 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "features": [flag for flag in wanted if re.search(rf"\b{flag}\b", flags)],
         "memory_gib": round(memory, 1),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "ffmpeg": {name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
