@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
 
+from l2l_engine.backends.gpu import find_gpu
+from l2l_engine.backends.tensorrt import FLAVOURS, Flavour, load_library
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli import selftest
 from l2l_engine.cli.show import literal
-from l2l_engine.errors import L2LError
+from l2l_engine.engines import EngineCache
+from l2l_engine.errors import DeviceError, L2LError
 
 _PACKAGES = ("l2l_engine", "numpy", "av", "openvino", "safetensors")
-_GPU_PACKAGES = {
-    "tensorrt": "pip install tensorrt-cu13, from NVIDIA's index",
-    "tensorrt-rtx-cu13-bindings": "pip install tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings",
-    "nvidia-dali-cuda130": "pip install nvidia-dali-cuda130",
-}
+_DALI = "nvidia-dali-cuda130"
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
@@ -67,8 +66,10 @@ def _facts() -> Iterator[tuple[str, str]]:
     flags = [flag for flag in _CPU_FLAGS if flag in present]
     yield "processor", f"{len(os.sched_getaffinity(0))} threads, {', '.join(flags) or platform.machine()}"
     yield "gpu", _gpu()
-    for package, remedy in _GPU_PACKAGES.items():
-        yield "", f"{package} {_version(package) or f'not installed ({remedy})'}"
+    for flavour in FLAVOURS:
+        yield "", _tensorrt(flavour)
+    yield "", f"{_DALI} {_version(_DALI) or f'not installed (pip install {_DALI})'}"
+    yield "cache", _cache()
 
 
 def _version(package: str) -> str | None:
@@ -89,21 +90,38 @@ def _cpu_flags() -> set[str]:
 
 def _gpu() -> str:
     try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return "no NVIDIA driver (libcuda.so.1): predictions run on the processor"
-    return "a driver is there; this version has no GPU pipeline yet, predictions run on the processor"
+        return f"{find_gpu()}; this version has no GPU pipeline yet, predictions run on the processor"
+    except DeviceError as error:
+        return f"{error}; predictions run on the processor"
+
+
+def _tensorrt(flavour: Flavour) -> str:
+    try:
+        return f"{flavour} {load_library(flavour).api.__version__}"
+    except DeviceError as error:
+        return str(error)
+
+
+def _cache() -> str:
+    state = EngineCache().state()
+    content = f"{state.engines} engines, {state.size / 1e6:.1f} MB"
+    return f"{state.folder}: {content if state.problem is None else f'not used: {state.problem}'}"
 
 
 def _plan_test(out: Console, plan: Path) -> bool:
+    loads = []
     try:
-        with Classifier(plan) as classifier:
-            answer = classifier.predict(selftest.sample_video())
+        for _ in range(2):  # the second finds engines that the first may have had to build
+            begin = time.perf_counter()
+            with Classifier(plan) as classifier:
+                loads.append(f"{time.perf_counter() - begin:.2f} s")
+                answer = classifier.predict(selftest.sample_video())
     except Exception as error:
         out.print(f"{'plan':<12} [red]{literal(_told(error))}[/red]")
         return False
     seconds = answer.timings.total
     out.print(
-        f"{'plan':<12} [green]passed[/green]: a 2 s video in {seconds * 1000:.0f} ms, {answer.precision}"
+        f"{'plan':<12} [green]passed[/green]: a 2 s video in {seconds * 1000:.0f} ms, {answer.precision}, "
+        f"loaded in {loads[0]}, again in {loads[1]}"
     )
     return True

@@ -91,7 +91,11 @@ class EngineCache:
     def state(self) -> CacheState:
         """What is in it, for people."""
         sizes = [status.st_size for _, status in _files(self._folder / "engines", ".engine")]
-        return CacheState(str(self._folder), len(sizes), sum(sizes), self._problem())
+        problem = self._problem()
+        there = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
+        if problem is None and not os.access(there, os.W_OK):
+            problem = f"{there} cannot be written to"
+        return CacheState(str(self._folder), len(sizes), sum(sizes), problem)
 
     def _engine_path(self, backend: str, settings: CompiledSettings) -> Path:
         return self._folder / "engines" / f"{_sha256(_identity(backend, settings))}.engine"
