@@ -85,11 +85,12 @@ class SkimConfig:
     Attributes:
         train, validation: Names of rendered sets.
         steps: T.
-        factors: Knots are every k-th timestamp, k drawn from this range, ends included.
+        early_steps: T of every second batch: whoever stops early stops there.
+        factors: Knots are every k-th timestamp, a batch's k one of these.
+        few_frames: Share of batches with few frames at irregular times, and all the sound.
         recombine: Share of training sequences whose segments are shuffled and exchanged.
         drop_image, drop_audio: Shares of sequences that lose a modality.
         noise: Deviation of the noise on features, in units of their mean size.
-        block_vote: Share of steps at which one modality must choose for both (Eq. 8) in training.
         early_weight: Weight of the loss after 2, 3, ... T-1 steps beside the one after T.
         checkpoint_every: Updates between checkpoints.
     """
@@ -97,17 +98,18 @@ class SkimConfig:
     train: tuple[str, ...] = ("train",)
     validation: tuple[str, ...] = ("validation",)
     steps: int = 10
-    updates: int = 3000
+    early_steps: int = 3
+    updates: int = 5000
     batch: int = 32
-    rate: float = 1e-3
+    rate: float = 2e-3
     weight_decay: float = 0.01
     label_smoothing: float = 0.0
-    factors: tuple[int, int] = (1, 5)
+    factors: tuple[int, ...] = (1, 2, 3, 4, 5, 5)
+    few_frames: float = 0.15
     recombine: float = 0.7
     drop_image: float = 0.03
     drop_audio: float = 0.08
     noise: float = 0.1
-    block_vote: float = 0.4
     early_weight: float = 0.3
     checkpoint_every: int = 250
 
@@ -155,6 +157,7 @@ class Config:
         threads: Of PyTorch.
         workers: Processes that decode videos.
         factor: Sparse indexing factor of the exported plan.
+        precisions: Of the exported graphs, beside fp32: "fp16", "int8".
     """
 
     work: str
@@ -163,6 +166,7 @@ class Config:
     threads: int = 2
     workers: int = 2
     factor: int = 5
+    precisions: tuple[str, ...] = ("fp32",)
     render: dict[str, RenderConfig] = field(default_factory=dict)
     reencode: dict[str, ReencodeConfig] = field(default_factory=dict)
     model: ModelConfig = ModelConfig()

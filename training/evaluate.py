@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from l2l_engine import Classifier, Prediction
 from training.config import Config
@@ -22,7 +23,7 @@ from training.manifest import Video, load_sets
 from training.models import Student
 from training.report import markdown
 from training.runs import fingerprint, write_json
-from training.sequences import to_sequences
+from training.sequences import Track, to_sequences
 from training.skim import HOP, attention_ratio, load_skimmer, skim_tracks
 
 FACTORS = (1, 2, 3, 5, 10)
@@ -70,13 +71,14 @@ def evaluate(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
         "commands": list(commands),
         "plan": {"sha256": plan.sha256, "bytes": Path(config.plan).stat().st_size, "precision": precision},
         "factors": list(FACTORS),
+        "early_steps": config.skim.early_steps,
         "test": {"videos": len(videos), "seed": settings.seed, "classes": len(classes)},
         "methods": {
             "ours": accuracy([o.said == o.truth for o in outcomes]),
             "DENSE": accuracy(baseline(student, classes, features, None)),
             f"UNIFORM ({UNIFORM})": accuracy(baseline(student, classes, features, UNIFORM)),
         },
-        "curves": curves(config, classes, features),
+        "curves": curves(config, classes, features, plan.document.calibration),
         "with_sound": accuracy([o.said == o.truth for o in outcomes if o.has_audio]),
         "silent": accuracy([o.said == o.truth for o in outcomes if not o.has_audio]),
         "attention": attention(outcomes),
@@ -178,17 +180,46 @@ def baseline(
 
 
 def curves(
-    config: Config, classes: Sequence[str], features: Sequence[VideoFeatures]
-) -> dict[str, list[float]]:
-    """Top-1 on cached float32 features after 1, 2, ... T steps, and after T steps with sparser knots."""
+    config: Config, classes: Sequence[str], features: Sequence[VideoFeatures], temperatures: Sequence[float]
+) -> dict[str, Any]:
+    """Top-1 on cached float32 features: by steps, by the distance of the knots, by how many hit the action.
+
+    The calibration error is that of the confidence after each number of steps, at the plan's temperatures.
+    """
     skimmer, tracks = load_skimmer(config, len(classes)), to_sequences(features, classes, HOP)
 
-    def right(factor: int) -> list[float]:
+    def skim(factor: int) -> tuple[Tensor, NDArray[np.bool_]]:
         skimmed = skim_tracks(skimmer, tracks, config.skim.steps, factor)
-        hits = skimmed.logits.argmax(dim=2) == skimmed.labels[:, None]
-        return [float(share) for share in hits.double().mean(dim=0)]
+        return skimmed.logits, (skimmed.logits.argmax(dim=2) == skimmed.labels[:, None]).numpy()
 
-    return {"steps": right(config.factor), "factors": [right(factor)[-1] for factor in FACTORS]}
+    logits, right = skim(config.factor)
+    confidence = (logits / torch.tensor(temperatures)[:, None]).softmax(dim=2).amax(dim=2).double().numpy()
+    return {
+        "steps": [float(share) for share in right.mean(axis=0)],
+        "calibration_errors": [
+            calibration_error(confidence[:, step], right[:, step]) for step in range(right.shape[1])
+        ],
+        "factors": [float(skim(factor)[1][:, -1].mean()) for factor in FACTORS],
+        "knots_inside": by_knots_inside(tracks, right, config.factor, config.skim.early_steps),
+    }
+
+
+def by_knots_inside(
+    tracks: Sequence[Track], right: NDArray[np.bool_], factor: int, early: int
+) -> list[dict[str, float]]:
+    """Top-1 of the videos with sound after ``early`` and all steps, by the knots that lie in the action."""
+    inside = np.array([int(track.inside[::factor].sum()) for track in tracks])
+    sound = np.array([bool(track.audio_valid.any()) for track in tracks])
+    rows = []
+    for least, most in ((0, 1), (2, 2), (3, math.inf)):
+        chosen = right[sound & (inside >= least) & (inside <= most)]
+        if len(chosen):
+            shares = chosen.mean(axis=0)
+            early_share = float(shares[min(early, len(shares)) - 1])
+            rows.append(
+                {"least": least, "videos": len(chosen), "early": early_share, "top1": float(shares[-1])}
+            )
+    return rows
 
 
 def accuracy(right: Sequence[bool]) -> dict[str, float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 
 def markdown(report: dict[str, Any]) -> str:
     """The end-to-end report as a page."""
     test, plan, attention = report["test"], report["plan"], report["attention"]
+    curves = report["curves"]
     lines = [
         "# The demo plan on AV-Kinetic, end to end",
         "",
@@ -25,9 +26,19 @@ def markdown(report: dict[str, Any]) -> str:
         "DENSE and UNIFORM average the class scores of the same student's clip classifier over all "
         "timestamps or ten evenly spaced ones.",
         "",
-        *_curve("steps", range(1, len(report["curves"]["steps"]) + 1), report["curves"]["steps"]),
-        *_curve("every k-th timestamp", report["factors"], report["curves"]["factors"]),
-        "The two curves are of the same skimmer on cached float32 features.",
+        *_table(
+            ["steps", *range(1, len(curves["steps"]) + 1)],
+            ["top-1", *map(_percent, curves["steps"])],
+            ["calibration error", *map(_percent, curves["calibration_errors"])],
+        ),
+        *_table(["every k-th timestamp", *report["factors"]], ["top-1", *map(_percent, curves["factors"])]),
+        *_table(
+            ["knots in the action, with sound", *(_range(row["least"]) for row in curves["knots_inside"])],
+            ["videos", *(row["videos"] for row in curves["knots_inside"])],
+            [f"top-1 after {report['early_steps']} steps", *map(_percent, _column(curves, "early"))],
+            ["top-1 after all steps", *map(_percent, _column(curves, "top1"))],
+        ),
+        "These three are of the same skimmer on cached float32 features.",
         "",
         "| attention (median over the videos) | looking | listening |",
         "|---|---|---|",
@@ -51,13 +62,17 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _curve(name: str, places: Iterable[int], shares: Sequence[float]) -> list[str]:
-    return [
-        f"| {name} | {' | '.join(str(place) for place in places)} |",
-        "|---" * (len(shares) + 1) + "|",
-        f"| top-1 | {' | '.join(_percent(share) for share in shares)} |",
-        "",
-    ]
+def _table(head: Sequence[object], *rows: Sequence[object]) -> list[str]:
+    lines = [f"| {' | '.join(map(str, row))} |" for row in (head, *rows)]
+    return [lines[0], "|---" * len(head) + "|", *lines[1:], ""]
+
+
+def _column(curves: dict[str, Any], name: str) -> list[float]:
+    return [row[name] for row in curves["knots_inside"]]
+
+
+def _range(least: int) -> str:
+    return {0: "at most 1", 2: "2"}.get(least, f"{least} or more")
 
 
 def _row(name: str, row: dict[str, float]) -> str:

@@ -17,6 +17,9 @@ from training.models import SkimBatch
 _CHUNKS = (4, 14)
 """Timestamps a piece of distractor has when sequences are recombined: 2 to 7 s."""
 
+_LONGEST_GAP = 31
+"""Timestamps between few frames: up to 16 s."""
+
 
 @dataclass(slots=True)
 class Track:
@@ -111,13 +114,20 @@ def regular_knots(count: int, factor: int, first: int = 0) -> np.ndarray:
     return np.arange(min(first, count - 1), count, factor)
 
 
-def random_knots(rng: np.random.Generator, count: int, factors: tuple[int, int]) -> np.ndarray:
+def random_knots(rng: np.random.Generator, count: int, factor: int) -> np.ndarray:
     """Knots as a sampler may choose them: regular, or irregular with the same bound on gaps."""
-    factor = int(rng.integers(factors[0], factors[1] + 1))
     if rng.random() < 0.6:
         return regular_knots(count, factor, first=0 if rng.random() < 0.5 else int(rng.integers(factor)))
-    steps = rng.integers(1, factor + 1, size=count)
-    chosen = np.cumsum(steps) - 1
+    return _knots_after(rng.integers(1, factor + 1, size=count), count)
+
+
+def few_knots(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Knots as key frames and moments chosen by ear leave them: some close together, others 16 s apart."""
+    return _knots_after(np.exp(rng.uniform(0, np.log(_LONGEST_GAP), size=count)).astype(int), count)
+
+
+def _knots_after(gaps: np.ndarray, count: int) -> np.ndarray:
+    chosen = np.cumsum(gaps) - 1
     return chosen[chosen < count]
 
 
@@ -130,10 +140,24 @@ class Knotted:
     audio_knots: np.ndarray
 
 
-def draw_knots(rng: np.random.Generator, track: Track, settings: SkimConfig) -> Knotted:
+@dataclass(frozen=True, slots=True)
+class Density:
+    """How densely a batch's banks are sampled; alike within a batch, so that little is padding."""
+
+    image: int
+    audio: int
+    few_frames: bool
+
+
+def draw_density(rng: np.random.Generator, settings: SkimConfig) -> Density:
+    """The same factor for both modalities in every second batch."""
+    image, audio = (int(factor) for factor in rng.choice(settings.factors, 2))
+    return Density(image, image if rng.random() < 0.5 else audio, bool(rng.random() < settings.few_frames))
+
+
+def draw_knots(rng: np.random.Generator, track: Track, density: Density, settings: SkimConfig) -> Knotted:
     """Random knots, now and then without one of the modalities."""
-    image = random_knots(rng, len(track), settings.factors)
-    audio = image if rng.random() < 0.5 else random_knots(rng, len(track), settings.factors)
+    image, audio = _draw_both(rng, len(track), density)
     image, audio = image[track.image_valid[image].numpy()], audio[track.audio_valid[audio].numpy()]
     draw = rng.random()
     if draw < settings.drop_audio and len(image):
@@ -141,6 +165,16 @@ def draw_knots(rng: np.random.Generator, track: Track, settings: SkimConfig) -> 
     elif draw > 1 - settings.drop_image and len(audio):
         image = image[:0]
     return Knotted(track, image, audio)
+
+
+def _draw_both(rng: np.random.Generator, count: int, density: Density) -> tuple[np.ndarray, np.ndarray]:
+    if density.few_frames:
+        image = few_knots(rng, count)
+        return image, np.union1d(random_knots(rng, count, density.audio), image)
+    image = random_knots(rng, count, density.image)
+    if density.image == density.audio and rng.random() < 0.7:
+        return image, image
+    return image, random_knots(rng, count, density.audio)
 
 
 def fixed_knots(track: Track, factor: int) -> Knotted:

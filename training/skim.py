@@ -26,6 +26,7 @@ from training.sequences import (
     Recombiner,
     Track,
     collate,
+    draw_density,
     draw_knots,
     fixed_knots,
     to_sequences,
@@ -126,13 +127,14 @@ class Source:
     def draw(self, update: int) -> tuple[SkimBatch, Tensor]:
         """The banks and labels of one update."""
         rng = seed_everything(self._seed, update)
+        density = draw_density(rng, self._settings)
         items: list[Knotted] = []
         while len(items) < self._settings.batch:
             if rng.random() < self._settings.recombine:
                 track = self._recombine(rng)
             else:
                 track = self._tracks[int(rng.integers(len(self._tracks)))]
-            items.append(draw_knots(rng, track, self._settings))
+            items.append(draw_knots(rng, track, density, self._settings))
         batch = collate(items, HOP)
         # Features of the training set are a little too good; noise of their own scale blurs them.
         batch.image = _blur(batch.image, self._settings.noise)
@@ -160,25 +162,15 @@ def skim_loss(skimmer: SkimmingNetwork, output: SkimOutput, labels: Tensor, sett
     return per_step[-1] + settings.early_weight * per_step[:-1].sum() / max(1, steps - 1)
 
 
-def block_votes(count: int, settings: SkimConfig) -> Tensor:
-    """Which modality loses its vote at which step: bool [B, T, 2].
-
-    Eq. 8 lets one modality choose for both, and then the other's attention learns nothing. A video that
-    now and then must be skimmed by eye or by ear alone teaches both where the action is.
-    """
-    chosen = torch.rand(count, settings.steps) < settings.block_vote
-    loser = torch.rand(count, settings.steps) < 0.5
-    return torch.stack([chosen & loser, chosen & ~loser], dim=2)
-
-
 def _updates(skimmer: SkimmingNetwork, learner: Learner, source: Source) -> float:
     """Learn until the next checkpoint is due; returns the mean loss."""
     settings = source.settings
     skimmer.train()
     losses = []
+    early = min(settings.early_steps, settings.steps)
     for update in range(learner.done, min(learner.done + settings.checkpoint_every, settings.updates)):
         batch, labels = source.draw(update)
-        output = skimmer(batch, settings.steps, block_votes(len(labels), settings))
+        output = skimmer(batch, settings.steps if update % 2 == 0 else early)
         losses.append(learner.learn(skim_loss(skimmer, output, labels, settings)))
     learner.done += len(losses)
     return float(torch.stack(losses).mean())

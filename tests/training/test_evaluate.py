@@ -5,11 +5,14 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 
 from training import evaluate
-from training.evaluate import Outcome, predict_all
+from training.evaluate import Outcome, by_knots_inside, predict_all
 from training.manifest import Video
+from training.sequences import Track
 
 
 def outcome(video, _prediction=None):
@@ -27,3 +30,20 @@ def test_half_a_line_is_done_again(tmp_path, monkeypatch, kept):
     assert asked == [Path("b"), Path("c")]
     assert found == [outcome(video) for video in videos]
     assert path.read_text() == "".join(lines)
+
+
+def track(inside, *, sound=True):
+    n = len(inside)
+    valid = torch.ones(n, dtype=torch.bool)
+    rows = torch.zeros(n, 2)
+    return Track(rows, rows, valid, valid & sound, torch.tensor(inside, dtype=torch.bool), 0)
+
+
+def test_accuracy_by_the_knots_that_hit_the_action():
+    none, one, two = [0, 1, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0]
+    tracks = [track(none), track(one), track(one, sound=False), track(two), track(two)]
+    right = np.array([[1, 0], [1, 1], [0, 0], [0, 1], [0, 1]], dtype=bool)
+    assert by_knots_inside(tracks, right, factor=2, early=1) == [
+        {"least": 0, "videos": 2, "early": 1.0, "top1": 0.5},
+        {"least": 2, "videos": 2, "early": 0.0, "top1": 1.0},
+    ]

@@ -10,8 +10,10 @@ from training.config import SkimConfig
 from training.features import VideoFeatures
 from training.manifest import Video
 from training.sequences import (
+    Density,
     Recombiner,
     collate,
+    draw_density,
     draw_knots,
     fixed_knots,
     random_knots,
@@ -61,12 +63,32 @@ def test_random_knots_keep_the_bound_on_gaps():
     rng = np.random.default_rng(0)
     sizes = set()
     for _ in range(200):
-        knots = random_knots(rng, 100, (1, 5))
+        knots = random_knots(rng, 100, int(rng.integers(1, 6)))
         assert knots[0] < 5
         assert knots[-1] >= 95
         assert 1 <= np.diff(knots).min() <= np.diff(knots).max() <= 5
         sizes.add(len(knots))
     assert {20, 100} <= sizes
+
+
+def test_few_frames_come_with_all_the_sound():
+    rng, settings, track = np.random.default_rng(0), SkimConfig(drop_image=0, drop_audio=0), tracks()[5]
+    gaps, audio_gaps = [], []
+    for _ in range(50):
+        item = draw_knots(rng, track, Density(1, 5, few_frames=True), settings)
+        assert set(item.image_knots) <= set(item.audio_knots)
+        gaps += np.diff(item.image_knots).tolist()
+        audio_gaps += np.diff(item.audio_knots).tolist()
+    assert min(gaps) == 1
+    assert 20 < max(gaps) <= 30
+    assert max(audio_gaps) == 5
+
+
+def test_a_batch_has_one_density():
+    rng = np.random.default_rng(0)
+    drawn = [draw_density(rng, SkimConfig(factors=(2, 5), few_frames=0.5)) for _ in range(100)]
+    assert {density.image for density in drawn} == {density.audio for density in drawn} == {2, 5}
+    assert {density.few_frames for density in drawn} == {True, False}
 
 
 def test_fixed_knots_are_the_runtimes():
@@ -93,6 +115,6 @@ def test_collate_pads_and_keeps_missing_modalities_apart():
 @pytest.mark.parametrize(("drop_image", "drop_audio"), [(1.0, 0.0), (0.0, 1.0)])
 def test_modalities_are_dropped_one_at_a_time(drop_image, drop_audio):
     settings = SkimConfig(drop_image=drop_image, drop_audio=drop_audio)
-    item = draw_knots(np.random.default_rng(0), tracks()[0], settings)
+    item = draw_knots(np.random.default_rng(0), tracks()[0], Density(5, 5, few_frames=False), settings)
     assert (len(item.image_knots) == 0) == (drop_image == 1.0)
     assert (len(item.audio_knots) == 0) == (drop_audio == 1.0)

@@ -122,6 +122,20 @@ def test_the_plan_says_what_the_trained_skimmer_says(folder):
             np.testing.assert_allclose(prediction.probabilities, expected, rtol=1e-3, atol=1e-5)
 
 
+def test_export_in_int8_says_what_it_costs(folder):
+    plan = folder / "int8.plan"
+    settings = ["--config", str(folder / "tiny.toml"), "--set", f"plan={plan}"]
+    assert main(["export", *settings, "--precision", "fp32", "int8"]) == 0
+    with Classifier(plan, precision="int8") as classifier:
+        assert {"image.int8", "audio.int8"} <= classifier.plan.graphs.keys()
+        said = classifier.plan.document.provenance["precisions"]
+    assert said["int8"]["calibration"]["data"] == "training pairs of clips"
+    assert said["int8"]["calibration"]["image"] == said["int8"]["calibration"]["audio"] > 20
+    assert said["fp32"]["logits_difference"] < 1e-3
+    assert said["int8"]["videos"] == said["fp32"]["videos"] == 3
+    assert 0 <= said["int8"]["top1"] <= 1
+
+
 def test_evaluation_counts_what_the_plan_says(folder, capsys):
     assert main(["evaluate", "--config", str(folder / "tiny.toml")]) == 0
     report = json.loads((folder / "report.json").read_text())
@@ -134,6 +148,8 @@ def test_evaluation_counts_what_the_plan_says(folder, capsys):
     right = sum(o["said"] == o["truth"] for o in outcomes)
     assert report["methods"]["ours"]["top1"] == pytest.approx(right / 3)
     assert report["attention"]["look_ratio"] == pytest.approx(np.median([o["look_ratio"] for o in outcomes]))
+    assert len(report["curves"]["steps"]) == len(report["curves"]["calibration_errors"]) == 3
+    assert sum(row["videos"] for row in report["curves"]["knots_inside"]) == 3
     page = (folder / "report.md").read_text()
     assert "python -m training evaluate --config" in page
     assert page.strip() in capsys.readouterr().out

@@ -109,11 +109,8 @@ class SkimmingNetwork(nn.Module):
         self.modality = nn.Linear(hidden, 2)
         self.classifier = nn.Linear(features, classes)
 
-    def forward(self, batch: SkimBatch, steps: int, blocked: Tensor | None = None) -> SkimOutput:
-        """Skim each video for ``steps`` steps (T).
-
-        ``blocked`` (bool [B, T, 2]) takes a modality's vote away at a step; never both.
-        """
+    def forward(self, batch: SkimBatch, steps: int) -> SkimOutput:
+        """Skim each video for ``steps`` steps (T)."""
         n = int(batch.lengths.max())
         stamps = batch.hop * torch.arange(n, device=batch.image.device)
         valid = torch.arange(n, device=batch.image.device) < batch.lengths[:, None]
@@ -124,15 +121,14 @@ class SkimmingNetwork(nn.Module):
         state: tuple[Tensor, Tensor] | None = None
         mix = valid / batch.lengths[:, None]
         collected: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        for step in range(steps):
+        for _ in range(steps):
             fused = self.fusion(
                 weighted_sum(image.collect(mix), batch.image), weighted_sum(audio.collect(mix), batch.audio)
             )
             state = self.lstm(fused, state)  # Eq. 5
             look = attend(keys[0], self.query_image[0](state[0]), image, valid)
             listen = attend(keys[1], self.query_audio[0](state[0]), audio, valid)
-            silenced = absent if blocked is None else absent | (blocked[:, step] & ~absent.flip(1))
-            scores = self.modality(state[0]).masked_fill(silenced, float("-inf")).softmax(dim=1)
+            scores = self.modality(state[0]).masked_fill(absent, float("-inf")).softmax(dim=1)
             # Eq. 8 is linear in the weights: one mixture indexes both banks.
             mix = scores[:, :1] * look + scores[:, 1:] * listen
             collected.append((look, listen, scores, fused))
