@@ -12,6 +12,7 @@ from l2l_engine.plan import PlanDocument
 from l2l_engine.result import TimeArray
 from l2l_engine.rounds.ask import Ask
 from l2l_engine.rounds.knots import NOTHING, planned, policy
+from l2l_engine.rounds.listening import MOMENTS
 from l2l_engine.session import Session
 
 _AT_KEY = 1e-3
@@ -99,8 +100,8 @@ _WHY = {
     "keyframes": "key frames alone, which cost one decoded frame each, whatever gaps that leaves",
     "auto": "key frames where they are dense enough, and elsewhere the moments nearest after one "
     "that keep the gap: the fewest frames decoded",
-    "listen": "all the sound and a few key frames first, then exact frames only where it listened, until "
-    "it is sure",
+    "listen": "all the sound and a few key frames first, then exact frames where it listened, "
+    f"at most {MOMENTS}, until it is sure",
 }
 
 

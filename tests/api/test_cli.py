@@ -78,7 +78,7 @@ def test_doctor_and_version(plan_file: Path, tmp_path: Path) -> None:
     done = l2l("doctor", "--plan", plan_file)
     assert done.returncode == 0
     assert done.stdout.count("passed") == 3
-    for expected in ("openvino", "gpu", "pip install nvidia-dali"):
+    for expected in ("openvino", "gpu", "nvidia-dali"):  # installed here or not
         assert expected in done.stdout
     (tmp_path / "bad.plan").write_bytes(b"no plan")
     assert l2l("doctor", "--plan", tmp_path / "bad.plan").returncode == 1
