@@ -13,9 +13,6 @@ from l2l_engine.result import FloatArray, TimeArray
 MOMENTS = 24
 """Moments looked at because of the sound, whatever the video's length."""
 
-AT_ONCE = 2
-"""Moments looked at before it is asked whether that was enough."""
-
 SURE = 0.9
 """Confidence that is enough. Looking until it is sure takes fewer frames than a fixed number of looks, and
 sees more where the sound misled."""
@@ -73,7 +70,7 @@ def moments(
 
 
 def looks(ranked: TimeArray, keys: TimeArray) -> Iterator[TimeArray]:
-    """Moments in the order given, a few at a time, each time by time; those on the way come along.
+    """Moments one by one in the order given; those on the way to one come along with it, by time.
 
     Args:
         ranked: float64 [M], the most important first.
@@ -81,8 +78,8 @@ def looks(ranked: TimeArray, keys: TimeArray) -> Iterator[TimeArray]:
     """
     left = ranked.tolist()
     while left:
-        few, left = left[:AT_ONCE], left[AT_ONCE:]
-        way = walked(np.sort(few), keys).sum() + 1e-6
+        few = [left.pop(0)]
+        way = walked(np.array(few), keys).sum() + 1e-6
         for time in tuple(left):
             if walked(np.sort([*few, time]), keys).sum() <= way:
                 few.append(time)
