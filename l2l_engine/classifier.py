@@ -78,7 +78,7 @@ class Classifier:
         )
         self._precision = "/".join(sorted({encoder.precision for encoder in self._encoders.values()}))
         skimmer = load_skimmer(self._plan, self._threads)
-        self._pipeline = Pipeline(self._plan, self._encoders, skimmer, limits=limits)
+        self._pipeline = Pipeline(self._plan, self._encoders, skimmer, threads=self._threads, limits=limits)
         self._limits = limits
         forks.watch(self)
 
@@ -288,8 +288,10 @@ class Classifier:
 
     def close(self) -> None:
         """Let go of the networks. Predictions under way end normally; safe to call twice."""
-        self._pipeline = None
+        pipeline, self._pipeline = self._pipeline, None
         self._encoders = {}
+        if pipeline is not None:
+            pipeline.close()
 
     def disown(self) -> list[object]:
         """Hand the native objects over; only for :mod:`l2l_engine.forks`."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from l2l_engine.backends import Encoder
-from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, open_media
+from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource, open_media
 from l2l_engine.plan import Plan
 from l2l_engine.result import TimeArray
 from l2l_engine.session import Bank, Request, Session, Stopwatch, run_skimmer
 from l2l_engine.skim import SkimmingModel, SkimResult
+from l2l_engine.workers import Workers
 
 
 class Pipeline:
@@ -19,12 +20,14 @@ class Pipeline:
         encoders: dict[str, Encoder],
         skimmer: SkimmingModel,
         *,
+        threads: int,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._document = plan.document
         self._encoders = encoders
         self._skimmer = skimmer
         self._limits = limits
+        self._workers = Workers(threads)
 
     def open(self, file: MediaFile, request: Request) -> Session:
         """Open one file, to extract features from it.
@@ -32,12 +35,33 @@ class Pipeline:
         Raises:
             MediaError: If the file cannot be used, naming it and the cause.
         """
-        with request.watch.stage("probe"):
-            source = open_media(file, limits=self._limits, poll=request.poll("probe"))
-        return Session(source, self._document, self._encoders, self._skimmer, request)
+        job = self._workers.job()
+        opened: list[MediaSource] = []
+
+        def probe() -> None:
+            with request.watch.stage("probe"):
+                opened.append(open_media(file, limits=self._limits, poll=job.check))
+
+        try:
+            request.report("probe", 0.0)
+            job.run(probe, lambda: request.report("probe", 0.0))
+            return Session(opened[0], self._document, self._encoders, self._skimmer, request, job=job)
+        except BaseException:
+            job.close()
+            for source in opened:
+                source.close()
+            raise
+
+    def close(self) -> None:
+        """End the threads; files that are open are finished first."""
+        self._workers.close()
 
     def skim(
         self, image: Bank | None, audio: Bank | None, timestamps: TimeArray, steps: int, watch: Stopwatch
     ) -> SkimResult:
         """Run the skimmer on one video; at most one modality may be missing."""
-        return run_skimmer(self._skimmer, image, audio, timestamps, steps, watch=watch)
+        with self._workers.job() as job:
+            return job.run(
+                lambda: run_skimmer(self._skimmer, image, audio, timestamps, steps, watch=watch),
+                lambda: None,
+            )

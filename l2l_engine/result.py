@@ -66,7 +66,10 @@ class MediaInfo:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Wall-clock seconds a stage took; stages may overlap, so they need not sum to ``total``."""
+    """Seconds of work by stage, summed over the threads that did it; ``total`` is wall-clock time.
+
+    Several threads work at once, so the stages may well add up to more than ``total``.
+    """
 
     probe: float = 0.0
     audio: float = 0.0

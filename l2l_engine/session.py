@@ -2,76 +2,30 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.backends import Encoder
 from l2l_engine.errors import MediaError
+from l2l_engine.extraction import BATCH, Extraction, Gathered, Part, Readers, audio_parts, video_parts
 from l2l_engine.media import MediaSource, sampling
 from l2l_engine.plan import PlanDocument
-from l2l_engine.result import FloatArray, MediaInfo, StreamInfo, TimeArray, Timings
+from l2l_engine.request import Bank, Report, Request, Stopwatch
+from l2l_engine.result import FloatArray, MediaInfo, StreamInfo, TimeArray
 from l2l_engine.skim import SkimmingModel, SkimResult
+from l2l_engine.workers import Job
 
-BATCH = 32
-"""Samples an encoder call: enough to keep the cores busy, little enough to stop in time."""
+__all__ = ["BATCH", "Bank", "Report", "Request", "Session", "Skimmed", "Stopwatch", "run_skimmer"]
 
-CHUNK = 8 * BATCH
-"""Samples decoded before they are encoded and forgotten: memory must not grow with what a file claims."""
+_T = TypeVar("_T")
 
 LEAST_COVERAGE = 0.5
 """Below this share of readable frames and windows a file is an error, not a guess."""
-
-Report = Callable[[str, float], None]
-
-
-class Stopwatch:
-    """Adds up wall-clock seconds by stage, for ``Timings``."""
-
-    def __init__(self) -> None:
-        self._begin = time.perf_counter()
-        self._seconds = dict.fromkeys((f.name for f in fields(Timings)), 0.0)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Count the time inside the block for ``name``."""
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[name] += time.perf_counter() - begin
-
-    def timings(self) -> Timings:
-        """The stages so far; ``total`` is the time since this stopwatch was made."""
-        return Timings(**(self._seconds | {"total": time.perf_counter() - self._begin}))
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What one call of ``predict`` asks for."""
-
-    name: str
-    report: Report
-    """Called between packets and batches with the stage and its progress; raises to stop."""
-    watch: Stopwatch
-
-    def poll(self, stage: str) -> Callable[[], None]:
-        """A callback for decoders, which know no stages."""
-        return lambda: self.report(stage, 0.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bank:
-    """Features at the knots of one modality: float32 [M, D] at float64 [M] seconds, increasing."""
-
-    features: FloatArray
-    times: TimeArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +69,8 @@ def run_skimmer(
 class Session:
     """One opened file and the features extracted from it so far; for one thread at a time.
 
-    A context manager: leaving it closes the file.
+    A context manager: leaving it closes the file. The work is done by the threads of ``job``, which the
+    session closes too.
 
     Attributes:
         timestamps: float64 [N], seconds; the moments attention is spread over.
@@ -128,12 +83,15 @@ class Session:
         encoders: Mapping[str, Encoder],
         skimmer: SkimmingModel,
         request: Request,
+        *,
+        job: Job,
     ) -> None:
         self._source, self._document, self._skimmer, self._request = source, document, skimmer, request
+        self._job, self._readers = job, Readers(source)
         self.timestamps = sampling.timestamps(source.duration, document.media.hop)
-        self._image = Gathered(encoders["image"], request) if source.has_video else None
+        self._image = Gathered("frames", encoders["image"]) if source.has_video else None
         hears = source.has_audio and "audio" in document.modalities
-        self._audio = Gathered(encoders["audio"], request) if hears else None
+        self._audio = Gathered("audio", encoders["audio"]) if hears else None
         self._key_times: TimeArray | None = None
 
     @property
@@ -162,7 +120,7 @@ class Session:
             return np.zeros(0)
         if self._key_times is None:
             with self._request.watch.stage("frames"):
-                self._key_times = self._source.key_times(poll=self._request.poll("frames"))
+                self._key_times = self._read("frames", lambda source: source.key_times(poll=self._job.check))
         return self._key_times
 
     def extract(self, image_knots: TimeArray, audio_knots: TimeArray) -> None:
@@ -175,10 +133,12 @@ class Session:
         Raises:
             MediaError: If the file cannot be read. Moments that cannot be decoded lower the coverage.
         """
-        if self._audio is not None:
-            self._listen(self._audio, self._audio.new(audio_knots))
-        if self._image is not None:
-            self._look(self._image, self._image.new(image_knots))
+        extraction = Extraction(self._job, self._readers, self._document.media, self._request.watch)
+        audio = [] if self._audio is None else audio_parts(self._audio, self._audio.new(audio_knots))
+        image = [] if self._image is None else self._image_parts(self._image, self._image.new(image_knots))
+        # The sound first: it is one long part, and its end should not be waited for.
+        lanes = [[part] for part in (*audio, *image)] if self._source.reopens else [[*audio, *image]]
+        extraction.run(lanes, self._request.report)
 
     def skim(self, steps: int, where: NDArray[np.bool_] | None = None) -> Skimmed:
         """Run the skimmer on what was extracted so far.
@@ -191,17 +151,13 @@ class Session:
         Raises:
             MediaError: If too little of what was asked for could be decoded.
         """
-        nothing = Gathered(None, self._request)
-        image, audio = self._image or nothing, self._audio or nothing
-        name = self._request.name
-        if not image.decoded and not audio.decoded:
-            raise MediaError(f"{name}: {_why_nothing(self._source, self._document.modalities)}")
-        coverage = (audio.decoded + image.decoded) / (audio.asked + image.asked)
-        if coverage < LEAST_COVERAGE:
-            raise MediaError(f"{name}: only {coverage:.0%} of what was needed could be decoded")
-        banks = image.bank(), audio.bank()
+        image, audio = (None if kind is None else kind.bank() for kind in (self._image, self._audio))
+        coverage = self._coverage(image, audio)
         times = self.timestamps if where is None else self.timestamps[where]
-        result = run_skimmer(self._skimmer, *banks, times, steps, watch=self._request.watch)
+        result = self._job.run(
+            lambda: run_skimmer(self._skimmer, image, audio, times, steps, watch=self._request.watch),
+            lambda: self._request.report("skim", 0.0),
+        )
         if where is not None:
             result = _spread_out(result, where)
         info = MediaInfo(
@@ -210,17 +166,18 @@ class Session:
             video="present" if self._source.has_video else "absent",
             audio="present" if self._source.has_audio else "absent",
             coverage=coverage,
-            image_knots=image.decoded,
-            audio_knots=audio.decoded,
-            frames_decoded=image.frames_decoded,
+            image_knots=0 if image is None else len(image.times),
+            audio_knots=0 if audio is None else len(audio.times),
+            frames_decoded=self._readers.frames_decoded,
         )
         self._request.report("skim", 1.0)
-        has_image, has_audio = (bank is not None for bank in banks)
-        return Skimmed(result, self.timestamps, info, has_image=has_image, has_audio=has_audio)
+        present = {"has_image": image is not None, "has_audio": audio is not None}
+        return Skimmed(result, self.timestamps, info, **present)
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        self._source.close()
+        self._job.close()
+        self._readers.close()
 
     def __enter__(self) -> Session:
         return self
@@ -230,64 +187,26 @@ class Session:
     ) -> None:
         self.close()
 
-    def _listen(self, gathered: Gathered, knots: TimeArray) -> None:
-        media = self._document.media
-        poll = self._request.poll("audio")
-        for part in _chunks(knots):
-            with self._request.watch.stage("audio"):
-                windows = self._source.audio_windows(
-                    part, window=media.window, sample_rate=media.sample_rate, poll=poll
-                )
-            gathered.add(windows.samples, part, windows.valid)
+    def _image_parts(self, gathered: Gathered, knots: TimeArray) -> list[Part]:
+        if not len(knots):
+            return []
+        groups = self._read("frames", lambda source: source.groups(poll=self._job.check))
+        return video_parts(gathered, knots, groups)
 
-    def _look(self, gathered: Gathered, knots: TimeArray) -> None:
-        media = self._document.media
-        poll = self._request.poll("frames")
-        for part in _chunks(knots):
-            with self._request.watch.stage("frames"):
-                frames = self._source.frames(part, short_side=media.short_side, crop=media.crop, poll=poll)
-            gathered.add(frames.images, part, frames.valid, frames.frames_decoded)
+    def _read(self, stage: str, work: Callable[[MediaSource], _T]) -> _T:
+        return self._job.run(
+            lambda: self._readers.use(work, self._job.check), lambda: self._request.report(stage, 0.0)
+        )
 
-
-class Gathered:
-    """The features of one modality so far, in any order, and what they took."""
-
-    def __init__(self, encoder: Encoder | None, request: Request) -> None:
-        self._encoder, self._request = encoder, request
-        self._features: list[FloatArray] = []
-        self._times: list[TimeArray] = []
-        self._seen = np.zeros(0)
-        self.asked = 0
-        self.decoded = 0
-        self.frames_decoded = 0
-
-    def new(self, knots: TimeArray) -> TimeArray:
-        """Those of ``knots`` that were not asked for before."""
-        return np.setdiff1d(np.asarray(knots, np.float64), self._seen)
-
-    def add(
-        self, samples: NDArray[Any], times: TimeArray, valid: NDArray[np.bool_], frames_decoded: int = 0
-    ) -> None:
-        """Encode the samples that were decoded."""
-        assert self._encoder is not None
-        samples = samples[valid]
-        self._seen = np.union1d(self._seen, times)
-        self.asked += len(times)
-        self.decoded += len(samples)
-        self.frames_decoded += frames_decoded
-        with self._request.watch.stage("encode"):
-            for start in range(0, len(samples), BATCH):
-                self._request.report("encode", start / len(samples))
-                self._features.append(self._encoder.encode(samples[start : start + BATCH]))
-        self._times.append(times[valid])
-
-    def bank(self) -> Bank | None:
-        """All features by time; None without any."""
-        if not self.decoded:
-            return None
-        times = np.concatenate(self._times)
-        order = np.argsort(times)
-        return Bank(np.concatenate(self._features)[order], times[order])
+    def _coverage(self, image: Bank | None, audio: Bank | None) -> float:
+        """Share of the moments asked for that could be decoded, if it is enough."""
+        if image is None and audio is None:
+            raise MediaError(f"{self._request.name}: {_why_nothing(self._source, self._document.modalities)}")
+        gathered = [kind for kind in (self._image, self._audio) if kind is not None]
+        coverage = sum(kind.decoded for kind in gathered) / sum(kind.asked for kind in gathered)
+        if coverage < LEAST_COVERAGE:
+            raise MediaError(f"{self._request.name}: only {coverage:.0%} of what was needed could be decoded")
+        return coverage
 
 
 def _spread_out(result: SkimResult, where: NDArray[np.bool_]) -> SkimResult:
@@ -300,11 +219,6 @@ def _spread_out(result: SkimResult, where: NDArray[np.bool_]) -> SkimResult:
 
     image, audio = whole(result.image_attention), whole(result.audio_attention)
     return replace(result, image_attention=image, audio_attention=audio)
-
-
-def _chunks(knots: TimeArray) -> Iterator[TimeArray]:
-    for start in range(0, len(knots), CHUNK):
-        yield knots[start : start + CHUNK]
 
 
 def _why_nothing(source: MediaSource, modalities: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.index import IndexEntries
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
@@ -23,6 +24,8 @@ from l2l_engine.result import StreamInfo
 _NOT_A_MOVIE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _NOT_MAIN = Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.comment
 _INDEXED = {"mov", "matroska"}
+_PROBED_S = 100.0
+"""Seconds of a file that FFmpeg reads at most to find out what it is."""
 _MAX_READ_ERRORS = 8
 """Consecutive failed reads after which the rest of a damaged file is given up."""
 
@@ -67,8 +70,8 @@ class Demuxer:
         return not _INDEXED.isdisjoint(self.container.format.name.split(","))
 
     @property
-    def decoding_order(self) -> bool:
-        """Whether the index holds decoding times, not those at which frames are shown."""
+    def lists_packets(self) -> bool:
+        """Whether the index names every packet, at its decoding time, not key frames when they are shown."""
         return "mov" in self.container.format.name.split(",")
 
     def stream(self, track: Track) -> Stream:
@@ -98,6 +101,28 @@ class Demuxer:
         if not self._reader.begin(poll) or not self._whole:
             self._fresh = False
             self.rewind()
+
+    def seek_with_index(self, track: Track) -> bool:
+        """Go to the start, with an index that knows all key frames; False if there is none such."""
+        if self.lists_packets:
+            stream = self.stream(track)
+            # Of a file in fragments the index grows as they are read.
+            whole = 0 < stream.frames <= len(stream.index_entries)
+            return whole and self.seek(track, track.start)
+        # Whatever was read has entries too; in a file just opened they can be told from those of an index,
+        # which are there from the first seek on, if not before.
+        self.rewind()
+        known = len(self.stream(track).index_entries)
+        if not self.seek(track, track.start):
+            return False
+        entries = self.stream(track).index_entries
+        return len(entries) > max(1, known) or self._reaches_far(entries, track)
+
+    def _reaches_far(self, entries: IndexEntries, track: Track) -> bool:
+        """Whether the last entry lies beyond what is read of a file when it is opened."""
+        if len(entries) < 2:
+            return False
+        return entries[len(entries) - 1].timestamp * track.time_base - track.start > _PROBED_S
 
     def rewind(self) -> None:
         """Go back to the first packet.

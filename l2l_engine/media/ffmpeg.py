@@ -14,7 +14,7 @@ from l2l_engine.errors import ClosedError, MediaError
 from l2l_engine.media.audio import AudioWalker, Sound
 from l2l_engine.media.clock import CUT_SHORT, Clock
 from l2l_engine.media.demux import Demuxer, Track
-from l2l_engine.media.keys import key_times
+from l2l_engine.media.keys import indexed_key_times, read_key_times
 from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
 from l2l_engine.media.opening import Reader, open_reader, translated
 from l2l_engine.media.picture import ImageArray, PictureMaker
@@ -72,6 +72,7 @@ class FFmpegSource:
         self._limits, self._threads = limits, threads
         self._closed = False
         self._frames_decoded = 0
+        self._groups: list[NDArray[np.float64] | None] = []
         self._maker: tuple[int, int, PictureMaker] | None = None
         try:
             self._reader.begin(poll)
@@ -119,9 +120,9 @@ class FFmpegSource:
         return self._frames_decoded
 
     @property
-    def splits(self) -> bool:
-        """Whether groups of pictures can be decoded apart at little cost."""
-        return self._demuxer.indexed
+    def reopens(self) -> bool:
+        """Whether ``another`` works."""
+        return self._reader.owned
 
     def another(self, *, poll: Poll | None = None) -> FFmpegSource | None:
         """Open the same content once more, for another thread; None where ``file`` was a file object.
@@ -172,7 +173,7 @@ class FFmpegSource:
                 before: Shown | None = None
                 picture: ImageArray | None = None
                 for row, moment in enumerate(moments):
-                    shown = walker.at(moment, moments[row + 1] if row + 1 < len(moments) else None)
+                    shown = walker.at(moment, moments[row + 1] if row + 1 < len(moments) else math.inf)
                     if shown is None or not self._holds(walker, track, moment):
                         continue
                     if shown is not before:  # one frame may stand for several moments
@@ -191,9 +192,23 @@ class FFmpegSource:
 
     def key_times(self, *, poll: Poll | None = None) -> NDArray[np.float64]:
         """When key frames are shown; see :meth:`MediaSource.key_times`."""
+        found = self.groups(poll=poll)
+        if found is not None:
+            return found
         track = self._begin(self._demuxer.video, "video", np.zeros(0), poll)
         with translated(self._reader, self._name, "its video cannot be read"):
-            times = key_times(self._demuxer, track, poll)
+            return self._on_clock(read_key_times(self._demuxer, track, poll))
+
+    def groups(self, *, poll: Poll | None = None) -> NDArray[np.float64] | None:
+        """When key frames are shown, where an index tells; see :meth:`MediaSource.groups`."""
+        track = self._begin(self._demuxer.video, "video", np.zeros(0), poll)
+        if not self._groups:
+            with translated(self._reader, self._name, "its video cannot be read"):
+                times = indexed_key_times(self._demuxer, track, poll)
+            self._groups = [None if times is None else self._on_clock(times)]
+        return self._groups[0]
+
+    def _on_clock(self, times: list[float]) -> NDArray[np.float64]:
         return np.unique(np.clip(np.array(times) - self._clock.zero, 0.0, None))
 
     def _picture_maker(self, short_side: int, crop: int) -> PictureMaker:

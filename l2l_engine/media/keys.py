@@ -6,13 +6,8 @@ from l2l_engine.media.demux import Demuxer, Track
 from l2l_engine.media.source import Poll
 
 
-def key_times(demuxer: Demuxer, track: Track, poll: Poll | None) -> list[float]:
-    """Increasing presentation times of key frames, in container seconds.
-
-    Where the container has an index it is asked; else all packets of the track are read.
-    """
-    if demuxer.indexed and (times := _from_index(demuxer, track, poll)):
-        return times
+def read_key_times(demuxer: Demuxer, track: Track, poll: Poll | None) -> list[float]:
+    """Increasing presentation times of key frames, in container seconds, by reading all packets."""
     demuxer.rewind()
     packets = demuxer.packets((track,), poll)
     first = next((packet for packet in packets if packet.is_keyframe), None)
@@ -22,21 +17,20 @@ def key_times(demuxer: Demuxer, track: Track, poll: Poll | None) -> list[float]:
     return sorted({first.pts * track.time_base, *(time for time in shown if time is not None)})
 
 
-def _from_index(demuxer: Demuxer, track: Track, poll: Poll | None) -> list[float]:
-    """The same by the index; nothing if there is none, or it does not lead to the first key frame."""
-    # Some formats read their index at the first seek. It is to the start: the file need not be opened again.
-    if not demuxer.seek(track, track.start):
-        return []
+def indexed_key_times(demuxer: Demuxer, track: Track, poll: Poll | None) -> list[float] | None:
+    """The same by the container's index; None if it has none, or one that may not know all key frames."""
+    if not demuxer.indexed or not demuxer.seek_with_index(track):
+        return None
     first = next((packet for packet in demuxer.packets((track,), poll) if packet.is_keyframe), None)
     entries = demuxer.stream(track).index_entries
     if first is None or first.pts is None or len(entries) < 2:
-        return []
+        return None
     # The index of an MP4 holds decoding times; how much later frames are shown is the same for all key
     # frames of a stream, so the first one tells. Should it not be so, a knot costs more, nothing else.
-    at = first.dts if demuxer.decoding_order else first.pts
+    at = first.dts if demuxer.lists_packets else first.pts
     found = -1 if at is None else entries.search_timestamp(at)
     if at is None or found < 0 or entries[found].timestamp != at:
-        return []
+        return None
     delay = first.pts - at
     times: list[float] = []
     stamp = entries[0].timestamp

@@ -92,7 +92,8 @@ class Reader:
     def __init__(self, file: Content, name: str, *, owned: bool) -> None:
         self._file = file
         self._name = name
-        self._owned = owned
+        self.owned = owned
+        """Whether the file is ours, to be opened again and closed."""
         self._failure: BaseException | None = None
         self.poll: Poll | None = None
 
@@ -147,7 +148,7 @@ class Reader:
 
     def again(self) -> Reader | None:
         """Another reader of the same content; None for a file object, which has but one position."""
-        if not self._owned:
+        if not self.owned:
             return None
         if isinstance(self._file, io.BytesIO):
             return Reader(io.BytesIO(self._file.getvalue()), self._name, owned=True)
@@ -156,7 +157,7 @@ class Reader:
 
     def close(self) -> None:
         """Close the file if we opened it."""
-        if self._owned:
+        if self.owned:
             self._file.close()
 
 

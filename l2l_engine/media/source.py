@@ -108,11 +108,14 @@ class MediaSource(Protocol):
         """Video frames that went through the decoder so far."""
 
     @property
-    def splits(self) -> bool:
-        """Whether groups of pictures can be decoded apart at little cost: an index leads to key frames."""
+    def reopens(self) -> bool:
+        """Whether ``another`` works: not for a file object, which has but one position."""
+
+    def groups(self, *, poll: Poll | None = None) -> NDArray[np.float64] | None:
+        """``key_times`` where an index tells them; None if all packets would have to be read."""
 
     def another(self, *, poll: Poll | None = None) -> MediaSource | None:
-        """The same content opened once more, for another thread; None where that is impossible."""
+        """The same content opened once more, for another thread; None if it does not ``reopens``."""
 
     def listen(
         self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None

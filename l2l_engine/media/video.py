@@ -111,8 +111,8 @@ class FrameWalker:
 
         Args:
             moment: Container seconds.
-            following: The next moment, if it is known: should it lie in another group of pictures, the
-                decoder need not be fed to give out what it holds back for reordering.
+            following: The next moment, if it is known, infinite if there is none: should it lie in another
+                group of pictures, the decoder need not be fed to give out what it holds back for reordering.
 
         Returns:
             None where that frame could not be decoded. After the last frame that one holds; the caller
@@ -229,8 +229,13 @@ class FrameWalker:
         return True
 
     def _starts_anew(self, time: float, following: float) -> bool:
-        """Whether the index knows a key frame after ``time`` from which ``following`` is decoded."""
+        """Whether the index knows a key frame after ``time`` from which ``following`` is decoded.
+
+        That is so, too, if nothing follows: ``following`` is infinite then.
+        """
         entries = self._demuxer.stream(self._track).index_entries
+        if following == math.inf:
+            return self._demuxer.indexed and len(entries) > 0
         here = -1 if self._key is None else entries.search_timestamp(self._key)
         if self._key is None or here < 0:
             return False

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import l2l_engine
-from l2l_engine import Classifier, Limits, Prediction, session
+from l2l_engine import Classifier, Limits, Prediction, extraction
 from tests.api.answers import HOP, same_answer
 from tests.api.plans import random_skim
 from tests.api.videos import write_video
@@ -42,7 +43,9 @@ def test_a_prediction_is_complete(classifier: Classifier, video: Path) -> None:
     assert (answer.device, answer.decoder) == ("cpu", "pyav")
     assert answer.precision in ("fp32", "bf16")
     spent = answer.timings
-    assert spent.total >= spent.probe + spent.audio + spent.frames + spent.encode + spent.skim
+    # The stages are summed over threads, which may work at once.
+    work = spent.probe + spent.audio + spent.frames + spent.encode + spent.skim
+    assert spent.total * len(os.sched_getaffinity(0)) >= work
     assert min(spent.probe, spent.audio, spent.frames, spent.encode, spent.skim) > 0
 
 
@@ -99,9 +102,9 @@ def test_a_gap_below_the_hop_is_one_hop(classifier: Classifier, video: Path, sam
     assert same_answer(finest, classifier.predict(video, max_image_gap_s=HOP, **options))  # type: ignore[arg-type]
 
 
-def test_chunks_change_nothing(classifier: Classifier, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_change_nothing(classifier: Classifier, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = classifier.predict(video, max_image_gap_s=HOP, sampling="exact")
-    monkeypatch.setattr(session, "CHUNK", 2)
+    monkeypatch.setattr(extraction, "BATCH", 2)
     parts = classifier.predict(video, max_image_gap_s=HOP, sampling="exact")
     assert parts.moments == whole.moments
     np.testing.assert_array_equal(parts.probabilities, whole.probabilities)
