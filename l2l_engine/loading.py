@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from functools import partial
 from typing import Literal, get_args
 
@@ -17,6 +19,7 @@ from l2l_engine.plan import Plan
 from l2l_engine.skim import Skimmer, SkimmingModel
 
 Precision = Literal["auto", "fp32", "bf16", "int8"]
+_log = logging.getLogger("l2l_engine")
 
 
 def resolve_device(device: str) -> str:
@@ -54,6 +57,7 @@ def load_encoders(
         DeviceError: If this CPU has no bf16 arithmetic.
         ValueError: If ``precision`` is none of these.
     """
+    begin = time.perf_counter()
     # Costs a third of a second, so that it is not imported with the package.
     from l2l_engine.backends.openvino import OpenVINOBuilder, OpenVINOEncoder, has_bf16  # noqa: PLC0415
 
@@ -93,6 +97,7 @@ def load_encoders(
         except PlanError as error:
             raise PlanError(f"{plan.path}: {error}") from error
         encoders[part] = encoder
+    _log.info("%s: networks loaded in %.2f s", plan.path, time.perf_counter() - begin)
     return encoders
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -201,8 +202,14 @@ def doctor(
 @app.callback(invoke_without_command=True)
 def options(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say which engines are loaded, from where, how fast.")
+    ] = False,
 ) -> None:
     """Options before the command."""
+    if verbose:
+        logging.basicConfig(format="l2l: %(message)s")
+        logging.getLogger("l2l_engine").setLevel(logging.INFO)
     if version:
         typer.echo(f"l2l_engine {__version__}")
         raise typer.Exit

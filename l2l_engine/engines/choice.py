@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal, TypeVar
@@ -52,17 +53,19 @@ def load_engine(
     settings = wanted(plan, name, builder)
     section = f"{builder.name}.{name.partition('.')[0]}"
     for origin, engine in _known(plan, section, settings, trusted, cache):
+        begin = time.perf_counter()
         try:
             loaded = load(engine=engine)
         except PlanError as error:
             _log.warning("%s: %s from the %s is not used: %s", plan.path, section, origin, error)
         else:
-            _log.info("%s: %s from the %s", plan.path, section, origin)
+            _log.info("%s: %s from the %s in %.2f s", plan.path, section, origin, _since(begin))
             return loaded, origin
+    begin = time.perf_counter()
     _, engine = build_section(plan, name, builder)
     loaded = load(engine=engine)
     cache.put(builder.name, settings, engine)
-    _log.info("%s: %s built from graph.%s", plan.path, section, name)
+    _log.info("%s: %s built from graph.%s in %.2f s", plan.path, section, name, _since(begin))
     return loaded, "built"
 
 
@@ -94,6 +97,10 @@ def _serves(compiled: CompiledSettings, settings: CompiledSettings) -> bool:
         return compiled.batch == settings.batch
     least, usual, _ = settings.batch
     return compiled.batch[0] <= least and compiled.batch[2] >= usual
+
+
+def _since(begin: float) -> float:
+    return time.perf_counter() - begin
 
 
 def _words(compiled: CompiledSettings) -> str:

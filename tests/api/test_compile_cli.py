@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from l2l_engine.backends import tensorrt
 from l2l_engine.engines import cache
 from l2l_engine.errors import DeviceError
 from l2l_engine.plan import read_plan, write_plan
-from tests.api.commands import inside
+from tests.api.commands import inside, l2l
 from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_skim, write_small_plan
 
@@ -154,3 +155,15 @@ def test_doctor_says_how_long_loading_takes(plan_file: Path) -> None:
     (line,) = (line for line in out.splitlines() if line.startswith("plan"))
     assert "loaded in" in line
     assert "again in" in line
+
+
+def test_verbose_says_where_engines_come_from(plan_file: Path, video: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.plan"
+    assert inside("compile", plan_file, "-o", target, "--backend", "openvino")[0] == 0
+    done = l2l("--verbose", "predict", video, "--plan", target, "--jsonl")
+    assert done.returncode == 0
+    said = done.stderr.splitlines()
+    assert all(line.startswith(f"l2l: {target}: ") for line in said)
+    words = ("openvino.image from the plan in ", "openvino.audio from the plan in ", "networks loaded in ")
+    assert [any(word in line for line in said) for word in words] == [True] * 3
+    assert json.loads(done.stdout)["path"] == str(video)
