@@ -11,8 +11,8 @@ import numpy as np
 
 from benchmarks.floor import Knots
 from l2l_engine import Classifier
-from l2l_engine.media.ffmpeg import FFmpegSource
 from l2l_engine.media.sampling import Policy
+from l2l_engine.skim import Skimmer
 
 
 def lacks(options: dict[str, Any]) -> str | None:
@@ -28,22 +28,19 @@ def lacks(options: dict[str, Any]) -> str | None:
 
 
 def knots(classifier: Classifier, path: Path, **options: Any) -> Knots:
-    """The moments that a prediction with these options really decodes, noted while it does."""
-    asked: dict[str, list[float]] = {"frames": [], "audio_windows": []}
+    """The moments whose features a prediction with these options used: what its last skim was given."""
+    given: list[Knots] = []
+    run = Skimmer.run
 
-    def noting(name: str) -> Any:
-        method = getattr(FFmpegSource, name)
+    def noting(skimmer: Skimmer, *banks: Any, **more: Any) -> Any:
+        times = (np.zeros((1, 0)) if at is None else np.asarray(at) for at in banks[2:4])
+        given.append(Knots(*(row[0].copy() for row in times)))
+        return run(skimmer, *banks, **more)
 
-        def noted(source: FFmpegSource, times: Any, **settings: Any) -> Any:
-            asked[name] += np.asarray(times).tolist()
-            return method(source, times, **settings)
-
-        return patch.object(FFmpegSource, name, noted)
-
-    with noting("frames"), noting("audio_windows"):
+    with patch.object(Skimmer, "run", noting):
         media = classifier.predict(path, **options).media
-    image, audio = (np.unique(np.array(times)) for times in asked.values())
-    # If the engine came to decode by another way, a floor of nothing would be compared with.
+    # If the engine came to skim by another way, a floor of nothing would be compared with.
     assert media is not None
-    assert (len(image), len(audio)) == (media.image_knots, media.audio_knots)
-    return Knots(image, audio)
+    used = given[-1]
+    assert (len(used.image), len(used.audio)) == (media.image_knots, media.audio_knots)
+    return used
