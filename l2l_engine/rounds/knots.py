@@ -64,7 +64,7 @@ def planned(video: Video, ask: Ask, document: PlanDocument, followed: Policy) ->
 
     Where knots may be few, the sound is heard at the moments that are seen: a frame says little about the
     sound of another second. So it is with ``max_knots``; with a budget or a confidence to stop at it is heard
-    at the usual moments besides. With ``max_knots`` "listen" keeps a quarter of the knots for the moments
+    at the usual moments besides. With ``max_knots`` "listen" keeps half of the knots for the moments
     that it chooses.
     """
     most = ask.max_knots

@@ -110,6 +110,34 @@ def test_a_budget_is_kept(plan: Plan) -> None:
     assert np.median(used) > 0.6
 
 
+def test_time_is_kept_for_the_skimmer(plan: Plan) -> None:
+    clock = FakeClock()
+    video = FakeVideo(clock, seconds=600, frame=0.002, skim=0.08)
+    begin = clock.now
+    found = ran(video, plan, budget_ms=300)
+    assert found.stopped_by == "budget"
+    assert clock.now - begin <= 0.3
+    assert len(video.image) > 10
+
+
+def test_sound_alone_is_evenly_spread_wherever_it_ends(plan: Plan) -> None:
+    video = FakeVideo(FakeClock(), seconds=600, window=0.004, skim=0.001, has_video=False)
+    found = ran(video, plan, budget_ms=200)
+    assert (found.stopped_by, len(video.image)) == ("budget", 0)
+    assert 20 < len(video.audio) < 100
+    assert np.diff(video.audio, prepend=0, append=600).max() <= 2.6 * 600 / len(video.audio) + 3
+
+
+def test_listening_keeps_knots_for_what_it_hears(plan: Plan) -> None:
+    video = FakeVideo(FakeClock(), seconds=120, gop=2, heard=heard_at(120, 33.6, 87.2))
+    ran(video, plan, sampling="listen", max_knots=16)
+    (first, sound), *looks = video.rounds
+    assert (len(first), len(sound)) == (4, 8)
+    assert 2 <= len(looks) <= 8
+    for peak in (33.6, 87.2):
+        assert abs(video.image - peak).min() < 0.5
+
+
 def test_a_budget_too_small_for_anything_still_gives_an_answer(plan: Plan) -> None:
     video = FakeVideo(FakeClock(), frame=0.1, window=0.1, skim=0.1)
     found = ran(video, plan, budget_ms=1)
