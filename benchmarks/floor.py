@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import av
 import numpy as np
@@ -62,6 +62,13 @@ class Group:
     wanted: frozenset[int]
 
 
+class Decoded(NamedTuple):
+    """How many packets were sent to a decoder, and the ticks of the frames that came out."""
+
+    sent: int
+    shown: list[int | None]
+
+
 class FileFloor:
     """Decodes exactly the knots of one file; what to decode is found out before the clock runs."""
 
@@ -78,11 +85,11 @@ class FileFloor:
         """CPU-seconds to decode the windows."""
         return _cpu_seconds(self.decode_audio, time.thread_time)
 
-    def decode_video(self) -> int:
-        """Decode the wanted frames; returns how many were sent through the decoder."""
-        sent = 0
+    def decode_video(self) -> Decoded:
+        """Decode the wanted frames, and what they are predicted from."""
+        sent, shown = 0, list[int | None]()
         if not self._groups:
-            return sent
+            return Decoded(sent, shown)
         with av.open(str(self._path)) as container:
             stream = _only(container, container.streams.video[0])
             codec = stream.codec_context
@@ -97,14 +104,14 @@ class FileFloor:
                     now: Skip = "NONREF" if skips and not wanted else "DEFAULT"
                     if now != level:
                         codec.skip_frame = level = now
-                    codec.decode(packet)
+                    shown += [frame.pts for frame in codec.decode(packet)]
                     sent += 1
                     left -= wanted
                     if not left:
                         break
-                codec.decode(None)
+                shown += [frame.pts for frame in codec.decode(None)]
                 codec.flush_buffers()
-        return sent
+        return Decoded(sent, shown)
 
     def decode_audio(self) -> int:
         """Decode the packets of the windows, and one before each for the overlap; returns how many."""

@@ -189,7 +189,7 @@ def explain(
         "image_knots": len(knots.image),
         "audio_knots": len(knots.audio),
         "frames_decoded": answer.media.frames_decoded,
-        "floor_frames": file.decode_video(),
+        "floor_frames": file.decode_video().sent,
     }
 
 

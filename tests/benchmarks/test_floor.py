@@ -49,8 +49,11 @@ def test_looped_and_cut_files_decode_whole(short: Path, tmp_path: Path) -> None:
     [([0.0, 1.0, 2.0, 3.0], 4, 4), ([0.5], 2, 16), ([0.0, 0.5, 2.9], 2, 50), ([], 0, 0)],
 )
 def test_frames_sent_to_the_decoder(short: Path, times: list[float], least: int, most: int) -> None:
-    sent = floor.FileFloor(short, floor.Knots(np.array(times), np.zeros(0))).decode_video()
-    assert least <= sent <= most
+    decoded = floor.FileFloor(short, floor.Knots(np.array(times), np.zeros(0))).decode_video()
+    assert least <= decoded.sent <= most
+    wanted = {pts for group in floor._groups(short, np.array(times)) for pts in group.wanted}
+    assert len(wanted) == len(times)
+    assert wanted <= set(decoded.shown)
 
 
 @pytest.mark.parametrize(("times", "seconds"), [([0.0, 2.5], 2.0), ([0.0, 0.5, 1.0], 2.0), ([], 0.0)])
@@ -67,5 +70,5 @@ def test_the_wanted_frame_is_the_one_decoded_last(short: Path) -> None:
     wanted = round(0.7 / base)
     group = floor._groups(short, np.array([0.7 + 1e-4]))
     assert [(g.key, g.wanted) for g in group] == [(0, {wanted})]
-    sent = floor.FileFloor(short, floor.Knots(np.array([0.7 + 1e-4]), np.zeros(0))).decode_video()
-    assert sent == order.index(wanted) + 1
+    decoded = floor.FileFloor(short, floor.Knots(np.array([0.7 + 1e-4]), np.zeros(0))).decode_video()
+    assert decoded.sent == order.index(wanted) + 1
