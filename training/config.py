@@ -91,6 +91,7 @@ class SkimConfig:
         recombine: Share of training sequences whose segments are shuffled and exchanged.
         drop_image, drop_audio: Shares of sequences that lose a modality.
         noise: Deviation of the noise on features, in units of their mean size.
+        block_vote: Share of videos in which one modality must choose for both (Eq. 8).
         early_weight: Weight of the loss after 2, 3, ... T-1 steps beside the one after T.
         checkpoint_every: Updates between checkpoints.
     """
@@ -110,6 +111,7 @@ class SkimConfig:
     drop_image: float = 0.03
     drop_audio: float = 0.08
     noise: float = 0.1
+    block_vote: float = 0.3
     early_weight: float = 0.3
     checkpoint_every: int = 250
 

@@ -162,6 +162,17 @@ def skim_loss(skimmer: SkimmingNetwork, output: SkimOutput, labels: Tensor, sett
     return per_step[-1] + settings.early_weight * per_step[:-1].sum() / max(1, steps - 1)
 
 
+def block_votes(count: int, settings: SkimConfig) -> Tensor:
+    """Which modality loses its vote in which video: bool [B, 2].
+
+    Eq. 8 lets one modality choose for both, and then the other's attention learns nothing. Videos that must
+    be skimmed by eye or by ear alone teach both where the action is.
+    """
+    chosen = torch.rand(count) < settings.block_vote
+    loser = torch.rand(count) < 0.5
+    return torch.stack([chosen & loser, chosen & ~loser], dim=1)
+
+
 def _updates(skimmer: SkimmingNetwork, learner: Learner, source: Source) -> float:
     """Learn until the next checkpoint is due; returns the mean loss."""
     settings = source.settings
@@ -170,7 +181,8 @@ def _updates(skimmer: SkimmingNetwork, learner: Learner, source: Source) -> floa
     early = min(settings.early_steps, settings.steps)
     for update in range(learner.done, min(learner.done + settings.checkpoint_every, settings.updates)):
         batch, labels = source.draw(update)
-        output = skimmer(batch, settings.steps if update % 2 == 0 else early)
+        steps = settings.steps if update % 2 == 0 else early
+        output = skimmer(batch, steps, block_votes(len(labels), settings))
         losses.append(learner.learn(skim_loss(skimmer, output, labels, settings)))
     learner.done += len(losses)
     return float(torch.stack(losses).mean())

@@ -8,7 +8,7 @@ from training.config import SkimConfig
 from training.export import skim_tensors
 from training.models import SkimBatch, SkimmingNetwork
 from training.models.skimming import Interpolation
-from training.skim import attention_ratio, skim_loss
+from training.skim import attention_ratio, block_votes, skim_loss
 
 HOP = 16 / 30
 SIZES = {"features": 12, "fusion": 20, "keys": 8, "hidden": 16}
@@ -111,6 +111,21 @@ def test_interpolation_by_hand():
     assert collected.flatten().tolist() == [1 + 2 + 3, 1 + 8 + 16, 0.0]
     nothing = Interpolation(times, torch.tensor([0]), at)
     assert not nothing.collect(torch.ones(1, 5)).any()
+
+
+def test_a_blocked_modality_has_no_vote_unless_it_is_alone():
+    skimmer, banks = network(), batch((23, 9, 30), (6, 3, 5), (4, 9, 0))
+    blocked = torch.tensor([[True, False], [False, True], [True, False]])
+    with torch.inference_mode():
+        scores = skimmer(banks, 3, blocked).modality_scores
+    assert scores[:, :, 0].tolist() == [[0.0] * 3, [1.0] * 3, [1.0] * 3]
+
+
+def test_every_blocked_video_keeps_one_vote():
+    blocked = block_votes(1000, SkimConfig(block_vote=0.5))
+    assert not (blocked[:, 0] & blocked[:, 1]).any()
+    assert 400 < blocked.any(dim=1).sum() < 600
+    assert 150 < blocked[:, 0].sum() < 350
 
 
 def test_loss_by_hand():

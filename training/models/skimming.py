@@ -109,8 +109,11 @@ class SkimmingNetwork(nn.Module):
         self.modality = nn.Linear(hidden, 2)
         self.classifier = nn.Linear(features, classes)
 
-    def forward(self, batch: SkimBatch, steps: int) -> SkimOutput:
-        """Skim each video for ``steps`` steps (T)."""
+    def forward(self, batch: SkimBatch, steps: int, blocked: Tensor | None = None) -> SkimOutput:
+        """Skim each video for ``steps`` steps (T).
+
+        ``blocked`` (bool [B, 2]) takes a modality's vote away; never both, and never the only one's.
+        """
         n = int(batch.lengths.max())
         stamps = batch.hop * torch.arange(n, device=batch.image.device)
         valid = torch.arange(n, device=batch.image.device) < batch.lengths[:, None]
@@ -118,6 +121,7 @@ class SkimmingNetwork(nn.Module):
         audio = Interpolation(batch.audio_times, batch.audio_lengths, stamps)
         keys = self.key_image(batch.image), self.key_audio(batch.audio)
         absent = torch.stack([batch.image_lengths == 0, batch.audio_lengths == 0], dim=1)
+        silenced = absent if blocked is None else absent | (blocked & ~absent.flip(1))
         state: tuple[Tensor, Tensor] | None = None
         mix = valid / batch.lengths[:, None]
         collected: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
@@ -128,7 +132,7 @@ class SkimmingNetwork(nn.Module):
             state = self.lstm(fused, state)  # Eq. 5
             look = attend(keys[0], self.query_image[0](state[0]), image, valid)
             listen = attend(keys[1], self.query_audio[0](state[0]), audio, valid)
-            scores = self.modality(state[0]).masked_fill(absent, float("-inf")).softmax(dim=1)
+            scores = self.modality(state[0]).masked_fill(silenced, float("-inf")).softmax(dim=1)
             # Eq. 8 is linear in the weights: one mixture indexes both banks.
             mix = scores[:, :1] * look + scores[:, 1:] * listen
             collected.append((look, listen, scores, fused))
