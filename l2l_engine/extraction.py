@@ -89,6 +89,11 @@ class Gathered:
         return sum(map(len, self._times))
 
     @property
+    def times(self) -> TimeArray:
+        """Moments that have a feature, float64 [M], increasing seconds."""
+        return np.sort(np.concatenate([*self._times, []]))
+
+    @property
     def asked(self) -> int:
         """Those, and the ones that could not be decoded."""
         return self.decoded + sum(map(len, self._lost))

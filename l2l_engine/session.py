@@ -114,6 +114,11 @@ class Session:
         """Whether there is sound, and the plan listens."""
         return self._audio is not None
 
+    @property
+    def looked_at(self) -> TimeArray:
+        """Moments that have an image feature by now: float64 [M], increasing seconds."""
+        return np.zeros(0) if self._image is None else self._image.times
+
     def key_times(self) -> TimeArray:
         """When key frames are shown: float64 [K], increasing seconds; empty without video."""
         if self._image is None:

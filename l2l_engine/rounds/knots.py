@@ -34,6 +34,10 @@ class Video(Protocol):
     def has_audio(self) -> bool:
         """Whether there is sound."""
 
+    @property
+    def looked_at(self) -> TimeArray:
+        """Moments that have an image feature by now, increasing."""
+
     def key_times(self) -> TimeArray:
         """When key frames are shown."""
 

@@ -54,7 +54,6 @@ class _Run:
         self._video, self._ask, self._plan, self._pace = video, ask, plan, pace
         self._policy = policy(video, ask)
         self._planned = Knots(NOTHING, NOTHING)
-        self._looked = NOTHING
         self._listening = self._policy == "listen"
         self._rounds = 0
         self._skimmed: Skimmed | None = None
@@ -124,14 +123,13 @@ class _Run:
                 self._video.extract(part.image, part.audio)
         except BudgetSpent:
             return False
-        self._looked = np.union1d(self._looked, part.image)
         todo.drop(count)
         return True
 
     def _worth_a_look(self, weight: NDArray[np.float64]) -> TimeArray:
         """Moments that the sound makes worth an exact frame, the most first; none that was looked at."""
         times, most = self._video.timestamps, self._ask.max_knots
-        weight[listening.near(times, self._looked, self._plan.document.media.hop / 2)] = 0.0
+        weight[listening.near(times, self._video.looked_at, self._plan.document.media.hop / 2)] = 0.0
         left = listening.MOMENTS
         if most is not None:
             left = min(left, most - max(len(self._planned.image), len(self._planned.audio)))
@@ -145,10 +143,10 @@ class _Run:
         interpolation would show at every moment a little of what was seen at the few that were looked at.
         """
         if self._skimmed is None:
-            times, gap = self._video.timestamps, self._ask.max_image_gap_s
-            widest = np.diff(self._looked, append=max([times[-1], *self._looked[-1:]])).max(initial=0.0)
+            times, looked, gap = self._video.timestamps, self._video.looked_at, self._ask.max_image_gap_s
+            widest = np.diff(looked, append=max([times[-1], *looked[-1:]])).max(initial=0.0)
             wide = widest > gap * (1 + _TOLERANCE)
-            skimmed = self._skim_all(listening.near(times, self._looked, gap / 2) if wide else None)
+            skimmed = self._skim_all(listening.near(times, looked, gap / 2) if wide else None)
             media = dataclasses.replace(
                 skimmed.media,
                 sampling=self._policy,

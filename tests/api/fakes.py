@@ -62,16 +62,21 @@ class FakeVideo:
         self.skims: list[NDArray[np.bool_] | None] = []
         self.image = self.audio = np.zeros(0)
 
+    @property
+    def looked_at(self) -> NDArray[np.float64]:
+        return self.image
+
     def key_times(self) -> NDArray[np.float64]:
         return self.keys
 
     def extract(self, image_knots: NDArray[np.float64], audio_knots: NDArray[np.float64]) -> None:
         self.rounds.append((image_knots, audio_knots))
-        for _ in audio_knots:
+        for time in audio_knots:
             self._work("audio", self.window)
-        for way in walked(image_knots, self.keys):
+            self.audio = np.union1d(self.audio, time)
+        for time, way in zip(image_knots, walked(image_knots, self.keys), strict=True):
             self._work("frames", self.frame + self.walk * float(way))
-        self.image, self.audio = np.union1d(self.image, image_knots), np.union1d(self.audio, audio_knots)
+            self.image = np.union1d(self.image, time)
 
     def _work(self, stage: str, seconds: float) -> None:
         while seconds > 0:

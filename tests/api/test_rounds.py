@@ -159,6 +159,10 @@ def test_a_round_that_drags_on_is_ended(plan: Plan) -> None:
     found = ran(video, plan, budget_ms=300)
     assert found.stopped_by == "budget"
     assert clock.now - begin <= 0.36
+    where = video.skims[-1]
+    assert where is not None
+    near = np.abs(video.timestamps[:, None] - video.image[None]).min(axis=1)
+    assert (near[where] <= 4 / 3).all()  # not near what was asked for and not decoded
 
 
 def test_a_large_budget_sees_all_that_was_planned(plan: Plan) -> None:
