@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from l2l_engine.backends import tensorrt
 from l2l_engine.backends.builder import Batch
 from l2l_engine.backends.tensorrt import TensorRTBuilder
-from l2l_engine.engines import INPUTS
-from l2l_engine.errors import PlanError
-from l2l_engine.plan import read_plan
+from l2l_engine.engines import INPUTS, EngineCache, build_section, load_engine
+from l2l_engine.errors import DeviceError, PlanError
+from l2l_engine.plan import Plan, read_plan, write_compiled
+from tests.api.commands import inside
 from tests.api.graphs import image_graph
 from tests.api.networks import Precision, resnet18
 
@@ -77,3 +80,41 @@ def test_what_cannot_be_built_is_refused(
     with pytest.raises(PlanError, match=message) as caught:
         builder.build("image.fp32", graph, dtype=dtype, batch=batch)
     assert "graph.image.fp32" in str(caught.value)
+
+
+def test_engines_are_built_once_a_machine(builder: TensorRTBuilder, plan_file: Path, tmp_path: Path) -> None:
+    """The load policy with real engines; loading them takes a GPU, so the bytes stand for the encoder."""
+    plan, store = read_plan(plan_file), EngineCache(tmp_path / "cache")
+
+    def load(plan: Plan, **options: Any) -> tuple[bytes, str]:
+        return load_engine(plan, "image.fp32", builder, lambda *, engine: engine, cache=store, **options)
+
+    engine, origin = load(plan)
+    assert origin == "built"
+    assert load(plan) == (engine, "cache")
+    section = build_section(plan, "image.fp32", builder, (1, 32, 64))
+    assert section[1] != engine
+    compiled = write_compiled(tmp_path / "compiled.plan", plan, {"tensorrt_rtx.image": section})
+    assert load(compiled) == (engine, "cache")  # nothing says that the section was built here
+    assert load(compiled, trusted=True) == (section[1], "plan")
+    digest = compiled.tensors["compiled.tensorrt_rtx.image"]["sha256"]
+    store.record("tensorrt_rtx", section[0], digest)
+    assert load(compiled) == (section[1], "plan")
+    few = build_section(plan, "image.fp32", builder, (1, 2, 8))
+    small = write_compiled(tmp_path / "small.plan", plan, {"tensorrt_rtx.image": few})
+    assert load(small, trusted=True) == (engine, "cache")  # for fewer samples than a call has
+
+
+def test_the_flavour_that_needs_a_gpu_says_so(
+    plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tensorrt.load_library("tensorrt_rtx")
+    monkeypatch.setattr(tensorrt, "load_library", lambda flavour: library)
+    monkeypatch.setattr("l2l_engine.backends.gpu._LIBRARY", "libcuda-is-not-here.so.1")
+    status, _, err = inside("compile", plan_file, "-o", tmp_path / "a.plan", "--backend", "tensorrt")
+    assert status == 2
+    assert "no NVIDIA driver" in err
+    with pytest.raises(DeviceError, match="no NVIDIA driver"):
+        TensorRTBuilder("tensorrt").build("image.fp32", image_graph(), dtype=np.uint8, batch=BATCH)
+    assert inside("compile", plan_file, "-o", tmp_path / "b.plan")[0] == 0
+    assert {name.partition(".")[0] for name in read_plan(tmp_path / "b.plan").compiled} == {"tensorrt_rtx"}
