@@ -26,6 +26,9 @@ FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)
 # What the documentation says of an engine that was built without naming a target.
 _RTX_DEVICES = "sm80, sm86, sm89, sm120 and later"
 
+# Of EngineInvalidityDiagnostics: the others, such as an unsupported GPU, no other engine would mend.
+_ENGINES_FAULT = {"VERSION_MISMATCH", "MALFORMED_ENGINE"}
+
 
 class _Package(NamedTuple):
     module: str
@@ -165,8 +168,8 @@ class TensorRTEncoder:
         flavour: Of TensorRT.
 
     Raises:
-        DeviceError: If TensorRT, the driver or the GPU is missing.
-        PlanError: If the engine is damaged, for another version or GPU, or takes or gives something else.
+        DeviceError: If TensorRT, the driver or the GPU is missing, unsupported, or out of memory.
+        PlanError: If the engine is damaged, for another version, or takes or gives something else.
     """
 
     def __init__(self, name: str, engine: bytes, *, dtype: type[np.generic], flavour: Flavour) -> None:
@@ -178,18 +181,38 @@ class TensorRTEncoder:
         self._runtime = api.Runtime(log)  # must live as long as the engine
         self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
-            raise PlanError(f"compiled.{name} is not taken by {flavour}: {self._library.last_words()}")
-        names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
-        modes = [self._engine.get_tensor_mode(tensor) for tensor in names]
-        if modes != [api.TensorIOMode.INPUT, api.TensorIOMode.OUTPUT]:
-            raise PlanError(f"compiled.{name} must have one input and one output")
-        source, features = (_EngineTensor(self._engine, tensor) for tensor in names)
+            raise self._refusal(engine)
+        source, features = self._tensors()
         _check_interface(f"compiled.{name}", api, source, features, dtype)
         self._source, self._features = source, features
         least, _, most = self._engine.get_tensor_profile_shape(source.name, 0)
         self._batch = range(least[0], most[0] + 1)
         self._dtype = np.dtype(dtype)
         self._lock = threading.Lock()
+
+    def _refusal(self, engine: bytes) -> Exception:
+        """Whether the engine is at fault, which building it anew would mend, or this machine."""
+        api, runtime = self._library.api, self._runtime
+        reasons = []
+        if hasattr(runtime, "get_engine_validity"):  # of tensorrt_rtx alone
+            _, bits = runtime.get_engine_validity(engine)
+            known = api.EngineInvalidityDiagnostics.__members__.items()
+            reasons = [name for name, bit in known if bits & int(bit)]
+        words = (
+            f"{', '.join(reasons)}: {self._library.last_words()}" if reasons else self._library.last_words()
+        )
+        kind = DeviceError if set(reasons) - _ENGINES_FAULT else PlanError
+        return kind(f"compiled.{self._name} cannot be loaded: {words}")
+
+    def _tensors(self) -> tuple[_EngineTensor, _EngineTensor]:
+        """What goes in, and the features."""
+        engine, mode = self._engine, self._library.api.TensorIOMode
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        sources = [name for name in names if engine.get_tensor_mode(name) == mode.INPUT]
+        outputs = [name for name in names if engine.get_tensor_mode(name) == mode.OUTPUT]
+        if (len(sources), len(outputs)) != (1, 1):
+            raise PlanError(f"compiled.{self._name} must have one input and one output")
+        return _EngineTensor(engine, sources[0]), _EngineTensor(engine, outputs[0])
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -155,8 +155,44 @@ def test_running_an_engine_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_engine_that_tensorrt_does_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed", exc_type=ImportError)
     monkeypatch.setattr(tensorrt, "find_gpu", lambda: None)
-    with pytest.raises(PlanError, match=r"compiled\.tensorrt_rtx\.image is not taken by tensorrt_rtx: .+"):
+    with pytest.raises((PlanError, DeviceError), match=r"compiled\.tensorrt_rtx\.image cannot be loaded: .+"):
         TensorRTEncoder("tensorrt_rtx.image", b"no engine", dtype=np.uint8, flavour="tensorrt_rtx")
+
+
+@pytest.mark.parametrize(
+    ("reasons", "error"),
+    [
+        ((), PlanError),
+        (("MALFORMED_ENGINE",), PlanError),
+        (("VERSION_MISMATCH",), PlanError),
+        (("UNSUPPORTED_CC",), DeviceError),
+        (("INSUFFICIENT_GPU_MEMORY",), DeviceError),
+        (("VERSION_MISMATCH", "OLD_CUDA_DRIVER"), DeviceError),
+    ],
+)
+def test_whether_engine_or_machine_is_at_fault(
+    monkeypatch: pytest.MonkeyPatch, reasons: tuple[str, ...], error: type[Exception]
+) -> None:
+    """Only for an engine at fault is another one built."""
+    api = pytest.importorskip(
+        "tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed", exc_type=ImportError
+    )
+
+    class Runtime:
+        def __init__(self, log: object) -> None: ...
+
+        def deserialize_cuda_engine(self, engine: bytes) -> None: ...
+
+        def get_engine_validity(self, engine: bytes) -> tuple[object, int]:
+            bits = sum(int(getattr(api.EngineInvalidityDiagnostics, reason)) for reason in reasons)
+            return api.EngineValidity.INVALID, bits
+
+    assert hasattr(api.Runtime, "get_engine_validity")
+    monkeypatch.setattr(tensorrt, "find_gpu", lambda: None)
+    monkeypatch.setattr(api, "Runtime", Runtime)
+    with pytest.raises(error) as caught:
+        TensorRTEncoder("tensorrt_rtx.image", b"", dtype=np.uint8, flavour="tensorrt_rtx")
+    assert ", ".join(reasons) in str(caught.value)
 
 
 class Array:
