@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from training.config import Config, load_config, model_config
@@ -34,6 +35,8 @@ def features(config: Config) -> None:
     extract_features(config, (*config.skim.train, *config.skim.validation))
 
 
+PRECISIONS = ("fp32", "fp16", "int8")
+
 STAGES: dict[str, Callable[[Config], object]] = {
     "render": render,
     "finetune": finetune,
@@ -55,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.config is None:
             raise ValueError("--config is missing")
         config = load_config(options.config, options.set)
+        if options.command == "export" and options.precision:
+            config = replace(config, precisions=tuple(options.precision))
     except (OSError, ValueError) as error:
         parser.error(str(error))
     if options.command == "evaluate":
@@ -87,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--preset", choices=PRESETS, default="paper", help="of --random")
             command.add_argument("--classes", type=int, default=200, help="of --random")
             command.add_argument("--seed", type=int, default=0, help="of --random")
+            command.add_argument(
+                "--precision", nargs="+", choices=PRECISIONS, help="of the graphs; fp32 is always there"
+            )
             command.add_argument("--output", type=Path, help="the plan that --random writes")
     command = commands.add_parser("import-released", help="a plan from a checkpoint of the published modules")
     command.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="one or more files")
@@ -109,6 +117,7 @@ def _export_random(options: argparse.Namespace) -> int:
         classes=options.classes,
         model=model_config(options.set),
         seed=options.seed,
+        precisions=options.precision or ("fp32",),
     )
     print(f"{plan.path}: {plan.path.stat().st_size} bytes, random weights")
     return 0

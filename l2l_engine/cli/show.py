@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from l2l_engine.engines import EngineCache
-from l2l_engine.plan import CompiledSettings, Plan
+from l2l_engine.plan import PRECISIONS, CompiledSettings, Plan
 from l2l_engine.report.words import count, visible
 from l2l_engine.result import MediaInfo, Prediction
 
@@ -105,7 +105,7 @@ def plan(out: Console, content: Plan) -> None:
         "modalities": ", ".join(document.modalities),
         "skimmer": _sentence(asdict(document.skim)),
         "sizes": _sentence({name: size for name, size in asdict(sizes).items() if size}),
-        "graphs": ", ".join(sorted(content.graphs)),
+        "graphs": "",
         "compiled": "" if content.compiled else "nothing",
         "media": _sentence(asdict(document.media)),
         "sampling": _sentence(asdict(document.sampling)),
@@ -113,11 +113,31 @@ def plan(out: Console, content: Plan) -> None:
     }
     for name, fact in facts.items():
         out.print(f"  {name:<12} {literal(fact)}")
+        if name == "graphs":
+            _graphs(out, content)
         if name == "compiled":
             _engines(out, content)
     for name, fact in document.provenance.items():
         out.print(f"  {literal(str(name)):<12} {literal(str(fact))}")
     out.print(_tensors(content))
+
+
+def _graphs(out: Console, content: Plan) -> None:
+    """A line a precision: sizes, and what its export measured."""
+    measured = content.document.provenance.get("precisions")
+    for precision in PRECISIONS:
+        parts = {
+            name.partition(".")[0]: graph
+            for name, graph in content.graphs.items()
+            if name.endswith(f".{precision}")
+        }
+        if not parts:
+            continue
+        words = [f"{part} {len(graph) / 1e6:.2f} MB" for part, graph in sorted(parts.items())]
+        facts = measured.get(precision) if isinstance(measured, Mapping) else None
+        if isinstance(facts, Mapping) and isinstance(facts.get("top1"), (int, float)):
+            words.append(f"top-1 {facts['top1']:.1%} of {facts.get('videos')} validation videos")
+        out.print(f"    {precision:<18} {literal(', '.join(words))}")
 
 
 def _engines(out: Console, content: Plan) -> None:

@@ -63,8 +63,8 @@ def test_a_whole_checkpoint_gives_a_plan_that_skims(whole, video):
 @pytest.fixture
 def _quick(monkeypatch):
     """No graphs are made: they cost seconds."""
-    monkeypatch.setattr("training.released.to_onnx", lambda *_: b"no graph")
-    monkeypatch.setattr("training.released.compare", lambda *_: 0.0)
+    graphs = {"image.fp32": b"no graph", "audio.fp32": b"no graph"}
+    monkeypatch.setattr("training.released.fp32_graphs", lambda *_: (graphs, {}))
 
 
 @pytest.mark.usefixtures("_quick")

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import onnx
@@ -18,6 +18,22 @@ from l2l_engine.plan import MediaSettings
 
 TOLERANCE = 2e-4
 """Largest difference between OpenVINO and PyTorch in float32, as a share of the feature's largest value."""
+
+
+def fp32_graphs(
+    encoders: Mapping[str, nn.Module], media: MediaSettings, count: int = 3
+) -> tuple[dict[str, bytes], dict[str, float]]:
+    """The graphs "image.fp32" and "audio.fp32", and how far OpenVINO's features are from PyTorch's.
+
+    Raises:
+        RuntimeError: If a graph computes something else than PyTorch does.
+    """
+    images, samples = example_inputs(media, count)
+    graphs, differences = {}, {}
+    for part, name, inputs in (("image", "images", images), ("audio", "samples", samples)):
+        graphs[f"{part}.fp32"] = to_onnx(encoders[part], inputs, name)
+        differences[part] = compare(encoders[part], graphs[f"{part}.fp32"], inputs)
+    return graphs, differences
 
 
 def example_inputs(media: MediaSettings, count: int) -> tuple[Tensor, Tensor]:

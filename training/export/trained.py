@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from l2l_engine.plan import MediaSettings, PlanDocument, SamplingSettings, SkimSettings, write_plan
+from l2l_engine.plan import MediaSettings, Plan, PlanDocument, SamplingSettings, SkimSettings, write_plan
+from training.augment import crop_images, crop_samples
 from training.config import Config, to_plain
-from training.export.graphs import compare, example_inputs, to_onnx
+from training.export.checks import logits_difference, top1
+from training.export.graphs import fp32_graphs
+from training.export.precisions import Calibration, more_precisions
 from training.export.versions import versions
 from training.finetune import load_student, student_path
-from training.models import SkimmingNetwork
+from training.manifest import load_sets
+from training.models import SkimmingNetwork, Student
+from training.pairs import load_pairs
 from training.runs import write_json
 from training.skim import HOP, load_skimmer, load_tracks, skim_tracks, skimmer_path
+
+CALIBRATION_PAIRS = 256
+"""Frames, and as many sounds, whose ranges int8 graphs keep."""
 
 
 def export_plan(config: Config) -> Path:
@@ -29,26 +38,16 @@ def export_plan(config: Config) -> Path:
         The plan's path.
 
     Raises:
-        RuntimeError: If a graph computes something else than PyTorch does.
+        RuntimeError: If the plan computes something else than PyTorch does.
     """
     torch.set_num_threads(config.threads)
     student, classes = load_student(config)
     skimmer = load_skimmer(config, len(classes))
+    encoders = {"image": student.image, "audio": student.audio}
     media = MediaSettings()
-    images, samples = example_inputs(media, count=3)
-    graphs = {
-        "image.fp32": to_onnx(student.image, images, "images"),
-        "audio.fp32": to_onnx(student.audio, samples, "samples"),
-    }
-    differences = {
-        "image": compare(student.image, graphs["image.fp32"], images),
-        "audio": compare(student.audio, graphs["audio.fp32"], samples),
-    }
-    tracks = load_tracks(config, config.skim.validation, classes)
-    skimmed = skim_tracks(skimmer, tracks, config.skim.steps, config.factor)
-    temperatures = [
-        fit_temperature(skimmed.logits[:, step], skimmed.labels) for step in range(config.skim.steps)
-    ]
+    graphs, differences = fp32_graphs(encoders, media)
+    calibration = training_pairs(config, media)
+    more, records = more_precisions(encoders, graphs, config.precisions, calibration)
     document = PlanDocument(
         classes=classes,
         media=media,
@@ -56,16 +55,69 @@ def export_plan(config: Config) -> Path:
             factor=config.factor, max_image_gap_s=config.factor * HOP, max_audio_gap_s=config.factor * HOP
         ),
         skim=SkimSettings(steps=config.skim.steps),
-        calibration=tuple(temperatures),
+        calibration=temperatures(config, skimmer, classes),
         provenance=provenance(config, differences),
     )
     path = Path(config.plan)
     path.parent.mkdir(parents=True, exist_ok=True)
-    plan = write_plan(path, document, graphs=graphs, skim=skim_tensors(skimmer))
+    plan = write_plan(path, document, graphs=graphs | more, skim=skim_tensors(skimmer))
+    video = calibration.inputs["image"][:32], calibration.inputs["audio"][:32]
+    measured = measure_precisions(config, plan, student, skimmer, video)
+    plan = _with_provenance(plan, precisions={p: records.get(p, {}) | measured[p] for p in measured})
     report = {"plan": plan.sha256, "bytes": path.stat().st_size, "differences": differences}
-    write_json(config.folder("export", "metrics.json"), report)
+    write_json(config.folder("export", "metrics.json"), report | {"precisions": measured})
     print(f"{path}: {report['bytes']} bytes, PyTorch against OpenVINO {differences}", flush=True)
     return path
+
+
+def training_pairs(config: Config, media: MediaSettings) -> Calibration:
+    """Frames and sounds that the student was trained on, evenly from all of them."""
+    pairs = load_pairs(config, config.student.train)
+    rows = np.unique(np.linspace(0, len(pairs.labels) - 1, CALIBRATION_PAIRS).astype(int))
+    inputs = {
+        "image": crop_images(torch.from_numpy(pairs.images[rows]), media.crop).contiguous(),
+        "audio": crop_samples(torch.from_numpy(pairs.samples[rows]), media.window),
+    }
+    return Calibration(inputs, f"training pairs of {', '.join(config.student.train)}")
+
+
+def temperatures(config: Config, skimmer: SkimmingNetwork, classes: tuple[str, ...]) -> tuple[float, ...]:
+    """The temperature of each number of steps, fitted on the validation set."""
+    tracks = load_tracks(config, config.skim.validation, classes)
+    skimmed = skim_tracks(skimmer, tracks, config.skim.steps, config.factor)
+    return tuple(
+        fit_temperature(skimmed.logits[:, step], skimmed.labels) for step in range(config.skim.steps)
+    )
+
+
+def measure_precisions(
+    config: Config, plan: Plan, student: Student, skimmer: SkimmingNetwork, video: tuple[Tensor, Tensor]
+) -> dict[str, dict[str, float]]:
+    """By precision: how far the plan's logits are from PyTorch's, and its accuracy on the validation set.
+
+    Accuracy is measured where there is something to choose, that is for more than one precision.
+    """
+    videos = [video for _, video in load_sets(config, config.skim.validation)]
+    # fp16 graphs are for other devices; here they would be computed as fp32 is.
+    on_this_device = [
+        precision for precision in ("fp32", "int8") if precision in {"fp32", *config.precisions}
+    ]
+    measured: dict[str, dict[str, float]] = {}
+    for precision in on_this_device:
+        found = {"logits_difference": logits_difference(plan, student, skimmer, video, precision)}
+        if len(on_this_device) > 1:
+            found |= top1(plan, videos, precision, config.threads)
+        print(
+            f"{precision}: " + ", ".join(f"{name} {value:.4g}" for name, value in found.items()), flush=True
+        )
+        measured[precision] = found
+    return measured
+
+
+def _with_provenance(plan: Plan, **more: Any) -> Plan:
+    """The same plan, saying more about itself."""
+    document = replace(plan.document, provenance={**plan.document.provenance, **more})
+    return write_plan(plan.path, document, graphs=plan.graphs, skim=plan.skim)
 
 
 def skim_tensors(skimmer: SkimmingNetwork) -> dict[str, NDArray[np.float32]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from l2l_engine.plan import (
     write_plan,
 )
 from training.config import ModelConfig, to_plain
-from training.export.graphs import compare, example_inputs, to_onnx
+from training.export.graphs import example_inputs, fp32_graphs
+from training.export.precisions import Calibration, more_precisions
 from training.export.versions import versions
 from training.models import AudioEncoder, ImageEncoder, ReleasedAudioEncoder
 
@@ -30,7 +32,13 @@ PRESETS = {
 
 
 def export_untrained(
-    path: Path, *, preset: str = "paper", classes: int = 200, model: ModelConfig | None = None, seed: int = 0
+    path: Path,
+    *,
+    preset: str = "paper",
+    classes: int = 200,
+    model: ModelConfig | None = None,
+    seed: int = 0,
+    precisions: Sequence[str] = ("fp32",),
 ) -> Plan:
     """Write a plan of random weights; the same arguments and threads give the same weights.
 
@@ -40,17 +48,18 @@ def export_untrained(
         classes: C.
         model: Sizes; the paper's by default.
         seed: Of the weights.
+        precisions: Of the graphs, beside fp32: "fp16", "int8".
     """
     model = ModelConfig() if model is None else model
     torch.manual_seed(seed)
     media = MediaSettings()
     inputs = dict(zip(("image", "audio"), example_inputs(media, count=8), strict=True))
     encoders = build_encoders(preset, model)
-    graphs: dict[str, bytes] = {}
     for part, encoder in encoders.items():
         settle(encoder, inputs[part])
-        graphs[f"{part}.fp32"] = to_onnx(encoder, inputs[part], "images" if part == "image" else "samples")
-        compare(encoder, graphs[f"{part}.fp32"], inputs[part])
+    graphs, _ = fp32_graphs(encoders, media)
+    calibration = Calibration(inputs, "random noise")
+    more, records = more_precisions(encoders, graphs, precisions, calibration)
     document = PlanDocument(
         classes=tuple(f"class-{number:04d}" for number in range(1, classes + 1)),
         media=media,
@@ -58,6 +67,7 @@ def export_untrained(
         provenance={
             "data": "none: random weights, for timing",
             "settings": {"model": to_plain(model), "seed": seed},
+            "precisions": records,
             "versions": versions(),
         },
     )
@@ -69,7 +79,7 @@ def export_untrained(
         classes=classes,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_plan(path, document, graphs=graphs, skim=random_skim(document, sizes, seed))
+    return write_plan(path, document, graphs=graphs | more, skim=random_skim(document, sizes, seed))
 
 
 def build_encoders(

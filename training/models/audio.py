@@ -65,10 +65,18 @@ class AudioEncoder(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """Encode float32 [B, 16000] in [-1, 1] to [B, features]."""
+        return self.body(self.front(samples))
+
+    def front(self, samples: Tensor) -> Tensor:
+        """The normed spectrogram, in float32 whatever the precision of the rest."""
         # The spectrum spans more decades than bf16 keeps apart, so autocast stops at the trunk.
         with torch.autocast(samples.device.type, enabled=False):
             spectrogram = self.logmel(samples)
-        return self.project(self.trunk(self.norm(spectrogram)))
+        return self.norm(spectrogram)
+
+    def body(self, x: Tensor) -> Tensor:
+        """The network proper."""
+        return self.project(self.trunk(x))
 
 
 class ReleasedAudioEncoder(nn.Module):
@@ -87,7 +95,15 @@ class ReleasedAudioEncoder(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """Encode float32 [B, 16000] in [-1, 1] to [B, features]."""
-        maps = self.trunk.maps(self.logmel(samples))
+        return self.body(self.front(samples))
+
+    def front(self, samples: Tensor) -> Tensor:
+        """The spectrogram, in float32 whatever the precision of the rest."""
+        return self.logmel(samples)
+
+    def body(self, x: Tensor) -> Tensor:
+        """The network proper."""
+        maps = self.trunk.maps(x)
         # One weight a frequency, shared by all channels, so that channels count as the batch here.
         lines = self.collapse(maps.flatten(0, 1)[:, None]).view(maps.shape[:3])
         return lines.amax(dim=2)

@@ -32,6 +32,13 @@ class ImageEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode uint8 [B, H, W, 3] to [B, features]."""
+        return self.body(self.front(images))
+
+    def front(self, images: Tensor) -> Tensor:
+        """Pre-processing, in float32 whatever the precision of the rest."""
         # The cast comes first because TensorRT does nothing else on uint8.
-        x = images.to(torch.float32).permute(0, 3, 1, 2)
-        return self.project(self.trunk((x - self.mean) * self.scale))
+        return (images.to(torch.float32).permute(0, 3, 1, 2) - self.mean) * self.scale
+
+    def body(self, x: Tensor) -> Tensor:
+        """The network proper."""
+        return self.project(self.trunk(x))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from l2l_engine.plan import MediaSettings, Plan, PlanDocument, SamplingSettings, SkimSettings, write_plan
-from training.export.graphs import compare, example_inputs, to_onnx
+from training.export.graphs import fp32_graphs
 from training.export.versions import versions
 from training.released.checkpoint import Table, read_tensors
 from training.released.layout import (
@@ -71,15 +71,7 @@ def import_released(
     for ending in UNUSED:
         table.ignore(*table.names(ending))
     media = MediaSettings()
-    images, samples = example_inputs(media, count=3)
-    graphs = {
-        "image.fp32": to_onnx(image, images, "images"),
-        "audio.fp32": to_onnx(audio, samples, "samples"),
-    }
-    differences = {
-        "image": compare(image, graphs["image.fp32"], images),
-        "audio": compare(audio, graphs["audio.fp32"], samples),
-    }
+    graphs, differences = fp32_graphs({"image": image, "audio": audio}, media)
     document = PlanDocument(
         classes=names,
         media=media,

@@ -1,0 +1,133 @@
+"""The same networks in fewer bits: fp16 by casting, int8 by quantisation calibrated on real inputs."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import openvino
+import torch
+from torch import Tensor, nn
+
+from training.export.graphs import strip_traces, to_onnx
+
+LEAST_COSINE = {"fp16": 0.999, "int8": 0.9}
+"""Mean cosine between a graph's features and PyTorch's in float32, below which it is taken for broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Inputs whose ranges the quantised networks keep.
+
+    Attributes:
+        inputs: By part: frames uint8 [P, H, W, 3] for "image", samples float32 [P, window] for "audio".
+        what: Where they come from, for the plan's provenance.
+    """
+
+    inputs: Mapping[str, Tensor]
+    what: str
+
+    def record(self) -> dict[str, Any]:
+        """What the plan says about it."""
+        return {"data": self.what} | {part: len(inputs) for part, inputs in self.inputs.items()}
+
+
+class HalfEncoder(nn.Module):
+    """An encoder whose body computes in fp16, and whose pre-processing stays in float32."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.whole = encoder
+        self.half_body = copy.deepcopy(encoder).half()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Features in float32."""
+        return self.half_body.body(self.whole.front(inputs).half()).float()
+
+
+def more_precisions(
+    encoders: Mapping[str, nn.Module],
+    graphs: Mapping[str, bytes],
+    precisions: Sequence[str],
+    calibration: Calibration,
+) -> tuple[dict[str, bytes], dict[str, dict[str, Any]]]:
+    """Graphs of more precisions than fp32.
+
+    Args:
+        encoders: The networks by part, in evaluation mode.
+        graphs: Their fp32 graphs, by "<part>.fp32".
+        precisions: "fp16" and "int8" are made; "fp32" is there.
+        calibration: Inputs for int8; features are compared on them in any precision.
+
+    Returns:
+        The graphs, by "<part>.<precision>", and by precision what the plan's provenance says about them.
+
+    Raises:
+        RuntimeError: If a graph's features are not near PyTorch's.
+    """
+    made: dict[str, bytes] = {}
+    records: dict[str, dict[str, Any]] = {}
+    for precision in precisions:
+        if precision == "fp32":
+            continue
+        record: dict[str, Any] = {"calibration": calibration.record()} if precision == "int8" else {}
+        cosines = {}
+        for part, encoder in encoders.items():
+            inputs = calibration.inputs[part]
+            if precision == "int8":
+                graph = quantise(graphs[f"{part}.fp32"], inputs)
+            else:
+                graph = to_onnx(HalfEncoder(encoder), inputs[:2], "images" if part == "image" else "samples")
+            cosines[part] = mean_cosine(encoder, graph, inputs[:32])
+            if not cosines[part] >= LEAST_COSINE[precision]:
+                raise RuntimeError(
+                    f"{part} features in {precision} have a cosine of {cosines[part]:.4f} only"
+                )
+            made[f"{part}.{precision}"] = graph
+        records[precision] = record | {"feature_cosine": cosines}
+    return made, records
+
+
+def quantise(graph: bytes, inputs: Tensor) -> bytes:
+    """An fp32 graph in int8 (Q/DQ), but for its pre-processing; ranges as seen on ``inputs``."""
+    # Without this NNCF reports its use to its makers' server.
+    os.environ["NNCF_CI"] = "1"
+    import nncf  # noqa: PLC0415 - takes seconds
+
+    nncf.set_log_level("ERROR")
+    model = onnx.load_from_string(graph)
+    name = model.graph.input[0].name
+    rows = nncf.Dataset(inputs.numpy(), lambda row: {name: row[None]})
+    scope = nncf.IgnoredScope(names=front_nodes(model))
+    quantised = nncf.quantize(model, rows, subset_size=len(inputs), ignored_scope=scope)
+    strip_traces(quantised)
+    onnx.checker.check_model(quantised, full_check=True)
+    data: bytes = quantised.SerializeToString()
+    return data
+
+
+def front_nodes(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes before the stem, which is the first convolution over two dimensions."""
+    ranks = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    names = []
+    for node in model.graph.node:  # in the order of computation
+        if node.op_type == "Conv" and ranks.get(node.input[1]) == 4:
+            return names
+        names.append(node.name)
+    raise ValueError("the graph has no convolution over two dimensions")
+
+
+@torch.inference_mode()
+def mean_cosine(encoder: nn.Module, graph: bytes, inputs: Tensor) -> float:
+    """Mean cosine between the graph's features by OpenVINO and the encoder's by PyTorch."""
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = compiled([inputs.numpy()])[0]
+    expected = encoder(inputs).numpy()
+    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    return float(((found * expected).sum(axis=1) / np.maximum(lengths, 1e-12)).mean())
