@@ -120,12 +120,12 @@ def _targets(sections: dict[str, Cases]) -> Iterator[str]:
 
 
 def _profile(case: dict[str, Any]) -> str:
-    """Our stages by the wall clock beside the floor's parts in CPU time."""
+    """Our stages by the wall clock, which overlap; CPU-seconds of all, of the floor's parts, and beyond it."""
     parts = []
     if stages := case.get("stages"):
-        parts.append("ours: " + _times({name: s for name, s in stages.items() if name != "total"}))
-    if least := case.get("floor_cpu"):
-        parts.append("floor, CPU: " + _times(least))
+        parts.append("stages: " + _times({name: s for name, s in stages.items() if name != "total"}))
+    if cpu := case.get("cpu"):
+        parts.append("CPU: " + _times(cpu))
     return "; ".join(parts) or "see the table"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import engine, floor
+from benchmarks import beyond, engine, floor
 from benchmarks.conftest import THREADS, Bench
 from benchmarks.harness import OURS, Case, Contestant, wall
 from benchmarks.media import files
@@ -177,15 +178,21 @@ def explain(
     knots: floor.Knots,
     encoders: floor.EncoderFloor,
 ) -> None:
-    """Where the time goes: our stages by the wall clock, the parts of the floor in CPU-seconds."""
+    """Where the time goes: stages by the wall clock; CPU-seconds in all, of the floor, and beyond it."""
     file = floor.FileFloor(path, knots)
     least = floor.measure(file, encoders, knots)
+    begin = time.process_time()
     answer = classifier.predict(path, **mode.options)
+    spent = time.process_time() - begin
     assert answer.media is not None
     stages = answer.timings
     case.details |= {
         "stages": {name: round(getattr(stages, name), 4) for name in stages.__slots__},
-        "floor_cpu": {name: round(getattr(least, name), 4) for name in least.__slots__},
+        "cpu": {
+            "in all": round(spent, 4),
+            **{f"floor's {name}": round(getattr(least, name), 4) for name in least.__slots__},
+            **beyond.conversions(path, knots, classifier.plan.document.media),
+        },
         "image_knots": len(knots.image),
         "audio_knots": len(knots.audio),
         "frames_decoded": answer.media.frames_decoded,

@@ -53,7 +53,7 @@ def test_the_page_shows_misses_and_what_did_not_run(tmp_path: Path) -> None:
     results.write([make("one", 1.0), make("two", 4.0), absent], path)
     page = render.render([path])
     assert "Targets: 1 of 2 met" in page
-    assert "| predictions: two, peer / ours | 2.5 | at least 5 | ours: frames 750 ms |" in page
+    assert "| predictions: two, peer / ours | 2.5 | at least 5 | stages: frames 750 ms |" in page
     assert "predictions: three (no such option)" in page
     assert "peer / ours 10 (at least 5: met)" in page
     assert "peer / ours 2.5 (at least 5: **missed**)" in page
