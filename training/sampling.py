@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from l2l_engine import Classifier, Prediction
+from l2l_engine.loading import Precision
 from training.config import Config, load_config
 from training.evaluate import accuracy, whole_lines
 from training.manifest import Video, load_sets
@@ -35,7 +36,7 @@ class Way:
 
     name: str
     options: Mapping[str, Any]
-    precision: str | None = None
+    precision: Precision = "auto"
     budget_ms: float | None = None
 
 
@@ -80,7 +81,7 @@ def evaluate_sampling(config: Config, chosen: Sequence[Way], anew: bool = False)
     sets = {}
     with contextlib.ExitStack() as stack:
         classifiers = {
-            precision: stack.enter_context(open_classifier(config.plan, precision))
+            precision: stack.enter_context(Classifier(config.plan, precision=precision))
             for precision in dict.fromkeys(way.precision for way in chosen)
         }
         for classifier in classifiers.values():
@@ -100,13 +101,8 @@ def evaluate_sampling(config: Config, chosen: Sequence[Way], anew: bool = False)
     return report
 
 
-def open_classifier(plan: str, precision: str | None) -> Classifier:
-    """A classifier of that precision; None is the machine's default."""
-    return Classifier(plan) if precision is None else Classifier(plan, precision=precision)
-
-
 def look_at_all(
-    classifiers: Mapping[str | None, Classifier], videos: Sequence[Video], chosen: Sequence[Way], path: Path
+    classifiers: Mapping[Precision, Classifier], videos: Sequence[Video], chosen: Sequence[Way], path: Path
 ) -> Iterator[Look]:
     """Every way on every video; what an earlier, interrupted run left in ``path`` is kept.
 

@@ -55,7 +55,7 @@ def test_half_a_line_is_done_again_and_the_ways_take_turns(tmp_path, monkeypatch
         return look(video.name, way.name, "ball")
 
     monkeypatch.setattr(sampling, "judge", judge)
-    classifiers = {None: SimpleNamespace(predict=lambda path, **options: None)}
+    classifiers = {"auto": SimpleNamespace(predict=lambda path, **options: None)}
     lines = [json.dumps(dataclasses.asdict(look("a", way.name, "ball"))) + "\n" for way in (EXACT, FAST)]
     path = tmp_path / "set.jsonl"
     path.write_text(lines[0] + lines[1][:kept])
