@@ -131,7 +131,8 @@ class Classifier:
             max_knots: Most frames and most windows of sound to decode, whatever the length; gaps grow.
             budget_ms: Milliseconds from the call until the answer is due. What was planned is decoded coarse
                 to fine until then; a budget too small even for one frame and one window of sound is passed,
-                never an error.
+                never an error. Confidence is calibrated on videos seen whole: with little of what was
+                planned (``media`` says how much) it is higher than it should be.
             stop_when: Confidence, above 0 and at most 1, that is enough: decoding, coarse to fine, and the
                 steps of the skimmer end where it is reached.
             top_k: Classes to list.
@@ -158,22 +159,7 @@ class Classifier:
         )
         top_k = arguments.positive("top_k", top_k)
         call = rounds.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), progress)
-        found = call.predict(pipeline, self._plan)
-        return make_prediction(
-            found.skimmed.result,
-            found.skimmed.timestamps,
-            self._plan.document,
-            has_image=found.skimmed.has_image,
-            has_audio=found.skimmed.has_audio,
-            top_k=top_k,
-            timings=call.watch.timings(),
-            device=self._device,
-            media=found.skimmed.media,
-            decoder="pyav",
-            precision=self.precision,
-            path=call.name,
-            stopped_by=found.stopped_by,
-        )
+        return call.predict(pipeline, self._plan, top_k=top_k, device=self._device, precision=self.precision)
 
     def explain(
         self, path: MediaFile, *, timeout_s: float | None = None, **options: Any

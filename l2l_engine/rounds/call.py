@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from l2l_engine.answer import make_prediction
 from l2l_engine.deadline import Deadline, Progress
 from l2l_engine.media import MediaFile, display_name
 from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan
+from l2l_engine.result import Prediction
 from l2l_engine.rounds.ask import Ask
 from l2l_engine.rounds.explain import Explanation, explain
 from l2l_engine.rounds.pace import Pace
-from l2l_engine.rounds.run import Found, run
+from l2l_engine.rounds.run import run
 from l2l_engine.session import Request, Stopwatch
 
 
@@ -21,31 +23,44 @@ class Call:
         ask: What is wanted of it.
         allowed_s: Seconds it may take; None for any time.
         progress: Told of each stage.
-
-    Attributes:
-        name: What messages call the file.
-        watch: Where the time goes.
     """
 
     def __init__(self, file: MediaFile, ask: Ask, allowed_s: float | None, progress: Progress | None) -> None:
-        self.watch = Stopwatch()
-        self.name = display_name(file)
+        self._watch = Stopwatch()
+        self._name = display_name(file)
         self._file, self._ask, self._progress = file, ask, progress
         self._pace = Pace(ask)
-        self._deadline = Deadline(self.name, allowed_s)
+        self._deadline = Deadline(self._name, allowed_s)
 
-    def predict(self, pipeline: Pipeline, plan: Plan) -> Found:
-        """Open, decode, skim."""
+    def predict(
+        self, pipeline: Pipeline, plan: Plan, *, top_k: int, device: str, precision: str
+    ) -> Prediction:
+        """Open, decode, skim, answer."""
         with pipeline.open(self._file, self._request()) as session:
-            return run(session, self._ask, plan, self._pace)
+            found = run(session, self._ask, plan, self._pace)
+        return make_prediction(
+            found.skimmed.result,
+            found.skimmed.timestamps,
+            plan.document,
+            has_image=found.skimmed.has_image,
+            has_audio=found.skimmed.has_audio,
+            top_k=top_k,
+            timings=self._watch.timings(),
+            device=device,
+            media=found.skimmed.media,
+            decoder="pyav",
+            precision=precision,
+            path=self._name,
+            stopped_by=found.stopped_by,
+        )
 
     def explain(self, pipeline: Pipeline, plan: Plan) -> Explanation:
         """Open, and say what would be decoded."""
         with pipeline.open(self._file, self._request()) as session:
-            return explain(session, self._ask, plan.document, self.name)
+            return explain(session, self._ask, plan.document, self._name)
 
     def _request(self) -> Request:
-        return Request(self.name, self._report, self.watch)
+        return Request(self._name, self._report, self._watch)
 
     def _report(self, stage: str, done: float) -> None:
         self._deadline.poll()

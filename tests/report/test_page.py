@@ -184,3 +184,14 @@ def test_the_folder_of_the_file_is_nobodys_business(tmp_path: Path) -> None:
     html = (tmp_path / "out.html").read_text(encoding="utf-8")
     assert "event.mp4: no such file" in html
     assert "private" not in html
+
+
+def test_it_says_what_bounded_the_work() -> None:
+    whole = make(duration=30.0)
+    assert whole.media is not None
+    planned = replace(whole.media, image_knots=3, image_planned=9, sampling="listen")
+    cut = replace(whole, media=planned, stopped_by="budget")
+    text = render(cut, Evidence())
+    for expected in ("3 of 9", "the time was up", "listen"):
+        assert expected in text
+    assert "the time was up" not in render(whole, Evidence())
