@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import av.error
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
@@ -98,14 +99,28 @@ class AudioWalker:
         self._held = 0
         self._run: AudioFifo | None = None
         self._run_first = 0
-        self._restart(rewind=True)
+        # The decoder must be one that was never used: some add noise from a generator that no flush sets
+        # back, and a window should hold the same samples whatever was decoded before.
+        if self._far == _LEAP_AHEAD and demuxer.take_unused_audio():
+            self._packets: Iterator[Packet[Stream]] = iter(())
+            self._position = -math.inf  # the first window says where to begin
+            self._forget()
+        else:
+            self._restart(rewind=True)
+        self._preroll = self._preroll_of(self._codec)
+
+    @staticmethod
+    def _preroll_of(codec: AudioCodecContext) -> float:
+        """Seconds decoded before a window after a jump."""
+        if codec.name == "aac" and codec.profile == "LC" and codec.sample_rate:
+            return 3 * 1024 / codec.sample_rate  # one packet overlaps the next, and nothing else goes on
+        return _PREROLL
 
     def _restart(self, *, rewind: bool) -> None:
         if rewind:
-            # A decoder that was never used: some add noise from a generator that no flush sets back, and
-            # a window must hold the same samples whatever was decoded before.
             self._demuxer.rewind()
-        self._packets: Iterator[Packet[Stream]] = self._demuxer.packets((self._track,), self.poll)
+            self._demuxer.take_unused_audio()
+        self._packets = self._demuxer.packets((self._track,), self.poll)
         self._position = self._track.start if rewind else -math.inf
         self._forget()
         self.ended = False
@@ -163,7 +178,7 @@ class AudioWalker:
     def _read(self, start: float, stop: float) -> None:
         """Decode what lies between two moments, and as much around it as the resampler needs."""
         margin = _MARGIN / max(1, min(self.rate, self._sample_rate))
-        needed_from = start - margin - _PREROLL
+        needed_from = start - margin - self._preroll
         if needed_from - self._position > self._far and self._can_seek and not self.ended:
             self._seek(needed_from)
         while self._pieces and self._pieces[0].stop < (start - margin - self._track.start) * self.rate:
@@ -177,7 +192,7 @@ class AudioWalker:
             self._restart(rewind=False)
             packet = next(self._packets, None)
             time = None if packet is None else self._demuxer.time(packet, self._track)
-            if packet is not None and time is not None and time <= goal:
+            if packet is not None and time is not None and time <= max(goal, self._track.start):
                 self._packets = itertools.chain([packet], self._packets)
                 return
         self._can_seek = False

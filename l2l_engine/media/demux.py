@@ -24,6 +24,8 @@ from l2l_engine.result import StreamInfo
 _NOT_A_MOVIE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _NOT_MAIN = Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.comment
 _INDEXED = {"mov", "matroska"}
+_ROUNDING = 1e-7
+"""Seconds by which a tick turned into seconds may miss itself; going there must lead to it."""
 _PROBED_S = 100.0
 """Seconds of a file that FFmpeg reads at most to find out what it is."""
 _MAX_READ_ERRORS = 8
@@ -54,7 +56,7 @@ class Demuxer:
             self.video = _video_track(self.container)
             self.audio = _audio_track(self.container)
         self._fresh = True
-        self._whole = True
+        self._whole = self._audio_unused = True
         if self.video is None and self.audio is None:
             self.container.close()
             raise MediaError(f"{name}: holds neither a video nor an audio stream that can be decoded")
@@ -85,7 +87,7 @@ class Demuxer:
 
     def seek(self, track: Track, seconds: float) -> bool:
         """Go to a key packet at or before ``seconds``; False if the format cannot."""
-        stamp = seconds / track.time_base
+        stamp = (seconds + _ROUNDING) / track.time_base
         if not abs(stamp) < 2**62:
             return False
         self._fresh = False
@@ -124,6 +126,11 @@ class Demuxer:
             return False
         return entries[len(entries) - 1].timestamp * track.time_base - track.start > _PROBED_S
 
+    def take_unused_audio(self) -> bool:
+        """Whether the audio decoder was never used; from now on it counts as used."""
+        unused, self._audio_unused = self._audio_unused, False
+        return unused
+
     def rewind(self) -> None:
         """Go back to the first packet.
 
@@ -140,7 +147,7 @@ class Demuxer:
         self.container = open_container(self._reader, self.name, self._limits)
         if len(self.container.streams) <= max(track.index for track in self.tracks):
             raise MediaError(f"{self.name}: its streams changed while it was read")
-        self._fresh = self._whole = True
+        self._fresh = self._whole = self._audio_unused = True
 
     def packets(self, tracks: tuple[Track, ...], poll: Poll | None) -> Iterator[Packet[Stream]]:
         """Packets of ``tracks`` from the present position to the end; a damaged part is skipped."""
