@@ -104,4 +104,5 @@ def _since(begin: float) -> float:
 
 
 def _words(compiled: CompiledSettings) -> str:
-    return f"{compiled.precision}, version {compiled.version}, {compiled.device}, batch {compiled.batch}"
+    # Quoted, for a file can claim anything, even characters that a terminal obeys.
+    return f"{compiled.precision}, version {compiled.version!r}, {compiled.device!r}, batch {compiled.batch}"

@@ -12,7 +12,7 @@ import pytest
 from l2l_engine.backends import tensorrt
 from l2l_engine.engines import cache
 from l2l_engine.errors import DeviceError
-from l2l_engine.plan import read_plan, write_plan
+from l2l_engine.plan import CompiledSettings, read_plan, write_compiled, write_plan
 from tests.api.commands import inside, l2l
 from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_skim, write_small_plan
@@ -73,6 +73,17 @@ def test_compile_for_gpus_beside_the_processor(plan_file: Path, tmp_path: Path) 
     assert "sm80" in settings.device
     _, out, _ = inside("inspect", target)
     assert out.count("built here") == 4
+
+
+def test_what_a_section_claims_is_shown_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "claims.plan"
+    plan = write_small_plan(path)
+    digest = plan.tensors["graph.image.fp32"]["sha256"]
+    claims = CompiledSettings(precision="fp32", graph=digest, version="[red]1", device="\x1b[2J")
+    write_compiled(path, plan, {"tensorrt.image": (claims, b"engine")})
+    status, out, _ = inside("inspect", path)
+    assert status == 0
+    assert r"version [red]1, for \x1b[2J, any batch, not built here" in out
 
 
 def test_the_precision_chooses_the_graph(tmp_path: Path) -> None:

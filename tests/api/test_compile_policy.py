@@ -129,8 +129,8 @@ def test_an_engine_that_was_built_for_another_graph_is_not_used(
     ("engine", "changes", "message"),
     [
         (b"no engine", {}, "cannot be loaded"),
-        (None, {"version": "2020.1"}, "is for fp32, version 2020.1"),
-        (None, {"device": "another processor"}, "another processor"),
+        (None, {"version": "2020.1"}, "is for fp32, version '2020.1'"),
+        (None, {"device": "another\x1b[31m processor"}, r"'another\x1b[31m processor'"),
     ],
 )
 def test_a_trusted_engine_that_is_of_no_use_here_is_replaced(
