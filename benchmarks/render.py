@@ -120,7 +120,7 @@ def _targets(sections: dict[str, Cases]) -> Iterator[str]:
 
 
 def _profile(case: dict[str, Any]) -> str:
-    """Our stages by the wall clock, which overlap; CPU-seconds of all, of the floor's parts, and beyond it."""
+    """Stages by the wall clock, which overlap; CPU-seconds of all, of the floor's parts, and beyond."""
     parts = []
     if stages := case.get("stages"):
         parts.append("stages: " + _times({name: s for name, s in stages.items() if name != "total"}))
