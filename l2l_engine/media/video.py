@@ -233,9 +233,11 @@ class FrameWalker:
 
         That is so, too, if nothing follows: ``following`` is infinite then.
         """
+        if not self._demuxer.indexed:
+            return False  # there are entries of what was read so far, which is another thing every time
         entries = self._demuxer.stream(self._track).index_entries
         if following == math.inf:
-            return self._demuxer.indexed and len(entries) > 0
+            return len(entries) > 0
         here = -1 if self._key is None else entries.search_timestamp(self._key)
         if self._key is None or here < 0:
             return False

@@ -1,0 +1,185 @@
+"""The parts of one video, several at once: the same bits, no more threads, nothing decoded twice."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from l2l_engine import Classifier, MediaError
+from l2l_engine.extraction import Extraction, Gathered, Part, Readers
+from l2l_engine.media import MediaSource
+from l2l_engine.media.source import Seen
+from l2l_engine.plan import MediaSettings
+from l2l_engine.request import Request, Stopwatch
+from l2l_engine.session import Session
+from l2l_engine.workers import Workers
+from tests.api.answers import HOP, same_answer
+from tests.media.test_parts import FILES, content
+
+
+@pytest.fixture(scope="module")
+def crews(plan_file: Path) -> Iterator[dict[int, Classifier]]:
+    made = {threads: Classifier(plan_file, threads=threads) for threads in (1, 2, 5)}
+    yield made
+    for classifier in made.values():
+        classifier.close()
+
+
+@pytest.mark.parametrize("sampling", ["exact", "auto", "keyframes", "listen"])
+@pytest.mark.parametrize("name", [*FILES, "damaged", "cut"])
+def test_any_number_of_threads_gives_the_same_bits(
+    crews: dict[int, Classifier], name: str, sampling: str
+) -> None:
+    options = {"sampling": sampling, "max_image_gap_s": 2 * HOP}
+    answers = [crew.predict(content(name), **options) for crew in crews.values()]  # type: ignore[arg-type]
+    assert answers[0].media is not None
+    assert answers[0].media.image_knots > 1 or sampling == "keyframes"
+    for answer in answers[1:]:
+        assert same_answer(answer, answers[0])
+
+
+def test_a_file_object_gives_them_too(crews: dict[int, Classifier]) -> None:
+    by_bytes = crews[2].predict(content("mp4"), sampling="exact")
+    answer = crews[2].predict(io.BytesIO(content("mp4")), sampling="exact")
+    np.testing.assert_array_equal(answer.probabilities, by_bytes.probabilities)
+    assert answer.moments == by_bytes.moments
+
+
+def test_no_more_than_its_threads_decode_or_encode(plan_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: set[int] = set()
+    most = 0
+
+    def counted(work: Callable[..., None]) -> Callable[..., None]:
+        def run(*args: object) -> None:
+            nonlocal most
+            inside.add(threading.get_ident())
+            most = max(most, len(inside))
+            work(*args)
+            inside.discard(threading.get_ident())
+
+        return run
+
+    monkeypatch.setattr(Extraction, "_decode", counted(Extraction._decode))
+    with Classifier(plan_file, threads=2) as classifier:
+        list(classifier.predict_many([content("mp4")] * 6, workers=4, sampling="exact", max_image_gap_s=HOP))
+    assert most == 2
+
+
+def test_what_was_extracted_is_not_decoded_again(crews: dict[int, Classifier]) -> None:
+    pipeline = crews[2]._require_open()
+    with pipeline.open(content("mp4"), Request("a video", lambda *_: None, Stopwatch())) as session:
+        times = session.timestamps
+        session.extract(times[::4], times[::4])
+        before = session.skim(3)
+        session.extract(times[::4], times[::8])
+        again = session.skim(3)
+        assert again.media == before.media
+        session.extract(times[::2], times[:0])
+        more = session.skim(3)
+        assert more.media.image_knots == len(times[::2])
+        assert more.media.audio_knots == before.media.audio_knots
+    with pipeline.open(content("mp4"), Request("a video", lambda *_: None, Stopwatch())) as session:
+        session.extract(times[::2], times[::4])
+        np.testing.assert_array_equal(session.skim(3).result.logits, more.result.logits)
+
+
+def extract_again_and_again(session: Session) -> None:
+    """The machine may be so fast that once leaves nothing to interrupt."""
+    for _ in range(12):
+        session.extract(session.timestamps, session.timestamps)
+
+
+def test_an_interrupted_extraction_can_go_on(crews: dict[int, Classifier]) -> None:
+    class Enough(Exception):  # noqa: N818
+        pass
+
+    calls = 0
+
+    def report(stage: str, done: float) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 12:
+            raise Enough
+
+    pipeline = crews[2]._require_open()
+    with pipeline.open(content("b-frames"), Request("a video", report, Stopwatch())) as session:
+        times = session.timestamps
+        with pytest.raises(Enough):
+            extract_again_and_again(session)
+        session.extract(times, times)
+        gone_on = session.skim(3)
+    with pipeline.open(content("b-frames"), Request("a video", lambda *_: None, Stopwatch())) as session:
+        session.extract(times, times)
+        straight = session.skim(3)
+    assert gone_on.media.coverage == straight.media.coverage == 1.0
+    np.testing.assert_array_equal(gone_on.result.logits, straight.result.logits)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_in_any_part_comes_out_as_it_is(
+    crews: dict[int, Classifier], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from l2l_engine.media import ffmpeg
+
+    make = ffmpeg._picture
+    count = 0
+
+    def failing(*args: object) -> object:
+        nonlocal count
+        count += 1
+        if count == 5:
+            raise MediaError("the fifth picture")
+        return make(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ffmpeg, "_picture", failing)
+    with pytest.raises(MediaError, match="the fifth picture"):
+        crews[threads].predict(content("mp4"), sampling="exact", max_image_gap_s=HOP)
+    count = 100
+    crews[threads].predict(content("mp4"), sampling="exact")
+
+
+class Endless:
+    """A file whose frames cost nothing."""
+
+    frames_decoded = 0
+    out = 0
+
+    def look(self, times: NDArray[np.float64], **_: object) -> Iterator[Seen]:
+        for row in range(len(times)):
+            Endless.out += 1
+            yield Seen(row, np.zeros((2, 2, 3), np.uint8), float(times[row]))
+
+
+class Slow:
+    """A network that never keeps up."""
+
+    features = 3
+    done = 0
+    most = 0
+
+    def encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        Slow.most = max(Slow.most, Endless.out - Slow.done)
+        time.sleep(0.001)
+        Slow.done += len(batch)
+        return np.zeros((len(batch), 3), np.float32)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_decoded_samples_do_not_pile_up(threads: int) -> None:
+    Endless.out = Slow.done = Slow.most = 0
+    workers = Workers(threads)
+    source: MediaSource = Endless()  # type: ignore[assignment]
+    gathered = Gathered("frames", Slow())  # type: ignore[arg-type]
+    with workers.job() as job:
+        extraction = Extraction(job, Readers(source), MediaSettings(), Stopwatch())
+        extraction.run([[Part(gathered, np.arange(2000.0))]], lambda *_: None)
+    workers.close()
+    assert gathered.decoded == Endless.out == Slow.done == 2000
+    assert Slow.most <= 8 * (2 * threads + 2)
