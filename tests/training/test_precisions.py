@@ -11,7 +11,9 @@ import torch
 from typer.testing import CliRunner
 
 from l2l_engine.backends.openvino import OpenVINOEncoder
+from l2l_engine.backends.tensorrt import TensorRTBuilder
 from l2l_engine.cli.main import app
+from l2l_engine.engines import INPUTS
 from l2l_engine.plan import MediaSettings, write_plan
 from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_skim
@@ -128,3 +130,15 @@ def test_inspect_shows_sizes_and_accuracy_by_precision(tmp_path):
     assert any(
         line.split() == ["int8", "audio", "0.00", "MB,", "image", "0.00", "MB"] for line in said.splitlines()
     )
+
+
+@pytest.mark.parametrize("part", ["image", "audio"])
+def test_tensorrt_builds_engines_in_every_precision(made, part):
+    pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed", exc_type=ImportError)
+    builder = TensorRTBuilder("tensorrt_rtx")
+    for precision in ("fp32", "fp16", "int8"):
+        graph = made[2][f"{part}.{precision}"]
+        engine = builder.build(f"{part}.{precision}", graph, dtype=INPUTS[part], batch=(1, 4, 8))
+        assert b"features" in engine
+        # The graph's weights as they are, and up to 4 MB of TensorRT's own.
+        assert 0.9 * len(graph) < len(engine) < len(graph) + 4e6
