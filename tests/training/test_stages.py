@@ -129,7 +129,7 @@ def test_export_in_int8_says_what_it_costs(folder):
     with Classifier(plan, precision="int8") as classifier:
         assert {"image.int8", "audio.int8"} <= classifier.plan.graphs.keys()
         said = classifier.plan.document.provenance["precisions"]
-    assert said["int8"]["calibration"]["data"] == "training pairs of clips"
+    assert said["int8"]["calibration"]["data"] == "training moments of clips, untrimmed"
     assert said["int8"]["calibration"]["image"] == said["int8"]["calibration"]["audio"] > 20
     assert said["fp32"]["logits_difference"] < 1e-3
     assert said["int8"]["videos"] == said["fp32"]["videos"] == 3

@@ -104,7 +104,13 @@ def quantise(graph: bytes, inputs: Tensor) -> bytes:
     name = model.graph.input[0].name
     rows = nncf.Dataset(inputs.numpy(), lambda row: {name: row[None]})
     scope = nncf.IgnoredScope(names=front_nodes(model))
-    quantised = nncf.quantize(model, rows, subset_size=len(inputs), ignored_scope=scope)
+    # By default the mean of the inputs' extremes bounds activations; that cuts off what stands out, which is
+    # what features are made of.
+    bounds = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
+    advanced = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=bounds)
+    quantised = nncf.quantize(
+        model, rows, subset_size=len(inputs), ignored_scope=scope, advanced_parameters=advanced
+    )
     strip_traces(quantised)
     onnx.checker.check_model(quantised, full_check=True)
     data: bytes = quantised.SerializeToString()

@@ -14,21 +14,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from l2l_engine.plan import MediaSettings, Plan, PlanDocument, SamplingSettings, SkimSettings, write_plan
-from training.augment import crop_images, crop_samples
 from training.config import Config, to_plain
 from training.export.checks import logits_difference, top1
 from training.export.graphs import fp32_graphs
-from training.export.precisions import Calibration, more_precisions
+from training.export.inputs import calibration_inputs, noise
+from training.export.precisions import more_precisions
 from training.export.versions import versions
 from training.finetune import load_student, student_path
 from training.manifest import load_sets
 from training.models import SkimmingNetwork, Student
-from training.pairs import load_pairs
 from training.runs import write_json
 from training.skim import HOP, load_skimmer, load_tracks, skim_tracks, skimmer_path
-
-CALIBRATION_PAIRS = 256
-"""Frames, and as many sounds, whose ranges int8 graphs keep."""
 
 
 def export_plan(config: Config) -> Path:
@@ -46,7 +42,7 @@ def export_plan(config: Config) -> Path:
     encoders = {"image": student.image, "audio": student.audio}
     media = MediaSettings()
     graphs, differences = fp32_graphs(encoders, media)
-    calibration = training_pairs(config, media)
+    calibration = calibration_inputs(config, media) if set(config.precisions) - {"fp32"} else noise(media)
     more, records = more_precisions(encoders, graphs, config.precisions, calibration)
     document = PlanDocument(
         classes=classes,
@@ -63,22 +59,12 @@ def export_plan(config: Config) -> Path:
     plan = write_plan(path, document, graphs=graphs | more, skim=skim_tensors(skimmer))
     video = calibration.inputs["image"][:32], calibration.inputs["audio"][:32]
     measured = measure_precisions(config, plan, student, skimmer, video)
-    plan = _with_provenance(plan, precisions={p: records.get(p, {}) | measured[p] for p in measured})
+    costs = {p: records.get(p, {}) | measured.get(p, {}) for p in (*measured, *records)}
+    plan = _with_provenance(plan, precisions=costs)
     report = {"plan": plan.sha256, "bytes": path.stat().st_size, "differences": differences}
     write_json(config.folder("export", "metrics.json"), report | {"precisions": measured})
     print(f"{path}: {report['bytes']} bytes, PyTorch against OpenVINO {differences}", flush=True)
     return path
-
-
-def training_pairs(config: Config, media: MediaSettings) -> Calibration:
-    """Frames and sounds that the student was trained on, evenly from all of them."""
-    pairs = load_pairs(config, config.student.train)
-    rows = np.unique(np.linspace(0, len(pairs.labels) - 1, CALIBRATION_PAIRS).astype(int))
-    inputs = {
-        "image": crop_images(torch.from_numpy(pairs.images[rows]), media.crop).contiguous(),
-        "audio": crop_samples(torch.from_numpy(pairs.samples[rows]), media.window),
-    }
-    return Calibration(inputs, f"training pairs of {', '.join(config.student.train)}")
 
 
 def temperatures(config: Config, skimmer: SkimmingNetwork, classes: tuple[str, ...]) -> tuple[float, ...]:

@@ -21,7 +21,8 @@ from l2l_engine.plan import (
 )
 from training.config import ModelConfig, to_plain
 from training.export.graphs import example_inputs, fp32_graphs
-from training.export.precisions import Calibration, more_precisions
+from training.export.inputs import noise
+from training.export.precisions import more_precisions
 from training.export.versions import versions
 from training.models import AudioEncoder, ImageEncoder, ReleasedAudioEncoder
 
@@ -58,8 +59,7 @@ def export_untrained(
     for part, encoder in encoders.items():
         settle(encoder, inputs[part])
     graphs, _ = fp32_graphs(encoders, media)
-    calibration = Calibration(inputs, "random noise")
-    more, records = more_precisions(encoders, graphs, precisions, calibration)
+    more, records = more_precisions(encoders, graphs, precisions, noise(media))
     document = PlanDocument(
         classes=tuple(f"class-{number:04d}" for number in range(1, classes + 1)),
         media=media,
