@@ -13,6 +13,7 @@ from l2l_engine.classifier import Classifier
 from l2l_engine.errors import (
     ClosedError,
     DeviceError,
+    DeviceMemoryError,
     L2LError,
     LimitError,
     MediaAccessError,
@@ -32,6 +33,7 @@ __all__ = [
     "Classifier",
     "ClosedError",
     "DeviceError",
+    "DeviceMemoryError",
     "Explanation",
     "L2LError",
     "LimitError",

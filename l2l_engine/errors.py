@@ -39,6 +39,10 @@ class DeviceError(L2LError, RuntimeError):
     """The requested device, driver or library is not usable here; the message says which and why."""
 
 
+class DeviceMemoryError(DeviceError, MemoryError):
+    """The device has not enough memory for this."""
+
+
 class PredictionTimeoutError(L2LError, TimeoutError):
     """``timeout_s`` passed before the prediction was done."""
 

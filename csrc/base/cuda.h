@@ -1,10 +1,19 @@
 // All that the CUDA sources use of CUDA, behind a few small wrappers. nvcc compiles the real thing; the native
 // tests compile the same sources as plain C++ with the twins of tests/native/cuda_on_host.h, where a CUDA
-// thread is an OS thread. What only a GPU can run is what stands under __CUDACC__ in this file.
+// thread is an OS thread or a fiber.
+//
+// What the host never runs, all of it:
+//   * what stands under __CUDACC__ in this file: conversions, 16-byte loads, the grid barrier, launches and their
+//     occupancy, the weights' memory;
+//   * base/device.cu: the driver's absence, pools, copies, events and captures (the twin only counts and copies);
+//   * what only hardware has: caches, warps that part ways, memory order weaker than the host's, real shared memory.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+
+#include "base/cuda_launch.h"
+#include "base/element.h"
 
 #if defined(__CUDACC__)
 
@@ -13,15 +22,23 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
-#include <stdexcept>
 #include <string>
+#include <type_traits>
+
+#include "base/device.h"
+
+#define L2L_UNROLL _Pragma("unroll")
 
 namespace l2l::cuda {
 
 using Stream = cudaStream_t;
 
 inline void check(cudaError_t status, const char* what) {
-  if (status != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // or the next call would report it again
+  const std::string message = std::string(what) + ": " + cudaGetErrorString(status);
+  if (status == cudaErrorMemoryAllocation) throw OutOfMemory(message);
+  throw DeviceError(message);
 }
 
 __device__ inline unsigned char* shared_memory() {
@@ -44,22 +61,40 @@ __device__ inline T to_half(float x) {
 using Bf16 = __nv_bfloat16;
 using Fp16 = __half;
 
+// 16 bytes, at an address that is a multiple of 16; and the two values in 4 of them.
+using Words = uint4;
+__device__ inline Words load_words(const void* from) { return *static_cast<const uint4*>(from); }
+__device__ inline void store_four(float* to, float a, float b, float c, float d) {
+  *reinterpret_cast<float4*>(to) = make_float4(a, b, c, d);
+}
+template <class T>
+__device__ inline float2 two_values(unsigned word) {
+  if constexpr (std::is_same_v<T, Bf16>) {
+    return make_float2(__uint_as_float(word << 16), __uint_as_float(word & 0xffff0000u));
+  } else {
+    return __half22float2(*reinterpret_cast<const __half2*>(&word));
+  }
+}
+__device__ inline float one_value(unsigned word) { return __uint_as_float(word); }
+
 struct Shape {
   int blocks, threads;
   std::size_t shared_bytes;
   bool cooperative;
 };
 
+inline void allow_shared_memory(const void* function, std::size_t bytes) {
+  if (bytes <= 48 * 1024) return;
+  check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+        "shared memory");
+}
+
 // Queues kernel(parameters...) on the stream; nothing here waits for it.
 template <class... Parameters>
 void launch(void (*kernel)(Parameters...), const Shape& shape, Stream stream, Parameters... parameters) {
   void* arguments[] = {static_cast<void*>(&parameters)...};
   const auto* function = reinterpret_cast<const void*>(kernel);
-  if (shape.shared_bytes > 48 * 1024) {
-    check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shape.shared_bytes)),
-          "shared memory");
-  }
+  allow_shared_memory(function, shape.shared_bytes);
   const dim3 blocks(static_cast<unsigned>(shape.blocks)), threads(static_cast<unsigned>(shape.threads));
   check(shape.cooperative
             ? cudaLaunchCooperativeKernel(function, blocks, threads, arguments, shape.shared_bytes, stream)
@@ -67,21 +102,33 @@ void launch(void (*kernel)(Parameters...), const Shape& shape, Stream stream, Pa
         "kernel launch");
 }
 
-inline void* allocate(std::size_t bytes) {
+// How many such blocks the current device can have at work at once: a cooperative launch may have no more.
+template <class... Parameters>
+int resident_blocks(void (*kernel)(Parameters...), int processors, int threads, std::size_t shared_bytes) {
+  const auto* function = reinterpret_cast<const void*>(kernel);
+  allow_shared_memory(function, shared_bytes);
+  int blocks = 0;
+  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, function, threads, shared_bytes), "occupancy");
+  return blocks * processors;
+}
+
+// For weights, once: they outlive every run, whatever its stream, because cudaFree waits for the device.
+inline void* allocate_for_good(std::size_t bytes) {
   void* memory = nullptr;
-  check(cudaMalloc(&memory, bytes), "device memory");
+  check(cudaMalloc(&memory, bytes), "device memory for weights");
   return memory;
 }
-inline void release(void* memory) { cudaFree(memory); }
-inline void upload(void* to, const void* from, std::size_t bytes) {
+inline void release_for_good(void* memory) { cudaFree(memory); }
+inline void upload_at_once(void* to, const void* from, std::size_t bytes) {
   check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "copy to the device");
 }
 
-// How the persistent kernel may be launched on the current device.
+// What a launch on the current device may ask for.
 struct Room {
   int processors;
   std::size_t shared_bytes;  // a block may have
   bool cooperative;
+  int threads;  // that suit a block
 };
 inline Room room() {
   int device = 0, processors = 0, shared = 0, cooperative = 0;
@@ -89,7 +136,7 @@ inline Room room() {
   check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), "device");
   check(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "device");
   check(cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device), "device");
-  return {processors, static_cast<std::size_t>(shared), cooperative != 0};
+  return {processors, static_cast<std::size_t>(shared), cooperative != 0, 512};
 }
 
 }  // namespace l2l::cuda
@@ -100,6 +147,8 @@ inline Room room() {
 
 namespace l2l::cuda {
 
+// A thread in blocks of more than this many could not have as many registers as the kernels take.
+constexpr int kMostThreads = 512;
 constexpr int kWarp = 32;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
@@ -111,6 +160,67 @@ __device__ inline float warp_sum(float x) {
 __device__ inline float warp_max(float x) {
   for (int lane = kWarp / 2; lane > 0; lane /= 2) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, lane));
   return x;
+}
+
+inline Shape shape_of(const CudaLaunch& size, std::size_t shared_bytes_a_thread) {
+  CudaLaunch chosen = size;
+  if (chosen.blocks == 0) {
+    const Room device = room();
+    chosen = {4 * device.processors, device.threads};
+  }
+  return {chosen.blocks, chosen.threads, shared_bytes_a_thread * static_cast<std::size_t>(chosen.threads), false};
+}
+
+// Values that one 16-byte load brings.
+template <class T>
+constexpr int kChunk = static_cast<int>(16 / sizeof(T));
+
+// `kCount` values from an address that is a multiple of 16 bytes.
+template <int kCount, class T>
+__device__ inline void load_values(const T* from, float (&values)[kCount]) {
+  static_assert(kCount % kChunk<T> == 0);
+L2L_UNROLL
+  for (int at = 0; at < kCount; at += kChunk<T>) {
+    const Words loaded = load_words(from + at);
+    const unsigned words[4] = {loaded.x, loaded.y, loaded.z, loaded.w};
+L2L_UNROLL
+    for (int w = 0; w < 4; ++w) {
+      if constexpr (sizeof(T) == sizeof(float)) {
+        values[at + w] = one_value(words[w]);
+      } else {
+        const auto two = two_values<T>(words[w]);
+        values[at + 2 * w] = two.x;
+        values[at + 2 * w + 1] = two.y;
+      }
+    }
+  }
+}
+
+// Value `i` of an array of one of the three float types.
+__device__ inline float load_value(const void* from, Element element, long long i) {
+  switch (element) {
+    case Element::f16: return from_half(static_cast<const Fp16*>(from)[i]);
+    case Element::bf16: return from_half(static_cast<const Bf16*>(from)[i]);
+    default: return static_cast<const float*>(from)[i];
+  }
+}
+
+__device__ inline long long grid_thread() {
+  return static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+__device__ inline long long grid_threads() { return static_cast<long long>(gridDim.x) * blockDim.x; }
+
+// The sum, or the maximum, over the block, in every thread; `scratch` holds a float a warp.
+template <bool kMaximum>
+__device__ inline float over_block(float x, float* scratch) {
+  const int warps = static_cast<int>(blockDim.x) / kWarp;
+  x = kMaximum ? warp_max(x) : warp_sum(x);
+  if (threadIdx.x % kWarp == 0) scratch[threadIdx.x / kWarp] = x;
+  __syncthreads();
+  float all = scratch[0];
+  for (int w = 1; w < warps; ++w) all = kMaximum ? fmaxf(all, scratch[w]) : all + scratch[w];
+  __syncthreads();
+  return all;
 }
 
 }  // namespace l2l::cuda

@@ -8,11 +8,11 @@
 
 namespace l2l::cuda {
 
-// Device memory that is freed with its owner.
+// Device memory for weights, freed with its owner.
 class Owned {
  public:
-  explicit Owned(std::size_t bytes) : memory_(allocate(bytes)) {}
-  ~Owned() { release(memory_); }
+  explicit Owned(std::size_t bytes) : memory_(allocate_for_good(bytes)) {}
+  ~Owned() { release_for_good(memory_); }
   Owned(const Owned&) = delete;
   Owned& operator=(const Owned&) = delete;
   void* get() const { return memory_; }

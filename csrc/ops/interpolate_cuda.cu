@@ -1,64 +1,55 @@
 #include "ops/interpolate_cuda.h"
 
-#include "base/cuda.h"
+#include "ops/interpolate_device.h"
 
 namespace l2l {
 namespace cuda {
 
-// The first of `count` increasing knots that is later than `time`, or `count`.
-__device__ inline int first_after(const double* knots, int count, double time) {
-  int begin = 0, end = count;
-  while (begin < end) {
-    const int middle = (begin + end) / 2;
-    if (knots[middle] <= time) {
-      begin = middle + 1;
-    } else {
-      end = middle;
-    }
-  }
-  return begin;
+// Columns [4 i, 4 i + 4) of a row, where rows begin on 16 bytes.
+__device__ inline void blend_four(const float* low, const float* high, float fraction, float* out, std::int64_t i) {
+  float from[4], to[4];
+  load_values(low + 4 * i, from);
+  load_values(high + 4 * i, to);
+  store_four(out + 4 * i, from[0] + fraction * (to[0] - from[0]), from[1] + fraction * (to[1] - from[1]),
+             from[2] + fraction * (to[2] - from[2]), from[3] + fraction * (to[3] - from[3]));
 }
-
-struct InterpolateCall {
-  const float* features;
-  const double *knot_times, *timestamps;
-  std::int64_t batch, moments, size;
-  int knots;
-  float* out;
-};
 
 // A warp a row of the output: its lanes find the same knots and share the columns.
-__global__ void interpolate_kernel(InterpolateCall call) {
-  const int knots = call.knots;
-  const std::int64_t size = call.size;
-  const std::int64_t warps = static_cast<std::int64_t>(gridDim.x) * blockDim.x / kWarp;
-  const std::int64_t first = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / kWarp;
-  for (std::int64_t row = first; row < call.batch * call.moments; row += warps) {
+template <bool kFours>
+__global__ void __launch_bounds__(kMostThreads) interpolate_kernel(CudaInterpolateInput call, float* out) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int knots = static_cast<int>(call.knots);
+  for (std::int64_t row = grid_thread() / kWarp; row < call.batch * call.moments; row += grid_threads() / kWarp) {
     const std::int64_t video = row / call.moments;
     const double* times = call.knot_times + video * knots;
-    const double time = call.timestamps[row];
-    const int after = first_after(times, knots, time);
-    const int lower = after > 0 ? after - 1 : 0;
-    float fraction = 0.0f;
-    if (after > 0 && after < knots) {
-      fraction = static_cast<float>((time / 2 - times[lower] / 2) / (times[after] / 2 - times[lower] / 2));
-    }
-    const float* low = call.features + (video * knots + lower) * size;
-    const float* high = fraction == 0.0f ? low : low + size;
-    for (std::int64_t i = threadIdx.x % kWarp; i < size; i += kWarp) {
-      call.out[row * size + i] = low[i] + fraction * (high[i] - low[i]);
+    const int after = first_after(times, knots, call.timestamps[row]);
+    const float fraction = fraction_at(times, knots, after, call.timestamps[row]);
+    const std::int64_t low = (video * knots + (after > 0 ? after - 1 : 0)) * call.size;
+    const std::int64_t high = fraction == 0.0f ? low : low + call.size;
+    if constexpr (kFours) {
+      const auto* features = static_cast<const float*>(call.features);
+      for (std::int64_t i = lane; i < call.size / 4; i += kWarp) {
+        blend_four(features + low, features + high, fraction, out + row * call.size, i);
+      }
+    } else {
+      for (std::int64_t i = lane; i < call.size; i += kWarp) {
+        const float from = load_value(call.features, call.element, low + i);
+        const float to = load_value(call.features, call.element, high + i);
+        out[row * call.size + i] = from + fraction * (to - from);
+      }
     }
   }
 }
+
+static bool on_16_bytes(const void* memory) { return reinterpret_cast<std::uintptr_t>(memory) % 16 == 0; }
 
 }  // namespace cuda
 
-void interpolate_cuda(const InterpolateInput& input, const View<float, 3>& out, int blocks, int threads,
-                      void* stream) {
-  const cuda::InterpolateCall call{input.features.data,          input.knot_times.data,      input.timestamps.data,
-                                   input.features.shape[0],      input.timestamps.shape[1], input.features.shape[2],
-                                   static_cast<int>(input.features.shape[1]), out.data};
-  cuda::launch(cuda::interpolate_kernel, {blocks, threads, 0, false}, static_cast<cuda::Stream>(stream), call);
+void interpolate_cuda(const CudaInterpolateInput& input, float* out, const CudaLaunch& size, void* stream) {
+  const bool fours = input.element == Element::f32 && input.size % 4 == 0 && cuda::on_16_bytes(input.features) &&
+                     cuda::on_16_bytes(out);
+  cuda::launch(fours ? cuda::interpolate_kernel<true> : cuda::interpolate_kernel<false>, cuda::shape_of(size, 0),
+               static_cast<cuda::Stream>(stream), input, out);
 }
 
 }  // namespace l2l

@@ -1,236 +1,293 @@
-// The steps of the skimmer on the GPU as a row of phases, each a function of ops/*_cuda.h over the whole grid.
+// The phases of the skimmer's steps on the GPU, each a function of ops/*_device.h over the whole grid.
 #pragma once
 
-#include "ops/soft_index_cuda.h"
+#include "skim/cuda_run.h"
 
 namespace l2l::cuda {
-
-// One modality's queries and keys; see CpuModel::Head.
-template <class T>
-struct DeviceHead {
-  int row = 0, end = 0;   // of `state`; up to the next head's row lies padding
-  Layer<T> second, key;   // out == 0 where there is none
-};
-
-template <class T>
-struct DeviceModel {
-  int feature = 0, feature_width = 0, fused_width = 0, units = 0, state_width = 0, classes = 0;
-  Layer<T> fusion_in, fusion_out, classifier;
-  Layer<T> gates;  // a row is a unit: its four gates on [fused | h], one after the other
-  Layer<T> state;  // the queries (their first layers), then the modality head
-  DeviceHead<T> heads[2];
-  int modality_row = 0;
-};
-
-// One run, as all its kernels get it.
-template <class T>
-struct DeviceRun {
-  DeviceModel<T> model;
-  Moments moments;
-  DeviceBank<T> banks[2];
-  int steps = 0;
-  // Working memory; all of [zeroed, zeroed + zeroed_count) starts at 0.
-  float* zeroed = nullptr;
-  long long zeroed_count = 0;
-  float *mixed = nullptr, *hidden = nullptr, *mean = nullptr, *c = nullptr, *state = nullptr;
-  float* input[2] = {};  // [fused | h], read in turns: h_t is written beside the h_{t-1} that others still read
-  float* query[2] = {};
-  // Outputs, [B, T, ...].
-  float *logits = nullptr, *modality_scores = nullptr, *step_features = nullptr;
-  float* attention[2] = {};
-};
-
-enum class Phase { prepare, multiply_keys, make_keys, spread, index, fuse, fuse_out, cell, ask, second, score, attend,
-                   mean, classify };
-
-template <class T>
-__device__ inline int input_width(const DeviceModel<T>& model) {
-  return model.feature_width + model.state_width;
-}
 
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
 template <class T>
 __device__ inline void prepare(const DeviceRun<T>& run) {
   for (long long i = grid_thread(); i < run.zeroed_count; i += grid_threads()) run.zeroed[i] = 0.0f;
-  for (const DeviceBank<T>& bank : run.banks) {
+  for (int m = 0; m < 2; ++m) {
+    const DeviceBank<T>& bank = run.banks[m];
     if (bank.source == nullptr) continue;
     store_rows(bank, run.moments);
     locate(bank, run.moments);
+    if (bank.masked == nullptr) continue;
+    const long long moments = static_cast<long long>(run.moments.batch) * run.moments.count;
+    for (long long i = grid_thread(); i < moments; i += grid_threads()) bank.masked[i] = 0;
+    for (long long b = grid_thread(); b < run.moments.batch; b += grid_threads()) run.masked_count[m][b] = 0;
   }
 }
 
-// Psi's second layer (its first is a plain linear layer), into the LSTM's input and the outputs.
 template <class T>
-__device__ inline void fuse_out(const DeviceRun<T>& run, int t) {
-  const DeviceModel<T>& model = run.model;
-  const int width = input_width(model);
-  for_rows(model.fusion_out, [&](int row, const T* weight) {
-    for (int b = 0; b < run.moments.batch; ++b) {
-      const float* x = run.hidden + static_cast<long long>(b) * model.fused_width;
-      const float sum = dot(weight, x, model.fusion_out.in) + model.fusion_out.bias[row];
-      if (threadIdx.x % kWarp != 0) continue;
-      run.input[t % 2][static_cast<long long>(b) * width + row] = sum;
-      run.step_features[(static_cast<long long>(b) * run.steps + t) * model.feature + row] = sum;
-    }
-  });
+__device__ inline void multiply_keys(const DeviceRun<T>& run) {
+  for (int m = 0; m < 2; ++m) {
+    const DeviceBank<T>& bank = run.banks[m];
+    if (bank.source == nullptr) continue;
+    const int rows = run.moments.batch * bank.knots;
+    project(run.model.heads[m].key, bank.rows, run.moments.stride, rows, rows, {bank.products, bank.key_width, 1, run.model.heads[m].key.out});
+  }
 }
 
-// Eq. 5: a warp a unit.
+// P and R.
+template <class T>
+__device__ inline void project_banks(const DeviceRun<T>& run) {
+  for (int m = 0; m < 2; ++m) {
+    const DeviceBank<T>& bank = run.banks[m];
+    const DeviceHead<T>& head = run.model.heads[m];
+    if (bank.source == nullptr) continue;
+    const int width = spread_width(bank.knots);
+    for (long long b = 0; b < run.moments.batch; ++b) {
+      project(head.mixing, bank.rows + b * bank.knots * run.moments.stride, run.moments.stride, bank.knots, width,
+              {run.mixing[m] + b * head.mixing.out * width, 1, width, head.mixing.out});
+    }
+    const T* scored = bank.keys != nullptr ? bank.keys : bank.rows;
+    const int rows = run.moments.batch * bank.scored, in = head.scoring.out - 1;
+    Layer<T> layer = head.scoring, bias = head.scoring;
+    layer.out = in;
+    bias.out = 1;
+    bias.weight += static_cast<long long>(in) * bias.stride;
+    project(layer, scored, layer.in, rows, rows, {run.scoring[m], in, 1, head.scoring_used});
+    project(bias, scored, layer.in, rows, rows, {run.scoring_bias[m], 1, 1, 1});
+  }
+}
+
+// What step t made of its state: attention t, its output and, as `spread`, the input of step t + 1; t = -1 is the start.
+// By one block. Only `writing` blocks write what others read.
+template <class T>
+__device__ inline void attend(const DeviceRun<T>& run, int video, int t, bool writing, long long* image_spread,
+                              long long* audio_spread) {
+  const bool has[2] = {run.banks[0].source != nullptr, run.banks[1].source != nullptr};
+  Attending to;
+  to.evenly = t < 0;
+  to.spread[0] = image_spread;
+  to.spread[1] = audio_spread;
+  if (has[0] && has[1]) {
+    if (t >= 0) {
+      const float* logits = run.modality_logits + 2LL * video;
+      to.share[0] = sigmoid(logits[0] - logits[1]);
+      to.share[1] = sigmoid(logits[1] - logits[0]);
+    }
+  } else {
+    to.share[has[0] ? 0 : 1] = 1.0f;
+  }
+  if (writing && t >= 0) {
+    const long long step = static_cast<long long>(video) * run.steps.steps + t;
+    for (int m = 0; m < 2; ++m) {
+      to.attention[m] = run.attention[m] + step * run.moments.count;
+      if (run.chosen[m] != nullptr && has[m]) to.chosen[m] = run.chosen[m] + video;
+      if (threadIdx.x == 0) run.modality_scores[2 * step + m] = to.share[m];
+    }
+  }
+  attend(run.banks, run.moments, video, reinterpret_cast<float*>(shared_memory()), to);
+}
+
+template <class T>
+__device__ inline void mix(const DeviceRun<T>& run, int t) {
+  for (int b = static_cast<int>(blockIdx.x); b < run.moments.batch; b += static_cast<int>(gridDim.x)) {
+    attend(run, b, t - 1, true, run.banks[0].spread + static_cast<long long>(b) * run.banks[0].knots,
+           run.banks[1].spread + static_cast<long long>(b) * run.banks[1].knots);
+  }
+}
+
+// f_t, in a place of its own for each step, and the mean of all, which is a sum until the last has come.
+template <class T>
+__device__ inline void put_fused(const DeviceRun<T>& run, int t, int video, int row, float sum) {
+  const float f = fmaxf(sum, 0.0f);
+  const int width = run.model.fused_width;
+  run.fused[(static_cast<long long>(video) * run.steps.steps + t) * width + row] = f;
+  float& mean = run.fused_mean[static_cast<long long>(video) * width + row];
+  const float total = t == 0 ? f : mean + f;
+  mean = t + 1 < run.steps.steps ? total : total / static_cast<float>(run.steps.steps);
+}
+
+// Psi's first layer.
+template <class T>
+__device__ inline void fuse(const DeviceRun<T>& run, int t) {
+  const Layer<T>& layer = run.model.fusion_in;
+  linear(layer, run.mixed, layer.in, run.moments.batch,
+         [&](int row, int video, float sum) { put_fused(run, t, video, row, sum); });
+}
+
+// The same from P, with the attention before it.
+template <class T>
+__device__ inline void fuse_projected(const DeviceRun<T>& run, int t) {
+  const int fused = run.model.fusion_in.out;
+  const int knots[2] = {run.banks[0].knots, run.banks[1].knots};
+  auto* units = reinterpret_cast<long long*>(shared_memory() + run.spread_at);
+  auto* v = reinterpret_cast<float*>(units + spread_width(knots[0]) + spread_width(knots[1]));
+  const int offset[2] = {0, spread_width(knots[0])};
+  for (int b = 0; b < run.moments.batch; ++b) {
+    const bool writing = b % static_cast<int>(gridDim.x) == static_cast<int>(blockIdx.x);
+    attend(run, b, t - 1, writing, units, units + offset[1]);
+    for (int m = 0; m < 2; ++m) {
+      for (int k = static_cast<int>(threadIdx.x); k < spread_width(knots[m]); k += static_cast<int>(blockDim.x)) {
+        v[offset[m] + k] = k < knots[m] && run.banks[m].source != nullptr ? from_units(units[offset[m] + k]) : 0.0f;
+      }
+    }
+    __syncthreads();
+    for (int row = static_cast<int>(grid_thread() / kWarp); row < fused; row += static_cast<int>(grid_threads() / kWarp)) {
+      float sum = run.model.fusion_in.bias[row];
+      for (int m = 0; m < 2; ++m) {
+        if (run.banks[m].source == nullptr) continue;
+        const int width = spread_width(knots[m]);
+        sum += dot(run.mixing[m] + (static_cast<long long>(b) * fused + row) * width, v + offset[m], width);
+      }
+      if (threadIdx.x % kWarp == 0) put_fused(run, t, b, row, sum);
+    }
+    __syncthreads();
+  }
+}
+
+// The argmaxes of the attention before are masked from now on; once all are, none is.
+template <class T>
+__device__ inline void mask_chosen(const DeviceRun<T>& run, int t) {
+  for (int m = 0; m < 2 && t > 0; ++m) {
+    if (run.chosen[m] == nullptr || run.banks[m].source == nullptr) continue;
+    for (int b = static_cast<int>(blockIdx.x); b < run.moments.batch; b += static_cast<int>(gridDim.x)) {
+      const int chosen = run.chosen[m][b], count = length_of(run.moments.lengths, b, run.moments.count);
+      const bool all = run.masked_count[m][b] + 1 >= count;
+      unsigned char* masked = run.banks[m].masked + static_cast<long long>(b) * run.moments.count;
+      __syncthreads();  // everyone has read the count
+      if (threadIdx.x == 0) run.masked_count[m][b] = all ? 0 : run.masked_count[m][b] + 1;
+      if (threadIdx.x == 0 && chosen >= 0 && !all) masked[chosen] = 1;
+      for (int j = static_cast<int>(threadIdx.x); all && j < count; j += static_cast<int>(blockDim.x)) masked[j] = 0;
+    }
+  }
+}
+
+// Eq. 5: a warp a gate; a block owns whole units, whose four gates meet in scratch.
 template <class T>
 __device__ inline void cell(const DeviceRun<T>& run, int t) {
   const DeviceModel<T>& model = run.model;
-  const int width = input_width(model);
-  for_rows(model.gates, [&](int unit, const T* weight) {
-    for (int b = 0; b < run.moments.batch; ++b) {
-      const float* x = run.input[t % 2] + static_cast<long long>(b) * width;
-      float gate[4];
-      for (int g = 0; g < 4; ++g) gate[g] = dot(weight + g * width, x, width) + model.gates.bias[4 * unit + g];
-      if (threadIdx.x % kWarp != 0) continue;
-      float& c = run.c[static_cast<long long>(b) * model.state_width + unit];
-      c = sigmoid(gate[1]) * c + sigmoid(gate[0]) * tanhf(gate[2]);
-      run.input[(t + 1) % 2][static_cast<long long>(b) * width + model.feature_width + unit] =
-          sigmoid(gate[3]) * tanhf(c);
+  const int width = model.fused_width + model.state_width, batch = run.moments.batch;
+  const int units = owned_rows(model.gates.out, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
+  const long long fused_stride = static_cast<long long>(run.steps.steps) * model.fused_width;
+  auto* sums = reinterpret_cast<float*>(shared_memory());
+  for (int first = 0; first < batch; first += kTogether) {
+    const int together = batch - first < kTogether ? batch - first : kTogether;
+    const float* f = run.fused + first * fused_stride + static_cast<long long>(t) * model.fused_width;
+    const float* before = run.h[t % 2] + static_cast<long long>(first) * model.state_width;
+    for (int i = static_cast<int>(threadIdx.x) / kWarp; i < 4 * units; i += static_cast<int>(blockDim.x) / kWarp) {
+      const T* weight = owned_row(model.gates, i / 4) + i % 4 * width;
+      float gate[kTogether] = {};
+      add_dots(weight, f, fused_stride, together, model.fused_width, gate);
+      if (t > 0) add_dots(weight + model.fused_width, before, model.state_width, together, model.state_width, gate);
+      for (int j = 0; j < together; ++j) {
+        const float sum = warp_sum(gate[j]);
+        if (threadIdx.x % kWarp == 0) sums[i * kTogether + j] = sum;
+      }
     }
-  });
+    __syncthreads();
+    for (int i = static_cast<int>(threadIdx.x); i < units * together; i += static_cast<int>(blockDim.x)) {
+      const int owned = i / together, j = i % together;
+      const int unit = owned * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x);
+      float gate[4];
+      for (int g = 0; g < 4; ++g) gate[g] = sums[(4 * owned + g) * kTogether + j] + model.gates.bias[4 * unit + g];
+      const long long at = static_cast<long long>(first + j) * model.state_width + unit;
+      const float c = (t == 0 ? 0.0f : sigmoid(gate[1]) * run.c[at]) + sigmoid(gate[0]) * tanhf(gate[2]);
+      run.c[at] = c;
+      run.h[(t + 1) % 2][at] = sigmoid(gate[3]) * tanhf(c);
+    }
+    __syncthreads();
+  }
+  mask_chosen(run, t);
 }
 
-// The queries and the modality head, on h_t.
+// The queries, or their hidden layers, on h_t.
 template <class T>
 __device__ inline void ask(const DeviceRun<T>& run, int t) {
   const DeviceModel<T>& model = run.model;
-  const int width = input_width(model);
-  for_rows(model.state, [&](int row, const T* weight) {
-    const bool query = row < model.modality_row;
-    const DeviceHead<T>& head = model.heads[model.heads[1].end > 0 && row >= model.heads[1].row ? 1 : 0];
-    if (query && row >= head.end) return;  // padding
-    const bool relu = query && head.second.out > 0;
-    for (int b = 0; b < run.moments.batch; ++b) {
-      const float* h = run.input[(t + 1) % 2] + static_cast<long long>(b) * width + model.feature_width;
-      const float sum = dot(weight, h, model.state.in) + model.state.bias[row];
-      if (threadIdx.x % kWarp == 0) {
-        run.state[static_cast<long long>(b) * model.state.out + row] = relu ? fmaxf(sum, 0.0f) : sum;
-      }
-    }
+  linear(model.ask, run.h[(t + 1) % 2], model.state_width, run.moments.batch, [&](int row, int video, float sum) {
+    const DeviceHead<T>& head = model.heads[model.heads[1].rows > 0 && row >= model.heads[1].row ? 1 : 0];
+    run.asked[static_cast<long long>(video) * model.asked_width + row] = head.hidden ? fmaxf(sum, 0.0f) : sum;
   });
 }
 
 template <class T>
-__device__ inline void score(const DeviceRun<T>& run, int t) {
-  const long long stride = static_cast<long long>(run.steps) * run.moments.count;
+__device__ inline void second(const DeviceRun<T>& run) {
   for (int m = 0; m < 2; ++m) {
-    if (run.banks[m].source == nullptr) continue;
     const DeviceHead<T>& head = run.model.heads[m];
-    const bool second = head.second.out > 0;
-    score(run.banks[m], run.moments, second ? run.query[m] : run.state + head.row,
-          second ? head.second.out : run.model.state.out, head.key.out,
-          run.attention[m] + static_cast<long long>(t) * run.moments.count, stride);
+    if (run.banks[m].source == nullptr || !head.hidden) continue;
+    linear(head.second, run.asked + head.row, run.model.asked_width, run.moments.batch, [&](int row, int video, float sum) {
+      run.query[m][static_cast<long long>(video) * query_width(head) + row] = sum;
+    });
   }
 }
 
-// A block a video and modality: the attention, and the modality scores (Eq. 8).
+// Eq. 6, and what the modality scores are made of.
 template <class T>
-__device__ inline void attend(const DeviceRun<T>& run, int t) {
-  const bool both = run.banks[0].source != nullptr && run.banks[1].source != nullptr;
-  for (int i = static_cast<int>(blockIdx.x); i < 2 * run.moments.batch; i += static_cast<int>(gridDim.x)) {
-    const int video = i / 2, m = i % 2;
-    const long long step = static_cast<long long>(video) * run.steps + t;
-    float* attention = run.attention[m] + step * run.moments.count;
-    if (run.banks[m].source == nullptr) {
-      for (int j = static_cast<int>(threadIdx.x); j < run.moments.count; j += static_cast<int>(blockDim.x)) {
-        attention[j] = 0.0f;
-      }
-    } else {
-      attend(run.banks[m], run.moments, video, attention);
-    }
-    if (m != 0 || threadIdx.x != 0) continue;
-    const float* head = run.state + static_cast<long long>(video) * run.model.state.out + run.model.modality_row;
-    float* scores = run.modality_scores + step * 2;
-    scores[0] = both ? sigmoid(head[0] - head[1]) : (run.banks[0].source != nullptr ? 1.0f : 0.0f);
-    scores[1] = both ? sigmoid(head[1] - head[0]) : 1.0f - scores[0];
-  }
-}
-
-template <class T>
-__device__ inline void spread(const DeviceRun<T>& run, int t) {
-  const long long stride = static_cast<long long>(run.steps) * run.moments.count;
-  const long long before = static_cast<long long>(t - 1) * run.moments.count;
-  for (int m = 0; m < 2; ++m) {
-    if (run.banks[m].source == nullptr) continue;
-    const bool other = run.banks[1 - m].source != nullptr;
-    const float* scores = run.modality_scores + 2 * (t - 1);
-    spread(run.banks[m], run.moments, t == 0 ? nullptr : run.attention[m] + before,
-           other ? run.attention[1 - m] + before : nullptr, stride, scores + m, scores + 1 - m, 2LL * run.steps);
-  }
-}
-
-template <class T>
-__device__ inline void mean(const DeviceRun<T>& run) {
+__device__ inline void score(const DeviceRun<T>& run, int t) {
   const DeviceModel<T>& model = run.model;
-  for (long long i = grid_thread(); i < static_cast<long long>(run.moments.batch) * model.feature; i += grid_threads()) {
-    const long long video = i / model.feature, d = i % model.feature;
-    float sum = 0.0f;
-    for (int t = 0; t < run.steps; ++t) sum += run.step_features[(video * run.steps + t) * model.feature + d];
-    run.mean[video * model.feature_width + d] = sum / static_cast<float>(run.steps);
-  }
-}
-
-template <class T>
-__device__ inline void do_phase(const DeviceRun<T>& run, Phase phase, int t) {
-  const DeviceModel<T>& model = run.model;
-  const int batch = run.moments.batch;
-  switch (phase) {
-    case Phase::prepare: return prepare(run);
-    case Phase::spread: return spread(run, t);
-    case Phase::fuse:
-      return linear(model.fusion_in, run.mixed, model.fusion_in.in, run.hidden, model.fused_width, batch, true);
-    case Phase::fuse_out: return fuse_out(run, t);
-    case Phase::cell: return cell(run, t);
-    case Phase::ask: return ask(run, t);
-    case Phase::score: return score(run, t);
-    case Phase::attend: return attend(run, t);
-    case Phase::mean: return mean(run);
-    case Phase::classify:
-      return linear(model.classifier, run.mean, model.feature_width, run.logits, model.classes, batch, false);
-    default: break;
-  }
+  const float* h = run.h[(t + 1) % 2];
   for (int m = 0; m < 2; ++m) {
     const DeviceBank<T>& bank = run.banks[m];
     const DeviceHead<T>& head = model.heads[m];
     if (bank.source == nullptr) continue;
-    if (phase == Phase::multiply_keys) multiply_keys(bank, run.moments, head.key);
-    if (phase == Phase::make_keys) make_keys(bank, run.moments, head.key);
-    if (phase == Phase::index) index(bank, run.moments, run.mixed + m * model.feature_width, model.fusion_in.in);
-    if (phase == Phase::second) {
-      linear(head.second, run.state + head.row, model.state.out, run.query[m], head.second.out, batch, false);
+    if (run.projected) {
+      score(run.scoring[m], head.scoring.out - 1, head.hidden ? run.asked + head.row : h,
+            head.hidden ? model.asked_width : model.state_width, run.scoring_bias[m], run.moments.batch, bank.scored,
+            bank.scores);
+      continue;
+    }
+    const float* query = head.hidden ? run.query[m] : run.asked + head.row;
+    const int stride = head.hidden ? query_width(head) : model.asked_width;
+    if (bank.keys != nullptr) {
+      score(bank.keys, bank.key_width, query, stride, nullptr, run.moments.batch, bank.scored, bank.scores);
+    } else {
+      score(bank.rows, run.moments.stride, query, stride, nullptr, run.moments.batch, bank.scored, bank.scores);
     }
   }
+  linear(model.modality, h, model.state_width, run.moments.batch, [&](int row, int video, float sum) {
+    run.modality_logits[2LL * video + row] = sum;
+  });
 }
 
-struct Step {
-  Phase phase;
-  int t;
-};
-
-// The phases of a run, in order. Between two of them the whole grid must have finished the first.
+// The last attention, and what follows from all f_t.
 template <class T>
-__device__ __host__ inline int step_count(const DeviceRun<T>& run) {
-  const int prelude = run.model.heads[0].key.out > 0 ? 3 : 1;
-  return prelude + run.steps * (run.model.heads[0].second.out > 0 ? 9 : 8) + 2;
+__device__ inline void finish(const DeviceRun<T>& run) {
+  const DeviceModel<T>& model = run.model;
+  const int batch = run.moments.batch, steps = run.steps.steps;
+  for (int b = static_cast<int>(blockIdx.x); b < batch; b += static_cast<int>(gridDim.x)) {
+    attend(run, b, steps - 1, true, nullptr, nullptr);
+  }
+  linear(model.fusion_out, run.fused, model.fused_width, batch * steps, [&](int row, int step, float sum) {
+    run.step_features[static_cast<long long>(step) * model.feature + row] = sum;
+  });
+  linear(model.classifier, run.fused_mean, model.fused_width, batch, [&](int row, int video, float sum) {
+    run.logits[static_cast<long long>(video) * model.classes + row] = sum;
+  });
 }
 
 template <class T>
-__device__ __host__ inline Step step_at(const DeviceRun<T>& run, int i) {
-  const bool keys = run.model.heads[0].key.out > 0;
-  const bool second = run.model.heads[0].second.out > 0;
-  if (i == 0) return {Phase::prepare, 0};
-  if (keys && i < 3) return {i == 1 ? Phase::multiply_keys : Phase::make_keys, 0};
-  i -= keys ? 3 : 1;
-  const int each = second ? 9 : 8;
-  if (i >= run.steps * each) return {i == run.steps * each ? Phase::mean : Phase::classify, 0};
-  const int phase = static_cast<int>(Phase::spread) + i % each;
-  const bool skip = !second && phase >= static_cast<int>(Phase::second);
-  return {static_cast<Phase>(phase + (skip ? 1 : 0)), i / each};
+__device__ inline void do_phase(const DeviceRun<T>& run, Phase phase, int t) {
+  switch (phase) {
+    case Phase::prepare: return prepare(run);
+    case Phase::multiply_keys: return multiply_keys(run);
+    case Phase::make_keys:
+      for (const DeviceBank<T>& bank : run.banks) {
+        if (bank.source != nullptr) make_keys(bank, run.moments);
+      }
+      return;
+    case Phase::project: return project_banks(run);
+    case Phase::mix: return mix(run, t);
+    case Phase::index:
+      for (int m = 0; m * run.model.feature_width < run.model.fusion_in.in; ++m) {
+        index(run.banks[m], run.moments, run.moments.stride, run.mixed + m * run.model.feature_width,
+              run.model.fusion_in.in, nullptr);
+      }
+      return;
+    case Phase::fuse: return fuse(run, t);
+    case Phase::fuse_projected: return fuse_projected(run, t);
+    case Phase::cell: return cell(run, t);
+    case Phase::ask: return ask(run, t);
+    case Phase::second: return second(run);
+    case Phase::score: return score(run, t);
+    case Phase::finish: return finish(run);
+  }
 }
 
 }  // namespace l2l::cuda

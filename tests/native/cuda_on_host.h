@@ -1,74 +1,37 @@
-// CUDA's view of the world on the host: each CUDA thread is an OS thread, so that ThreadSanitizer sees the
-// kernels' races. Barriers and shuffles are std::barriers; blocks are few and threads are 64 a block.
+// CUDA's view of the world on the host. How its threads run is one of two headers: as OS threads, so that
+// ThreadSanitizer sees the kernels' races, or, many times as fast, as fibers.
 #pragma once
 
 #include <math.h>
 
 #include <atomic>
-#include <barrier>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <thread>
+#include <limits>
+#include <new>
 #include <type_traits>
-#include <vector>
 
 #include "base/half.h"
 
+#ifdef L2L_HOST_FIBERS
+#include "host_fibers.h"
+#else
+#include "host_threads.h"
+#endif
+
+#define L2L_UNROLL
+#define __launch_bounds__(...)
 #define __global__
 #define __device__
 #define __host__
 
 namespace l2l::cuda {
 
-struct Index {
-  unsigned x = 0;
-};
-inline thread_local Index threadIdx, blockIdx, blockDim, gridDim;
-
-struct Shape {
-  int blocks, threads;
-  std::size_t shared_bytes;
-  bool cooperative;
-};
-using Stream = void*;
-
-struct HostWarp {
-  explicit HostWarp(int lanes) : barrier(lanes), values(static_cast<std::size_t>(lanes)) {}
-  std::barrier<> barrier;
-  std::vector<float> values;
-};
-struct HostBlock {
-  HostBlock(int threads, std::size_t shared_bytes) : barrier(threads), shared(new unsigned char[shared_bytes]) {
-    for (int w = 0; w < threads; w += 32) warps.push_back(std::make_unique<HostWarp>(32));
-  }
-  std::barrier<> barrier;
-  std::vector<std::unique_ptr<HostWarp>> warps;
-  std::unique_ptr<unsigned char[]> shared;  // exactly its size: AddressSanitizer sees an overflow
-};
-inline thread_local HostBlock* this_block = nullptr;
-inline thread_local std::barrier<>* this_grid = nullptr;
-
-inline void __syncthreads() { this_block->barrier.arrive_and_wait(); }
-inline void grid_barrier() {
-  if (this_grid == nullptr) std::abort();  // a plain launch cannot wait for the whole grid
-  this_grid->arrive_and_wait();
-}
-inline unsigned char* shared_memory() { return this_block->shared.get(); }
-inline float __shfl_xor_sync(unsigned, float value, int lane_mask) {
-  HostWarp& warp = *this_block->warps[threadIdx.x / 32];
-  const std::size_t lane = threadIdx.x % 32;
-  warp.values[lane] = value;
-  warp.barrier.arrive_and_wait();
-  const float other = warp.values[lane ^ static_cast<std::size_t>(lane_mask)];
-  warp.barrier.arrive_and_wait();
-  return other;
-}
 inline unsigned long long atomicAdd(unsigned long long* to, unsigned long long value) {
   return std::atomic_ref<unsigned long long>(*to).fetch_add(value, std::memory_order_relaxed);
 }
 using ::expf;
+using ::fabsf;
 using ::fmaxf;
 using ::tanhf;
 
@@ -92,41 +55,46 @@ T to_half(float x) {
   }
 }
 
-template <class... Parameters>
-void launch(void (*kernel)(Parameters...), const Shape& shape, Stream, Parameters... parameters) {
-  std::vector<std::unique_ptr<HostBlock>> blocks;
-  std::barrier<> grid(shape.blocks * shape.threads);
-  std::vector<std::thread> threads;
-  for (int b = 0; b < shape.blocks; ++b) {
-    blocks.push_back(std::make_unique<HostBlock>(shape.threads, shape.shared_bytes));
-  }
-  for (int b = 0; b < shape.blocks; ++b) {
-    for (int t = 0; t < shape.threads; ++t) {
-      threads.emplace_back([&, b, t] {
-        threadIdx.x = static_cast<unsigned>(t);
-        blockIdx.x = static_cast<unsigned>(b);
-        blockDim.x = static_cast<unsigned>(shape.threads);
-        gridDim.x = static_cast<unsigned>(shape.blocks);
-        this_block = blocks[static_cast<std::size_t>(b)].get();
-        this_grid = shape.cooperative ? &grid : nullptr;
-        kernel(parameters...);
-      });
-    }
-  }
-  for (std::thread& thread : threads) thread.join();
+// 16 bytes, which must lie on 16.
+struct Words {
+  std::uint32_t x, y, z, w;
+};
+inline Words load_words(const void* from) {
+  if (reinterpret_cast<std::uintptr_t>(from) % 16 != 0) std::abort();
+  Words words;
+  std::memcpy(&words, from, sizeof words);
+  return words;
 }
+inline void store_four(float* to, float a, float b, float c, float d) {
+  if (reinterpret_cast<std::uintptr_t>(to) % 16 != 0) std::abort();
+  to[0] = a, to[1] = b, to[2] = c, to[3] = d;
+}
+struct TwoValues {
+  float x, y;
+};
+template <class T>
+TwoValues two_values(std::uint32_t word) {
+  const auto low = static_cast<std::uint16_t>(word), high = static_cast<std::uint16_t>(word >> 16);
+  return {from_half(T{low}), from_half(T{high})};
+}
+inline float one_value(std::uint32_t word) { return __builtin_bit_cast(float, word); }
 
-inline void* allocate(std::size_t bytes) { return ::operator new(bytes); }
-inline void release(void* memory) { ::operator delete(memory); }
-inline void upload(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+inline void* allocate_for_good(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{16}); }
+inline void release_for_good(void* memory) { ::operator delete(memory, std::align_val_t{16}); }
+inline void upload_at_once(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
 
 struct Room {
   int processors;
   std::size_t shared_bytes;
   bool cooperative;
+  int threads;
 };
 // What the tests pretend the device has.
-inline Room pretended_room{2, 1 << 20, true};
+inline Room pretended_room{2, 1 << 20, true, 64};
 inline Room room() { return pretended_room; }
+template <class... Parameters>
+int resident_blocks(void (*)(Parameters...), int processors, int, std::size_t shared_bytes) {
+  return shared_bytes <= pretended_room.shared_bytes ? processors : 0;
+}
 
 }  // namespace l2l::cuda

@@ -1,0 +1,147 @@
+"""Arguments on their way to the GPU: arrays and streams of PyTorch, CuPy, PyCUDA and others, and NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2l_engine import _arrays
+from l2l_engine.cuda import native
+
+if TYPE_CHECKING:
+    from l2l_engine._cuda import DeviceArray, Stream
+
+_DLPACK_CUDA = (2, 13)  # device memory, managed memory
+_Convert = Callable[[str, Any], "NDArray[Any] | None"]
+
+
+def is_on_device(value: object) -> bool:
+    """Whether an array offers CUDA memory: by DLPack, or by ``__cuda_array_interface__``."""
+    if hasattr(value, "__dlpack_device__"):
+        return value.__dlpack_device__()[0] in _DLPACK_CUDA
+    return hasattr(value, "__cuda_array_interface__")
+
+
+def to_stream(stream: object) -> Stream:
+    """A stream from None (the legacy default stream), a handle, or an object that has one.
+
+    Known are ``__cuda_stream__()``, PyTorch's ``cuda_stream``, CuPy's ``ptr``, PyCUDA's and Numba's ``handle``.
+
+    Raises:
+        TypeError: It is none of these.
+    """
+    make = native.module().Stream
+    if stream is None:
+        return make(0, None)
+    if isinstance(stream, int) and not isinstance(stream, bool):
+        if stream < 0:
+            raise ValueError(f"stream: {stream} is no handle")
+        return make(stream, None)
+    handle: Any = None
+    if hasattr(stream, "__cuda_stream__"):
+        handle = stream.__cuda_stream__()[1]
+    else:
+        handle = next((getattr(stream, n) for n in ("cuda_stream", "ptr", "handle") if hasattr(stream, n)), None)
+    handle = getattr(handle, "value", handle)  # Numba's is a c_void_p
+    if isinstance(handle, bool) or not isinstance(handle, int):
+        raise TypeError(f"stream: expected a handle or a stream object, got {type(stream).__name__}")
+    return make(handle, stream)
+
+
+class Arguments:
+    """Takes the arguments of one call to its stream and device; what is on the host is checked and copied."""
+
+    def __init__(self, stream: object, device: int | None = None) -> None:
+        self.stream = to_stream(stream)
+        self.device = device
+
+    def settle(self, *values: object) -> None:
+        """Without a device given: the one that the first array on any is on."""
+        for value in values:
+            if self.device is None and is_on_device(value):
+                self.device = self.imported("array", value).device
+
+    def imported(self, name: str, value: Any) -> DeviceArray:
+        """An array on a device, without a copy; the call's stream waits for it where its maker asks for that."""
+        module = native.module()
+        if isinstance(value, module.DeviceArray):
+            module.await_array(value, self.stream)
+            return value
+        if not hasattr(value, "__dlpack_device__"):
+            return module.from_interface(name, value, self.stream)
+        number = self.stream.handle or 1
+        try:
+            try:
+                capsule = value.__dlpack__(stream=number, max_version=(1, 0))
+            except TypeError:  # from before versions
+                capsule = value.__dlpack__(stream=number)
+        except (BufferError, RuntimeError) as error:
+            raise ValueError(f"{name}: {error}") from error
+        return module.from_capsule(name, capsule, self.stream)
+
+    def _taken(self, name: str, value: Any, convert: _Convert) -> DeviceArray | None:
+        if value is None:
+            return None
+        if is_on_device(value):
+            return self.imported(name, value)
+        array = convert(name, value)
+        return native.module().upload(array, self.device or 0, self.stream)
+
+    def required(self, name: str, value: Any, convert: _Convert) -> DeviceArray:
+        """Likewise, but None is refused."""
+        taken = self._taken(name, value, convert)
+        if taken is None:
+            raise TypeError(f"{name}: expected an array, got None")
+        return taken
+
+    def features(self, name: str, value: Any, lengths: Any = None) -> DeviceArray:
+        """float32, or on the device any of the three float types; finite, where that can be seen."""
+        return self.required(name, value, lambda n, v: _finite(n, _arrays.float32(n, v), lengths))
+
+    def times(self, name: str, value: Any, lengths: Any = None, *, knots: bool = False) -> DeviceArray:
+        """float64; finite and, for knots, increasing, where that can be seen."""
+
+        def checked(name: str, value: Any) -> NDArray[np.float64]:
+            array = _finite(name, _arrays.float64(name, value), lengths)
+            for row in _rows(array, lengths) if knots else ():
+                if not (np.diff(row) > 0).all():
+                    raise ValueError(f"{name}: knots must be strictly increasing")
+            return array
+
+        return self.required(name, value, checked)
+
+    def lengths(self, name: str, value: Any, most: int) -> DeviceArray | None:
+        """int64, from 1 to ``most``, where that can be seen."""
+
+        def checked(name: str, value: Any) -> NDArray[np.int64] | None:
+            array = _arrays.int64(name, value)
+            if array is not None and array.size and not (1 <= array.min() and array.max() <= most):
+                raise ValueError(f"{name}: a value is not between 1 and {most}")
+            return array
+
+        return self._taken(name, value, checked)
+
+    def mask(self, name: str, value: Any) -> DeviceArray | None:
+        """bool."""
+        return self._taken(name, value, _arrays.mask)
+
+
+def _rows(array: NDArray[Any], lengths: Any) -> list[NDArray[Any]]:
+    """What counts of each row; nothing where that stands on the device only, or nothing fits anyway."""
+    if array.ndim < 2 or (lengths is not None and is_on_device(lengths)):
+        return []
+    if lengths is None:
+        return list(array)
+    counts = np.asarray(lengths)
+    if counts.shape != array.shape[:1] or counts.dtype.kind not in "iu":
+        return []
+    return [row[:count] for row, count in zip(array, counts, strict=True)]
+
+
+def _finite(name: str, array: NDArray[Any], lengths: Any) -> NDArray[Any]:
+    if not all(np.isfinite(row).all() for row in _rows(array, lengths)):
+        raise ValueError(f"{name}: contains a value that is not finite")
+    return array
