@@ -1,23 +1,44 @@
 """The skimmer's operations on their own: NumPy arrays in, NumPy arrays out, on the CPU.
 
 Each is thread-safe, releases the GIL and works on the calling thread. ``instructions`` is as for
-:class:`l2l_engine.skim.Skimmer`.
+:class:`l2l_engine.skim.Skimmer`. Given arrays on a CUDA device they work there, as :mod:`l2l_engine.cuda`
+has it, on the legacy default stream, and give device arrays; ``instructions`` then means nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l2l_engine import _arrays, _native
+from l2l_engine import _arrays, _native, cuda
+from l2l_engine.cuda.arrays import is_on_device
+
+
+class OnDevice(Protocol):
+    """An array in CUDA memory, of any library."""
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]: ...
+
+
+@overload
+def interpolate(
+    features: OnDevice, knot_times: Any, timestamps: Any, *, instructions: str = ...
+) -> cuda.DeviceArray: ...
+
+
+@overload
+def interpolate(
+    features: ArrayLike, knot_times: ArrayLike, timestamps: ArrayLike, *, instructions: str = ...
+) -> NDArray[np.float32]: ...
 
 
 def interpolate(
-    features: ArrayLike, knot_times: ArrayLike, timestamps: ArrayLike, *, instructions: str = "auto"
-) -> NDArray[np.float32]:
+    features: Any, knot_times: Any, timestamps: Any, *, instructions: str = "auto"
+) -> NDArray[np.float32] | cuda.DeviceArray:
     """Features at timestamps from features at knots, linear in time (the paper's sparse indexing).
 
     Args:
@@ -35,6 +56,8 @@ def interpolate(
         ValueError: An argument is of the wrong rank or shape, a time is not finite, or knots do not
             increase; the message names it.
     """
+    if is_on_device(features):
+        return cuda.interpolate(features, knot_times, timestamps)
     return _native.interpolate(
         _arrays.float32("features", features),
         _arrays.float64("knot_times", knot_times),
@@ -58,6 +81,27 @@ class SoftIndexResult:
     audio_attention: NDArray[np.float32]
 
 
+@overload
+def soft_index(
+    image_bank: OnDevice,
+    audio_bank: Any,
+    image_times: Any,
+    audio_times: Any,
+    timestamps: Any,
+    *,
+    image_query: Any,
+    audio_query: Any,
+    modality_scores: Any,
+    image_lengths: Any = None,
+    audio_lengths: Any = None,
+    lengths: Any = None,
+    image_excluded: Any = None,
+    audio_excluded: Any = None,
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32",
+) -> cuda.CudaSoftIndexResult: ...
+
+
+@overload
 def soft_index(
     image_bank: ArrayLike,
     audio_bank: ArrayLike,
@@ -75,7 +119,27 @@ def soft_index(
     audio_excluded: ArrayLike | None = None,
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32",
     instructions: str = "auto",
-) -> SoftIndexResult:
+) -> SoftIndexResult: ...
+
+
+def soft_index(
+    image_bank: Any,
+    audio_bank: Any,
+    image_times: Any,
+    audio_times: Any,
+    timestamps: Any,
+    *,
+    image_query: Any,
+    audio_query: Any,
+    modality_scores: Any,
+    image_lengths: Any = None,
+    audio_lengths: Any = None,
+    lengths: Any = None,
+    image_excluded: Any = None,
+    audio_excluded: Any = None,
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32",
+    instructions: str = "auto",
+) -> SoftIndexResult | cuda.CudaSoftIndexResult:
     """Scores, softmax, modality mix and weighted sums (Eq. 6-8), fused with the interpolation of the banks.
 
     With z_j the interpolated rows of a bank: w = softmax_j(z_j . query) for each bank, and both banks are
@@ -98,6 +162,23 @@ def soft_index(
         ValueError: An argument is of the wrong rank or shape, out of range or not finite, or knots do not
             increase; the message names it.
     """
+    if is_on_device(image_bank):
+        return cuda.soft_index(
+            image_bank,
+            audio_bank,
+            image_times,
+            audio_times,
+            timestamps,
+            image_query=image_query,
+            audio_query=audio_query,
+            modality_scores=modality_scores,
+            image_lengths=image_lengths,
+            audio_lengths=audio_lengths,
+            lengths=lengths,
+            image_excluded=image_excluded,
+            audio_excluded=audio_excluded,
+            precision=precision,
+        )
     outputs = _native.soft_index(
         _arrays.float32("image_bank", image_bank),
         _arrays.float32("audio_bank", audio_bank),

@@ -1,13 +1,15 @@
-"""Small media that several rooms' tests look at."""
+"""Small media that several rooms' tests look at; tests that need a GPU."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from l2l_engine.cuda import why_not
 from tests.api.videos import write_video
 
 
@@ -39,3 +41,22 @@ def sound_file() -> bytes:
     data = io.BytesIO()
     write_video(data, video=False, container_format="wav")
     return data.getvalue()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """GPU tests are skipped where there is none."""
+    missing = why_not() if item.get_closest_marker("gpu") else None
+    if missing is not None:
+        pytest.skip(missing)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With L2L_REQUIRE_GPU=1, a GPU test that is skipped for any reason has failed."""
+    report = yield
+    if report.skipped and item.get_closest_marker("gpu") and os.environ.get("L2L_REQUIRE_GPU") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but L2L_REQUIRE_GPU=1: {report.longrepr}"
+    return report

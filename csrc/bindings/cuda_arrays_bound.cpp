@@ -97,6 +97,11 @@ void bind_cuda_array(py::module_& module) {
   module.def("upload", &upload, arg("array"), arg("device"), arg("stream"));
   module.def("from_interface", &from_interface, arg("name"), arg("source"), arg("stream"));
   module.def("from_capsule", &from_capsule, arg("name"), arg("capsule"), arg("stream"));
+  module.def("synchronize", [](const DeviceArray& array) {
+    const py::gil_scoped_release release;
+    const cuda::OnDevice on(array.device());
+    cuda::synchronize(array.stream()->handle);
+  });
   module.def("await_array", &await, arg("array"), arg("stream"));
 }
 

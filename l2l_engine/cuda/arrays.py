@@ -1,4 +1,4 @@
-"""Arguments on their way to the GPU: arrays and streams of PyTorch, CuPy, PyCUDA and others, and NumPy arrays."""
+"""Arguments on their way to the GPU: arrays and streams of PyTorch, CuPy, PyCUDA and others."""
 
 from __future__ import annotations
 
@@ -21,19 +21,24 @@ _Convert = Callable[[str, Any], "NDArray[Any] | None"]
 def is_on_device(value: object) -> bool:
     """Whether an array offers CUDA memory: by DLPack, or by ``__cuda_array_interface__``."""
     if hasattr(value, "__dlpack_device__"):
-        return value.__dlpack_device__()[0] in _DLPACK_CUDA
+        return bool(value.__dlpack_device__()[0] in _DLPACK_CUDA)
     return hasattr(value, "__cuda_array_interface__")
 
 
 def to_stream(stream: object) -> Stream:
     """A stream from None (the legacy default stream), a handle, or an object that has one.
 
-    Known are ``__cuda_stream__()``, PyTorch's ``cuda_stream``, CuPy's ``ptr``, PyCUDA's and Numba's ``handle``.
+    Known are ``__cuda_stream__()``, PyTorch's ``cuda_stream``, CuPy's ``ptr``, PyCUDA's and Numba's
+    ``handle``.
 
     Raises:
         TypeError: It is none of these.
     """
-    make = native.module().Stream
+
+    def make(handle: int, owner: object) -> Stream:
+        made: Stream = native.module().Stream(handle, owner)
+        return made
+
     if stream is None:
         return make(0, None)
     if isinstance(stream, int) and not isinstance(stream, bool):
@@ -44,7 +49,8 @@ def to_stream(stream: object) -> Stream:
     if hasattr(stream, "__cuda_stream__"):
         handle = stream.__cuda_stream__()[1]
     else:
-        handle = next((getattr(stream, n) for n in ("cuda_stream", "ptr", "handle") if hasattr(stream, n)), None)
+        names = (name for name in ("cuda_stream", "ptr", "handle") if hasattr(stream, name))
+        handle = getattr(stream, next(names, ""), None)
     handle = getattr(handle, "value", handle)  # Numba's is a c_void_p
     if isinstance(handle, bool) or not isinstance(handle, int):
         raise TypeError(f"stream: expected a handle or a stream object, got {type(stream).__name__}")
@@ -65,13 +71,15 @@ class Arguments:
                 self.device = self.imported("array", value).device
 
     def imported(self, name: str, value: Any) -> DeviceArray:
-        """An array on a device, without a copy; the call's stream waits for it where its maker asks for that."""
+        """An array on a device, without a copy; the call's stream waits for what its maker says it must."""
         module = native.module()
         if isinstance(value, module.DeviceArray):
             module.await_array(value, self.stream)
-            return value
+            own: DeviceArray = value
+            return own
         if not hasattr(value, "__dlpack_device__"):
-            return module.from_interface(name, value, self.stream)
+            shared: DeviceArray = module.from_interface(name, value, self.stream)
+            return shared
         number = self.stream.handle or 1
         try:
             try:
@@ -80,7 +88,8 @@ class Arguments:
                 capsule = value.__dlpack__(stream=number)
         except (BufferError, RuntimeError) as error:
             raise ValueError(f"{name}: {error}") from error
-        return module.from_capsule(name, capsule, self.stream)
+        taken: DeviceArray = module.from_capsule(name, capsule, self.stream)
+        return taken
 
     def _taken(self, name: str, value: Any, convert: _Convert) -> DeviceArray | None:
         if value is None:
@@ -88,7 +97,8 @@ class Arguments:
         if is_on_device(value):
             return self.imported(name, value)
         array = convert(name, value)
-        return native.module().upload(array, self.device or 0, self.stream)
+        copy: DeviceArray = native.module().upload(array, self.device or 0, self.stream)
+        return copy
 
     def required(self, name: str, value: Any, convert: _Convert) -> DeviceArray:
         """Likewise, but None is refused."""
@@ -118,7 +128,7 @@ class Arguments:
 
         def checked(name: str, value: Any) -> NDArray[np.int64] | None:
             array = _arrays.int64(name, value)
-            if array is not None and array.size and not (1 <= array.min() and array.max() <= most):
+            if array is not None and array.size and (array.min() < 1 or array.max() > most):
                 raise ValueError(f"{name}: a value is not between 1 and {most}")
             return array
 

@@ -20,9 +20,9 @@ def interpolate(
 ) -> DeviceArray:
     """:func:`l2l_engine.ops.interpolate` on the GPU that its arrays are on.
 
-    Queued on ``stream``; nothing waits. Arrays on the host are checked and copied to the device. Of arrays on the
-    device, sizes and types are checked; values are not, since that would have to wait for them: knots that do not
-    increase give a wrong result, and nothing worse.
+    Queued on ``stream``; nothing waits. Arrays on the host are checked and copied to the device. Of arrays
+    on the device, sizes and types are checked; values are not, since that would have to wait for them: knots
+    that do not increase give a wrong result, and nothing worse.
 
     Args:
         features: [B, M, D], float32, float16 or bfloat16.
@@ -43,13 +43,14 @@ def interpolate(
     bank = arguments.features("features", features)
     knots = arguments.times("knot_times", knot_times, knots=True)
     times = arguments.times("timestamps", timestamps)
-    module = native.module()
+    result: DeviceArray
     if out is None:
-        sizes = (*(bank.shape + (0, 0, 0))[:1], *(times.shape + (0, 0))[1:2], *(bank.shape + (0, 0, 0))[2:3])
-        result = module.empty(sizes, bank.device, arguments.stream)
+        # A wrong rank is refused below, by name.
+        shape = ((*bank.shape, 0)[0], (*times.shape, 0, 0)[1], (*bank.shape, 0, 0, 0)[2])
+        result = native.module().empty(shape, bank.device, arguments.stream)
     else:
         result = arguments.imported("out", out)
-    module.interpolate(bank, knots, times, result, arguments.stream)
+    native.module().interpolate(bank, knots, times, result, arguments.stream)
     return result
 
 
@@ -83,8 +84,8 @@ def soft_index(
 ) -> CudaSoftIndexResult:
     """:func:`l2l_engine.ops.soft_index` on the GPU that its arrays are on; see there.
 
-    Queued on ``stream``, as :func:`interpolate`. Queries and modality scores are float32, lengths int64. It allocates,
-    so it cannot be captured in a CUDA graph; the skimmer, which does the same T times, can.
+    Queued on ``stream``, as :func:`interpolate`. Queries and modality scores are float32, lengths int64. It
+    allocates, so it cannot be captured in a CUDA graph; the skimmer, which does the same T times, can.
 
     Raises:
         TypeError: An argument is of the wrong type or dtype; the message names it.

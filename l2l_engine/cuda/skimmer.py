@@ -25,7 +25,8 @@ _PERSISTENT = {"auto": None, "one": True, "many": False}
 class CudaSkimResult:
     """:class:`l2l_engine.skim.SkimResult` on the device: the same fields, of the same shapes.
 
-    Each array offers ``__cuda_array_interface__`` and DLPack, so that PyTorch, CuPy and PyCUDA take it without a copy.
+    Each array offers ``__cuda_array_interface__`` and DLPack, so that PyTorch, CuPy and PyCUDA take it
+    without a copy.
     """
 
     logits: DeviceArray
@@ -50,24 +51,25 @@ class Space:
 class CudaSkimmer:
     """The trained skimmer on a GPU. Immutable; any number of threads may call :meth:`run` at once.
 
-    A video's result does not depend on what else is in the batch, to the bit, as long as the way of launching is
-    the same; ``launches="auto"`` chooses it by the sizes, and the ways differ by rounding.
+    A video's result does not depend on what else is in the batch, to the bit, as long as the way of
+    launching is the same; ``launches="auto"`` chooses it by the sizes, and the ways differ by rounding.
 
     Args:
         weights: As for :class:`l2l_engine.skim.Skimmer`; on the host.
         key_activation: Likewise.
         exclude_previous_argmax: Likewise.
-        precision: How weights and banks are stored; sums and softmax are always float32. ``"auto"`` takes fp16.
+        precision: How weights and banks are stored; sums and softmax are always float32. ``"auto"`` takes
+            fp16.
         device: The GPU's number.
-        launches: ``"one"`` runs all steps in one cooperative launch with weights kept in shared memory, ``"many"``
-            makes a launch a phase; ``"auto"`` takes what suits the sizes and the device.
-        project: Whether to multiply the banks with the layers around the attention once instead of a vector with
-            these at every step; chosen by the sizes by default.
+        launches: ``"one"`` runs all steps in one cooperative launch with weights kept in shared memory,
+            ``"many"`` makes a launch a phase; ``"auto"`` takes what suits the sizes and the device.
+        project: Whether to multiply the banks with the layers around the attention once instead of a vector
+            with these at every step; chosen by the sizes by default.
 
     Raises:
         TypeError: A tensor or argument is of the wrong type; the message names it.
-        ValueError: A tensor is missing, unexpected, misshapen or not finite, or an argument is out of range; the
-            message names it.
+        ValueError: A tensor is missing, unexpected, misshapen or not finite, or an argument is out of range;
+            the message names it.
         DeviceError: The GPU cannot be used; the message says why.
         DeviceMemoryError: It has not enough memory for the weights.
     """
@@ -131,7 +133,8 @@ class CudaSkimmer:
         *,
         stream: object = None,
     ) -> Space:
-        """Memory for a run of exactly these sizes (B, N, Mi, Ma, T), for use over and over and in CUDA graphs.
+        """Memory for a run of exactly these sizes (B, N, Mi, Ma, T), for use over and over and in CUDA
+        graphs.
 
         A missing modality has 0 knots.
 
@@ -145,13 +148,22 @@ class CudaSkimmer:
         count = _arrays.integer("steps", steps)
         bytes_needed = self._native.workspace_bytes(*whole.values(), count, self._projected)
         b, n = whole["batch"], whole["moments"]
-        shapes = ((b, self.class_count), (b, count, n), (b, count, n), (b, count, 2), (b, count, self.feature_size))
+        shapes = (
+            (b, self.class_count),
+            (b, count, n),
+            (b, count, n),
+            (b, count, 2),
+            (b, count, self.feature_size),
+        )
 
         def empty(shape: tuple[int, ...]) -> DeviceArray:
             made: DeviceArray = native.module().empty(shape, self.device, call.stream)
             return made
 
-        return Space(empty(((bytes_needed + 3) // 4,)), CudaSkimResult(*map(empty, shapes)))
+        made = Space(empty(((bytes_needed + 3) // 4,)), CudaSkimResult(*map(empty, shapes)))
+        # From here on it is there for every stream: in a graph there is no waiting for the one it was made on.
+        native.module().synchronize(made.workspace)
+        return made
 
     def run(  # noqa: PLR0917 - two banks, their times and the axis belong together
         self,
@@ -169,12 +181,14 @@ class CudaSkimmer:
         stream: object = None,
         space: Space | None = None,
     ) -> CudaSkimResult:
-        """Skim a batch of videos, as :meth:`l2l_engine.skim.Skimmer.run`; queued on ``stream``, nothing waits.
+        """Skim a batch of videos, as :meth:`l2l_engine.skim.Skimmer.run`; queued on ``stream``, nothing
+        waits.
 
-        Arrays may be on the device (anything with DLPack or ``__cuda_array_interface__``: banks float32, float16 or
-        bfloat16, times float64, lengths int64) or on the host, whence they are checked and copied. Of arrays on the
-        device, sizes and types are checked; values are not, since that would have to wait for them: times that do
-        not increase or features that are not finite give a wrong result, and nothing worse.
+        Arrays may be on the device (anything with DLPack or ``__cuda_array_interface__``: banks float32,
+        float16 or bfloat16, times float64, lengths int64) or on the host, whence they are checked and
+        copied. Of arrays on the device, sizes and types are checked; values are not, since that would have
+        to wait for them: times that do not increase or features that are not finite give a wrong result, and
+        nothing worse.
 
         Args:
             image_bank: [B, Mi, D].
@@ -187,15 +201,15 @@ class CudaSkimmer:
             audio_lengths: int [B].
             lengths: int [B].
             modality: What the videos have.
-            stream: A handle or a stream object (PyTorch, CuPy, PyCUDA, Numba, ``__cuda_stream__``); the legacy
-                default stream by default. A stream given as a handle must outlive the result.
+            stream: A handle or a stream object (PyTorch, CuPy, PyCUDA, Numba, ``__cuda_stream__``); the
+                legacy default stream by default. A stream given as a handle must outlive the result.
             space: Memory for the run, which then allocates nothing and can be captured in a CUDA graph if all
                 arrays are on the device. Its result is the one returned.
 
         Raises:
             TypeError: An argument is of the wrong type or dtype; the message names it.
-            ValueError: An argument is of the wrong shape, strided, on another device or out of range; the message
-                names it.
+            ValueError: An argument is of the wrong shape, strided, on another device or out of range; the
+                message names it.
             DeviceError: The device fails, or the stream is being captured and memory would be needed.
             DeviceMemoryError: The device has not enough memory.
         """
@@ -210,9 +224,10 @@ class CudaSkimmer:
             ("image", image_bank, image_times, image_lengths, missing[0]),
             ("audio", audio_bank, audio_times, audio_lengths, missing[1]),
         ):
-            banks.append(None if absent else call.features(f"{name}_bank", bank, count))
+            rows = None if absent else call.features(f"{name}_bank", bank, count)
+            banks.append(rows)
             times.append(None if absent else call.times(f"{name}_times", knots, count, knots=True))
-            counts.append(None if absent else call.lengths(f"{name}_lengths", count, _extent(banks[-1])))
+            counts.append(None if rows is None else call.lengths(f"{name}_lengths", count, _extent(rows)))
         outputs = self._native.run(
             banks,
             times,
@@ -223,7 +238,7 @@ class CudaSkimmer:
             call.stream,
             self._persistent,
             self._projected,
-            None if space is None else call.imported("space", space.workspace),
+            None if space is None else space.workspace,
             None if space is None else [getattr(space.result, field.name) for field in fields(space.result)],
         )
         return CudaSkimResult(*outputs) if space is None else space.result

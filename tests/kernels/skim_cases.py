@@ -58,8 +58,11 @@ def irregular_knots(rng, count, duration):
     return np.sort(rng.uniform(start, end, count)) + np.arange(count) * 1e-3
 
 
-def random_batch(rng, features, sizes, *, steps_apart=16 / 30):
-    """`sizes` is [(N, image knots, audio knots)], one a video; rows past a length are NaN."""
+def random_batch(rng, features, sizes, *, steps_apart=16 / 30, on_timestamps=False):
+    """`sizes` is [(N, image knots, audio knots)], one a video; rows past a length are NaN.
+
+    Knots are irregular and reach past the timestamps, or are some of them.
+    """
     width, most_image, most_audio = np.max(sizes, axis=0)
     b = len(sizes)
     image, audio = (np.full((b, m, features), np.nan, np.float32) for m in (most_image, most_audio))
@@ -69,7 +72,10 @@ def random_batch(rng, features, sizes, *, steps_apart=16 / 30):
         timestamps[v, :n] = np.arange(n) * steps_apart
         for bank, times, m in ((image, image_times, mi), (audio, audio_times, ma)):
             bank[v, :m] = rng.standard_normal((m, features))
-            times[v, :m] = irregular_knots(rng, m, n * steps_apart)
+            if on_timestamps:
+                times[v, :m] = np.sort(rng.choice(timestamps[v, :n], m, replace=False))
+            else:
+                times[v, :m] = irregular_knots(rng, m, n * steps_apart)
         videos.append(
             ((image[v, :mi], image_times[v, :mi]), (audio[v, :ma], audio_times[v, :ma]), timestamps[v, :n])
         )

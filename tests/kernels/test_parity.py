@@ -1,15 +1,22 @@
-"""Every instruction set, precision and preset on awkward sizes, against the unfused float64 reference."""
+"""Every device, instruction set, precision and preset on awkward sizes, against the float64 reference."""
 
 import dataclasses
 
 import ml_dtypes
 import numpy as np
 import pytest
+from native_build import cuda_on_host
 from skim_cases import Dims, errors, random_batch, random_weights, reference
 
+from l2l_engine.cuda import CudaSkimmer, native
 from l2l_engine.skim import Skimmer
 
 INSTRUCTIONS = ("portable", "avx2", "avx512", "avx512_bf16")
+DEVICES = (
+    *INSTRUCTIONS,
+    pytest.param("cuda-on-host", marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
+    pytest.param("cuda", marks=pytest.mark.gpu),
+)
 STORED = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16}
 PAPER = {"query_layers": 1}, {}
 RELEASED = {"query_layers": 2}, {"key_activation": "relu", "exclude_previous_argmax": True}
@@ -24,10 +31,13 @@ class Case:
     preset: tuple
     sizes: tuple
     steps: int
+    on_timestamps: bool = False
 
 
 CASES = {
     "one": Case(ODD, PAPER, ((1, 1, 1),), 10),
+    "on-timestamps": Case(ODD, PAPER, ((129, 26, 129), (7, 7, 2)), 3, on_timestamps=True),
+    "one-step": Case(ODD, RELEASED, ((7, 7, 3), (2, 1, 2)), 1),
     "two": Case(TINY, PAPER, ((2, 1, 2), (7, 7, 3), (1, 1, 1)), 10),
     "seven-released": Case(ODD, RELEASED, ((7, 3, 7), (2, 2, 1), (7, 1, 1)), 10),
     "129": Case(ODD, PAPER, ((129, 26, 129),), 10),
@@ -40,7 +50,19 @@ CASES = {
 }
 
 
-def make(weights, instructions, **settings):
+def runs(weights, device, precision, settings, monkeypatch):
+    """The skimmers to try; on the host, where GPU threads take turns, one way of launching has to do."""
+    settings = {**settings, "precision": precision}
+    if device == "cuda":
+        ways = [(launches, project) for launches in ("one", "many") for project in (True, False)]
+        return [CudaSkimmer(weights, launches=way, project=project, **settings) for way, project in ways]
+    if device == "cuda-on-host":
+        monkeypatch.setattr(native, "module", cuda_on_host)
+        return [CudaSkimmer(weights, launches="many" if precision == "fp16" else "one", **settings)]
+    return [on_cpu(weights, device, **settings)]
+
+
+def on_cpu(weights, instructions, **settings):
     try:
         return Skimmer(weights, instructions=instructions, threads=2, **settings)
     except ValueError as error:
@@ -55,8 +77,8 @@ def worst(found):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("instructions", INSTRUCTIONS)
-def test_parity(instructions, name, precision):
+@pytest.mark.parametrize("device", DEVICES)
+def test_parity(device, name, precision, monkeypatch):
     case = CASES[name]
     layers, settings = case.preset
     if precision != "fp32":
@@ -64,13 +86,15 @@ def test_parity(instructions, name, precision):
         settings = {**settings, "exclude_previous_argmax": False}
     rng = np.random.default_rng(sorted(CASES).index(name))
     weights = random_weights(rng, case.dims, **layers)
-    batch = random_batch(rng, case.dims.features, case.sizes)
-    skimmer = make(weights, instructions, precision=precision, **settings)
-    result = skimmer.run(*batch.arguments, case.steps, **batch.lengths)
+    batch = random_batch(rng, case.dims.features, case.sizes, on_timestamps=case.on_timestamps)
     exact = [reference(weights, video, case.steps, **settings) for video in batch.videos]
-    ours = worst([errors(result, v, expected) for v, expected in enumerate(exact)])
+    found = []
+    for skimmer in runs(weights, device, precision, settings, monkeypatch):
+        result = skimmer.run(*batch.arguments, case.steps, **batch.lengths)
+        result = result.numpy() if isinstance(skimmer, CudaSkimmer) else result
+        found.append(worst([errors(result, v, expected) for v, expected in enumerate(exact)]))
     if precision == "fp32":
-        assert max(ours.values()) < 1e-5
+        assert max(max(ours.values()) for ours in found) < 1e-5
         return
 
     def store(x):
@@ -79,9 +103,10 @@ def test_parity(instructions, name, precision):
     plain = [reference(weights, video, case.steps, store=store, **settings) for video in batch.videos]
     batched = [type(p)(*(np.asarray(a)[None] for a in p)) for p in plain]
     allowed = worst([errors(p, 0, expected) for p, expected in zip(batched, exact, strict=True)])
-    for output, error in ours.items():
-        assert error <= 2 * allowed[output] + 1e-5, output
-    assert max(ours.values()) > 1e-6, "nothing was rounded"
+    for ours in found:
+        for output, error in ours.items():
+            assert error <= 2 * allowed[output] + 1e-5, output
+        assert max(ours.values()) > 1e-6, "nothing was rounded"
 
 
 def test_auto_takes_what_the_cpu_has():
