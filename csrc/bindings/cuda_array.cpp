@@ -1,5 +1,7 @@
 #include "bindings/cuda_array.h"
 
+#include <pybind11/stl.h>
+
 #include <functional>
 #include <numeric>
 

@@ -64,11 +64,11 @@ class Arguments:
         self.stream = to_stream(stream)
         self.device = device
 
-    def settle(self, *values: object) -> None:
+    def settle(self, **values: object) -> None:
         """Without a device given: the one that the first array on any is on."""
-        for value in values:
+        for name, value in values.items():
             if self.device is None and is_on_device(value):
-                self.device = self.imported("array", value).device
+                self.device = self.imported(name, value).device
 
     def imported(self, name: str, value: Any) -> DeviceArray:
         """An array on a device, without a copy; the call's stream waits for what its maker says it must."""
@@ -146,7 +146,8 @@ def _rows(array: NDArray[Any], lengths: Any) -> list[NDArray[Any]]:
     if lengths is None:
         return list(array)
     counts = np.asarray(lengths)
-    if counts.shape != array.shape[:1] or counts.dtype.kind not in "iu":
+    fit = counts.shape == array.shape[:1] and counts.dtype.kind in "iu"
+    if not fit or (counts < 1).any() or (counts > array.shape[1]).any():
         return []
     return [row[:count] for row, count in zip(array, counts, strict=True)]
 

@@ -39,7 +39,7 @@ def interpolate(
         DeviceMemoryError: The device has not enough memory.
     """
     arguments = Arguments(stream)
-    arguments.settle(features, knot_times, timestamps, out)
+    arguments.settle(features=features, knot_times=knot_times, timestamps=timestamps, out=out)
     bank = arguments.features("features", features)
     knots = arguments.times("knot_times", knot_times, knots=True)
     times = arguments.times("timestamps", timestamps)
@@ -95,8 +95,9 @@ def soft_index(
     """
     _arrays.one_of("precision", precision, ("fp32", "bf16", "fp16", "auto"))
     call = Arguments(stream)
-    call.settle(image_bank, audio_bank, image_times, audio_times, timestamps, image_query, audio_query)
-    call.settle(modality_scores, image_lengths, audio_lengths, lengths, image_excluded, audio_excluded)
+    call.settle(image_bank=image_bank, audio_bank=audio_bank, timestamps=timestamps)
+    call.settle(image_times=image_times, audio_times=audio_times)
+    call.settle(image_query=image_query, audio_query=audio_query, modality_scores=modality_scores)
     banks = [
         call.features("image_bank", image_bank, image_lengths),
         call.features("audio_bank", audio_bank, audio_lengths),
@@ -126,5 +127,5 @@ def soft_index(
 
 
 def _extent(array: DeviceArray) -> int:
-    """Rows of a video; where the rank is wrong, which is refused later, no bound."""
-    return array.shape[1] if len(array.shape) > 1 else int(np.iinfo(np.int64).max)
+    """Rows of a video; where there are none, which is refused later, no bound."""
+    return array.shape[1] if len(array.shape) > 1 and array.shape[1] > 0 else int(np.iinfo(np.int64).max)

@@ -161,7 +161,7 @@ class CudaSkimmer:
             return made
 
         made = Space(empty(((bytes_needed + 3) // 4,)), CudaSkimResult(*map(empty, shapes)))
-        # From here on it is there for every stream: in a graph there is no waiting for the one it was made on.
+        # From here on it is there for every stream: a captured one cannot wait for the one it was made on.
         native.module().synchronize(made.workspace)
         return made
 

@@ -1,6 +1,6 @@
 """The CUDA side from Python: arrays in and out, streams, memory and errors.
 
-The kernels and bindings are those of the GPU, compiled for the host; what needs a real one is in test_cuda_gpu.
+The kernels and bindings are the GPU's, compiled for the host; what needs a real one is in test_cuda_gpu.
 """
 
 import contextlib
@@ -105,7 +105,7 @@ def test_half_precision_features(module, weights, batch, dtype):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-@pytest.mark.parametrize(("launches", "project"), itertools.product(["one", "many"], [True, False]))
+@pytest.mark.parametrize(("launches", "project"), list(itertools.product(["one", "many"], [True, False])))
 def test_a_video_does_not_depend_on_its_batch(module, weights, batch, precision, launches, project):
     skimmer = CudaSkimmer(
         weights, precision=precision, launches=launches, project=project, exclude_previous_argmax=True

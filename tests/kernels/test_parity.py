@@ -37,7 +37,7 @@ class Case:
 CASES = {
     "one": Case(ODD, PAPER, ((1, 1, 1),), 10),
     "on-timestamps": Case(ODD, PAPER, ((129, 26, 129), (7, 7, 2)), 3, on_timestamps=True),
-    "one-step": Case(ODD, RELEASED, ((7, 7, 3), (2, 1, 2)), 1),
+    "one-step": Case(ODD, RELEASED, ((129, 26, 60), (7, 7, 3)), 1),
     "two": Case(TINY, PAPER, ((2, 1, 2), (7, 7, 3), (1, 1, 1)), 10),
     "seven-released": Case(ODD, RELEASED, ((7, 3, 7), (2, 2, 1), (7, 1, 1)), 10),
     "129": Case(ODD, PAPER, ((129, 26, 129),), 10),

@@ -1,0 +1,1 @@
+"""The kernels checked and timed on a GPU: `python -m benchmarks.gpu`. Not yet run on one."""

@@ -1,0 +1,178 @@
+"""How long the kernels take, by CUDA events, beside PyTorch on the same device, in turns."""
+
+from __future__ import annotations
+
+import sys
+import unittest.mock
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.gpu.section import NotRunError, needs
+from l2l_engine.cuda import CudaSkimmer, interpolate
+
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "kernels"))  # the cases
+STEPS = 10
+ROUNDS, CALLS = 30, 20
+Work = Callable[[], object]
+
+
+def _torch() -> Any:
+    torch = needs("torch")
+    if not torch.cuda.is_available():
+        raise NotRunError("PyTorch sees no GPU")
+    return torch
+
+
+def _microseconds(torch: Any, works: dict[str, Work]) -> dict[str, float]:
+    """The median over rounds of one call's time, each round timing all in turn."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for work in works.values():
+        for _ in range(3):
+            work()
+        torch.cuda.synchronize()
+    for _ in range(ROUNDS):
+        for name, work in works.items():
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            for _ in range(CALLS):
+                work()
+            end.record()
+            end.synchronize()
+            times[name].append(start.elapsed_time(end) / CALLS * 1e3)
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def _graph(torch: Any, work: Work) -> Work:
+    """The same work, captured once."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    replay: Work = graph.replay
+    return replay
+
+
+def _inputs(torch: Any, batch: int, moments: int, dtype: Any) -> list[Any]:
+    rng = np.random.default_rng(1)
+    timestamps = np.tile(np.arange(moments) * (16 / 30), (batch, 1))
+    knots = np.ascontiguousarray(timestamps[:, ::5])
+    banks = [rng.standard_normal((*knots.shape, 512)).astype(np.float32) for _ in range(2)]
+    return [torch.from_numpy(x).cuda().to(dtype) for x in banks] + [
+        torch.from_numpy(x).cuda() for x in (knots, knots, timestamps)
+    ]
+
+
+def _weights() -> Any:
+    from skim_cases import Dims, random_weights  # noqa: PLC0415
+
+    return random_weights(np.random.default_rng(0), Dims(512, 1024, 1024, 512, 400))
+
+
+def _ours(torch: Any, skimmer: CudaSkimmer, inputs: list[Any]) -> tuple[Work, Any]:
+    batch, moments = inputs[4].shape
+    space = skimmer.space(batch, moments, inputs[0].shape[1], inputs[1].shape[1], STEPS)
+
+    def work() -> object:
+        return skimmer.run(*inputs, STEPS, space=space, stream=torch.cuda.current_stream())
+
+    return work, space
+
+
+def _plain(torch: Any, weights: Any, inputs: list[Any]) -> Work:
+    """The peer in the dtype of its inputs."""
+    from benchmarks.kernels import plain_torch  # noqa: PLC0415
+
+    in_float = plain_torch.interpolate
+    module = plain_torch.PlainSkimmer(weights).cuda().to(inputs[0].dtype)
+
+    def interpolated(bank: Any, *times: Any) -> Any:
+        return in_float(bank.float(), *times).to(bank.dtype)
+
+    def work() -> object:
+        # Its interpolation is in float32; whatever comes after is in the module's dtype.
+        with unittest.mock.patch.object(plain_torch, "interpolate", interpolated):
+            return module(*inputs, STEPS)
+
+    return work
+
+
+def skimmer() -> dict[str, Any]:
+    """B=1 N=205 T=10 in fp16 against PyTorch, eager and in a CUDA graph."""
+    torch = _torch()
+    weights, inputs = _weights(), _inputs(torch, 1, 205, torch.float16)
+    ours, space = _ours(torch, CudaSkimmer(weights, precision="fp16"), inputs)
+    plain = _plain(torch, weights, inputs)
+    works: dict[str, Work] = {"ours": ours, "ours in a graph": _graph(torch, ours)}
+    works |= {"PyTorch eager": plain, "PyTorch in a graph": _graph(torch, plain)}
+    ours()
+    wanted = torch.as_tensor(plain()).float()
+    distance = float((torch.from_dlpack(space.result.logits) - wanted).abs().max())
+    times = _microseconds(torch, works)
+    best = min(times["ours"], times["ours in a graph"])
+    ratios = {"eager": times["PyTorch eager"] / best, "graph": times["PyTorch in a graph"] / best}
+    good = best <= 100 and ratios["eager"] >= 10 and ratios["graph"] >= 3 and distance < 0.1
+    return {
+        "status": "passed" if good else "failed",
+        "goals": "at most 100 us, 10x PyTorch eager, 3x PyTorch in a graph; logits within 0.1",
+        "us": times,
+        "times faster": ratios,
+        "logits apart": distance,
+    }
+
+
+def ways() -> dict[str, Any]:
+    """Each way of launching at several sizes: what "auto" should choose. To pass, all have to agree."""
+    torch, weights = _torch(), _weights()
+    table: dict[str, Any] = {}
+    good = True
+    for batch, moments in ((1, 205), (1, 1050), (1, 6300), (4, 205), (8, 205), (32, 1050)):
+        inputs = _inputs(torch, batch, moments, torch.float16)
+        works, logits = {}, {}
+        for launches in ("one", "many"):
+            for project in (True, False):
+                if project and batch * moments > 8 * 1050:
+                    continue
+                name = f"{launches}{' projected' if project else ''}"
+                made = CudaSkimmer(weights, precision="fp16", launches=launches, project=project)
+                works[name], space = _ours(torch, made, inputs)
+                works[name]()
+                logits[name] = space.result.numpy().logits
+        times = _microseconds(torch, works)
+        apart = max(float(np.abs(x - next(iter(logits.values()))).max()) for x in logits.values())
+        good = good and apart < 0.1
+        table[f"B={batch} N={moments}"] = {"us": times, "logits apart": apart}
+    return {"status": "passed" if good else "failed", "table": table}
+
+
+def interpolation() -> dict[str, Any]:
+    """B=512 against the bandwidth of a copy of the output."""
+    torch = _torch()
+    batch, moments, knots, size = 512, 1050, 210, 512
+    timestamps = torch.arange(moments, dtype=torch.float64).cuda().repeat(batch, 1) * (16 / 30)
+    knot_times = timestamps[:, ::5].contiguous()
+    bank = torch.randn(batch, knots, size).cuda()
+    out, copy = (torch.empty(batch, moments, size).cuda() for _ in range(2))
+    works: dict[str, Work] = {
+        "ours": lambda: interpolate(
+            bank, knot_times, timestamps, out=out, stream=torch.cuda.current_stream()
+        ),
+        "copy": lambda: copy.copy_(out),
+    }
+    times = _microseconds(torch, works)
+    written = out.numel() * 4
+    ours = (written + bank.numel() * 4) / times["ours"] / 1e3
+    copied = 2 * written / times["copy"] / 1e3
+    return {
+        "status": "passed" if ours >= 0.8 * copied else "failed",
+        "goals": "80 % of the bandwidth of a copy",
+        "us": times,
+        "GB/s": {"ours": ours, "copy": copied},
+    }
