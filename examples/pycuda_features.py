@@ -2,7 +2,7 @@
 
 Run:  python examples/pycuda_features.py        (needs an NVIDIA GPU, and pip install pycuda)
 
-The weights here are random, so the answer means nothing; a plan's are what Classifier reads. Not yet run on a GPU.
+The weights here are random, so the answer means nothing. Not yet run on a GPU.
 """
 
 import sys
