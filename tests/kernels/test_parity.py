@@ -36,9 +36,8 @@ class Case:
 
 CASES = {
     "one": Case(ODD, PAPER, ((1, 1, 1),), 10),
-    "on-timestamps": Case(ODD, PAPER, ((129, 26, 129), (7, 7, 2)), 3, on_timestamps=True),
-    "one-step": Case(ODD, RELEASED, ((129, 26, 60), (7, 7, 3)), 1),
-    "two": Case(TINY, PAPER, ((2, 1, 2), (7, 7, 3), (1, 1, 1)), 10),
+    # Enough videos that the plain implementation's largest error is no accident.
+    "two": Case(TINY, PAPER, ((2, 1, 2), (7, 7, 3), (1, 1, 1)) * 4, 10),
     "seven-released": Case(ODD, RELEASED, ((7, 3, 7), (2, 2, 1), (7, 1, 1)), 10),
     "129": Case(ODD, PAPER, ((129, 26, 129),), 10),
     "205": Case(EVEN, PAPER, ((205, 41, 205), (129, 129, 26), (7, 7, 7)), 3),
@@ -47,7 +46,15 @@ CASES = {
     "1134-released": Case(ODD, RELEASED, ((1134, 300, 227), (205, 3, 205), (129, 2, 60)), 3),
     "batch-33": Case(ODD, PAPER, tuple((1 + 5 * v, 1 + v, 1 + 5 * v) for v in range(33)), 3),
     "batch-33-released": Case(EVEN, RELEASED, tuple((1 + 3 * v, 1 + v, 1 + 2 * v) for v in range(33)), 3),
+    "on-timestamps": Case(ODD, PAPER, ((129, 26, 129), (7, 7, 2)), 3, on_timestamps=True),
+    "one-step": Case(ODD, RELEASED, ((129, 26, 60), (205, 41, 41), (7, 7, 3)), 1),
 }
+
+# Drawn once and for all: what one case adds must not change the draws of the others.
+SEEDS = {
+    "1134": 0, "1134-released": 1, "129": 2, "205": 3, "205-released": 4, "batch-33": 5,
+    "batch-33-released": 6, "one": 7, "seven-released": 8, "two": 9, "on-timestamps": 10, "one-step": 11,
+}  # fmt: skip
 
 
 def runs(weights, device, precision, settings, monkeypatch):
@@ -84,7 +91,7 @@ def test_parity(device, name, precision, monkeypatch):
     if precision != "fp32":
         # Where rounding may change which moment is the argmax, one exclusion more or less is no error.
         settings = {**settings, "exclude_previous_argmax": False}
-    rng = np.random.default_rng(sorted(CASES).index(name))
+    rng = np.random.default_rng(SEEDS[name])
     weights = random_weights(rng, case.dims, **layers)
     batch = random_batch(rng, case.dims.features, case.sizes, on_timestamps=case.on_timestamps)
     exact = [reference(weights, video, case.steps, **settings) for video in batch.videos]
