@@ -14,14 +14,14 @@ from l2l_engine import arguments, calls, forks, rounds
 from l2l_engine.answer import make_prediction
 from l2l_engine.deadline import Progress
 from l2l_engine.errors import ClosedError, L2LError, PlanError
-from l2l_engine.loading import Precision, load_encoders, load_skimmer, resolve_device, thread_budget
+from l2l_engine.loading import Precision, load_networks, resolve_device, thread_budget
 from l2l_engine.many import in_order
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
 from l2l_engine.media.sampling import Policy
 from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan, read_plan
 from l2l_engine.result import Prediction
-from l2l_engine.session import BATCH, Bank, Stopwatch
+from l2l_engine.session import Bank, Stopwatch
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -73,11 +73,10 @@ class Classifier:
         self._threads = thread_budget(threads)
         self._plan = read_plan(plan)
         self._source = Path(plan).absolute()  # a copy elsewhere may have another working folder
-        self._encoders = load_encoders(
+        self._encoders, skimmer = load_networks(
             self._plan, self._threads, trust_compiled=trust_compiled, precision=precision
         )
         self._precision = "/".join(sorted({encoder.precision for encoder in self._encoders.values()}))
-        skimmer = load_skimmer(self._plan, self._threads)
         self._pipeline = Pipeline(self._plan, self._encoders, skimmer, threads=self._threads, limits=limits)
         self._limits = limits
         forks.watch(self)
@@ -265,9 +264,7 @@ class Classifier:
     def warmup(self) -> None:
         """Run every network once, so that the first prediction costs what later ones do."""
         pipeline = self._require_open()
-        for encoder in self._encoders.values():
-            dtype = np.uint8 if len(encoder.input_shape) == 3 else np.float32
-            encoder.encode(np.zeros((BATCH, *encoder.input_shape), dtype))
+        pipeline.warmup()
         row = Bank(np.zeros((1, self._plan.dimensions.feature), np.float32), np.zeros(1))
         audio = row if "audio" in self._encoders else None
         pipeline.skim(row, audio, np.zeros(1), 1, Stopwatch())

@@ -17,8 +17,9 @@ from l2l_engine.request import Bank, Report, Stopwatch
 from l2l_engine.result import FloatArray, TimeArray
 from l2l_engine.workers import Job
 
-BATCH = 8
-"""Samples an encoder call: enough to keep a core busy, little enough to share out and to stop in time."""
+BATCHES = (8, 4, 2, 1)
+"""Samples an encoder call: enough to keep a core busy, little enough to share out and to stop in time.
+Networks are prepared for each size they meet, so there are few."""
 
 WINDOWS = 64
 """Windows of sound a part. It does not depend on the threads: a decoder may add noise from a generator that
@@ -108,14 +109,11 @@ class Gathered:
             self._waiting.append((time, sample))
 
     def batch(self, least: int) -> Batch:
-        """Samples to encode next, if there are at least so many; else none.
-
-        Their number is a power of two: networks are prepared for each size they meet.
-        """
+        """Samples to encode next, as many as one of ``BATCHES``, if there are at least so many; else none."""
         with self._lock:
             if len(self._waiting) < least:
                 return []
-            size = min(BATCH, 1 << len(self._waiting).bit_length() - 1) if self._waiting else 0
+            size = max((size for size in BATCHES if size <= len(self._waiting)), default=0)
             batch, self._waiting = self._waiting[:size], self._waiting[size:]
             return batch
 
@@ -229,7 +227,7 @@ class Extraction:
         gathered = part.gathered
         self._count(gathered.stage, 1)
         gathered.add(float(part.knots[row]), sample)
-        if batch := gathered.batch(BATCH):
+        if batch := gathered.batch(BATCHES[0]):
             self._encode(gathered, batch)
 
     def _encode(self, gathered: Gathered, batch: Batch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal, get_args
 
@@ -39,6 +40,16 @@ def thread_budget(threads: int | None) -> int:
     return len(os.sched_getaffinity(0)) if threads is None else positive("threads", threads)
 
 
+def load_networks(
+    plan: Plan, threads: int, *, trust_compiled: bool = False, precision: Precision = "auto"
+) -> tuple[dict[str, Encoder], SkimmingModel]:
+    """``load_encoders`` and ``load_skimmer`` at once."""
+    with ThreadPoolExecutor(1) as pool:
+        skimmer = pool.submit(load_skimmer, plan, threads)
+        encoders = load_encoders(plan, threads, trust_compiled=trust_compiled, precision=precision)
+        return encoders, skimmer.result()
+
+
 def load_encoders(
     plan: Plan, threads: int, *, trust_compiled: bool = False, precision: Precision = "auto"
 ) -> dict[str, Encoder]:
@@ -67,8 +78,8 @@ def load_encoders(
     arithmetic = precision if precision in {"fp32", "bf16"} else None
     media = plan.document.media
     expected = {"image": (media.crop, media.crop, 3), "audio": (media.window,)}
-    encoders: dict[str, Encoder] = {}
-    for part in plan.document.modalities:
+
+    def load(part: str) -> Encoder:
         name = f"{part}.int8" if precision == "int8" else f"{part}.fp32"
         if name not in plan.graphs:
             raise PlanError(
@@ -86,7 +97,7 @@ def load_encoders(
             # Engines are built with the arithmetic of "auto".
             if f"openvino.{part}" in plan.compiled and arithmetic is None:
                 builder = OpenVINOBuilder()
-                encoder, _ = load_engine(plan, name, builder, compile_graph, trusted=trust_compiled)
+                encoder: Encoder = load_engine(plan, name, builder, compile_graph, trusted=trust_compiled)[0]
             else:
                 encoder = compile_graph()
             if encoder.input_shape != expected[part]:
@@ -96,7 +107,11 @@ def load_encoders(
                 raise PlanError(f"graph.{name} gives {sizes}")
         except PlanError as error:
             raise PlanError(f"{plan.path}: {error}") from error
-        encoders[part] = encoder
+        return encoder
+
+    parts = plan.document.modalities
+    with ThreadPoolExecutor(threads) as pool:
+        encoders = dict(zip(parts, pool.map(load, parts), strict=True))
     _log.info("%s: networks loaded in %.2f s", plan.path, time.perf_counter() - begin)
     return encoders
 

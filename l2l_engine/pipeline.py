@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from l2l_engine.backends import Encoder
+from l2l_engine.extraction import BATCHES
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource, open_media
 from l2l_engine.plan import Plan
 from l2l_engine.result import TimeArray
@@ -51,6 +54,20 @@ class Pipeline:
             for source in opened:
                 source.close()
             raise
+
+    def warmup(self) -> None:
+        """Run every network in every thread once, with each batch size there will be."""
+
+        def encode() -> None:
+            for name, encoder in self._encoders.items():
+                dtype = np.uint8 if name == "image" else np.float32
+                for size in BATCHES:
+                    encoder.encode(np.zeros((size, *encoder.input_shape), dtype))
+
+        with self._workers.job() as job:
+            for _ in range(self._workers.threads):
+                job.submit(encode)
+            job.finish(lambda: None)
 
     def close(self) -> None:
         """End the threads; files that are open are finished first."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from l2l_engine.backends import Encoder
 from l2l_engine.errors import MediaError
-from l2l_engine.extraction import BATCH, Extraction, Gathered, Part, Readers, audio_parts, video_parts
+from l2l_engine.extraction import Extraction, Gathered, Part, Readers, audio_parts, video_parts
 from l2l_engine.media import MediaSource, sampling
 from l2l_engine.plan import PlanDocument
 from l2l_engine.request import Bank, Report, Request, Stopwatch
@@ -20,7 +20,7 @@ from l2l_engine.result import FloatArray, MediaInfo, StreamInfo, TimeArray
 from l2l_engine.skim import SkimmingModel, SkimResult
 from l2l_engine.workers import Job
 
-__all__ = ["BATCH", "Bank", "Report", "Request", "Session", "Skimmed", "Stopwatch", "run_skimmer"]
+__all__ = ["Bank", "Report", "Request", "Session", "Skimmed", "Stopwatch", "run_skimmer"]
 
 _T = TypeVar("_T")
 

@@ -10,6 +10,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,17 +201,15 @@ def _check_table(entries: Mapping[str, Mapping[str, Any]], table: Mapping[str, A
     if entries.keys() != table.keys():
         odd = sorted(entries.keys() ^ table.keys())
         raise PlanError(f"the file and its table of tensors differ in {odd[0]}")
-    for name, entry in entries.items():
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        digests = pool.map(lambda entry: hashlib.sha256(entry["data"]).hexdigest(), entries.values())
+    for (name, entry), digest in zip(entries.items(), digests, strict=True):
         if entry["dtype"] not in _DTYPES:
             raise PlanError(f"tensor {name} has unknown dtype {entry['dtype']}")
         is_bytes = entry["dtype"] == "U8" and len(entry["shape"]) == 1
         if is_bytes != bool(_BYTES_NAME.fullmatch(name)) or not (is_bytes or name.startswith("skim.")):
             raise PlanError(f"tensor {name} has an unknown name or an unexpected dtype")
-        found = {
-            "dtype": entry["dtype"],
-            "shape": list(entry["shape"]),
-            "sha256": hashlib.sha256(entry["data"]).hexdigest(),
-        }
+        found = {"dtype": entry["dtype"], "shape": list(entry["shape"]), "sha256": digest}
         if table[name] != found:
             raise PlanError(f"tensor {name} is not what the plan's table says: the file is damaged")
         if not is_bytes and not np.isfinite(_array(entry).astype(np.float32)).all():
