@@ -85,13 +85,14 @@ class SkimConfig:
     Attributes:
         train, validation: Names of rendered sets.
         steps: T.
-        early_steps: T of every second batch: whoever stops early stops there.
+        early_steps: T of two batches in three, for whoever stops early.
         factors: Knots are every k-th timestamp, a batch's k one of these.
         few_frames: Share of batches with few frames at irregular times, and all the sound.
         recombine: Share of training sequences whose segments are shuffled and exchanged.
         drop_image, drop_audio: Shares of sequences that lose a modality.
         noise: Deviation of the noise on features, in units of their mean size.
-        block_vote: Share of videos in which one modality must choose for both (Eq. 8).
+        block_vote: Share of steps at which one modality must choose for both (Eq. 8), in the first update
+            and in the last, and in between in proportion.
         early_weight: Weight of the loss after 2, 3, ... T-1 steps beside the one after T.
         checkpoint_every: Updates between checkpoints.
     """
@@ -111,7 +112,7 @@ class SkimConfig:
     drop_image: float = 0.03
     drop_audio: float = 0.08
     noise: float = 0.1
-    block_vote: float = 0.3
+    block_vote: tuple[float, ...] = (0.5, 0.1)
     early_weight: float = 0.3
     checkpoint_every: int = 250
 

@@ -162,15 +162,15 @@ def skim_loss(skimmer: SkimmingNetwork, output: SkimOutput, labels: Tensor, sett
     return per_step[-1] + settings.early_weight * per_step[:-1].sum() / max(1, steps - 1)
 
 
-def block_votes(count: int, settings: SkimConfig) -> Tensor:
-    """Which modality loses its vote in which video: bool [B, 2].
+def block_votes(count: int, steps: int, share: float) -> Tensor:
+    """Which modality loses its vote at which step: bool [B, T, 2].
 
-    Eq. 8 lets one modality choose for both, and then the other's attention learns nothing. Videos that must
-    be skimmed by eye or by ear alone teach both where the action is.
+    Eq. 8 lets one modality choose for both, and then the other's attention learns nothing. Steps at which one
+    must choose alone teach both where the action is.
     """
-    chosen = torch.rand(count) < settings.block_vote
-    loser = torch.rand(count) < 0.5
-    return torch.stack([chosen & loser, chosen & ~loser], dim=1)
+    chosen = torch.rand(count, steps) < share
+    loser = torch.rand(count, steps) < 0.5
+    return torch.stack([chosen & loser, chosen & ~loser], dim=2)
 
 
 def _updates(skimmer: SkimmingNetwork, learner: Learner, source: Source) -> float:
@@ -181,8 +181,9 @@ def _updates(skimmer: SkimmingNetwork, learner: Learner, source: Source) -> floa
     early = min(settings.early_steps, settings.steps)
     for update in range(learner.done, min(learner.done + settings.checkpoint_every, settings.updates)):
         batch, labels = source.draw(update)
-        steps = settings.steps if update % 2 == 0 else early
-        output = skimmer(batch, steps, block_votes(len(labels), settings))
+        steps = settings.steps if update % 3 == 0 else early
+        share = float(np.interp(update / settings.updates, (0, 1), settings.block_vote))
+        output = skimmer(batch, steps, block_votes(len(labels), steps, share))
         losses.append(learner.learn(skim_loss(skimmer, output, labels, settings)))
     learner.done += len(losses)
     return float(torch.stack(losses).mean())

@@ -112,7 +112,8 @@ class SkimmingNetwork(nn.Module):
     def forward(self, batch: SkimBatch, steps: int, blocked: Tensor | None = None) -> SkimOutput:
         """Skim each video for ``steps`` steps (T).
 
-        ``blocked`` (bool [B, 2]) takes a modality's vote away; never both, and never the only one's.
+        ``blocked`` (bool [B, T, 2]) takes a modality's vote away at a step; never both, and never the only
+        one's.
         """
         n = int(batch.lengths.max())
         stamps = batch.hop * torch.arange(n, device=batch.image.device)
@@ -121,17 +122,17 @@ class SkimmingNetwork(nn.Module):
         audio = Interpolation(batch.audio_times, batch.audio_lengths, stamps)
         keys = self.key_image(batch.image), self.key_audio(batch.audio)
         absent = torch.stack([batch.image_lengths == 0, batch.audio_lengths == 0], dim=1)
-        silenced = absent if blocked is None else absent | (blocked & ~absent.flip(1))
         state: tuple[Tensor, Tensor] | None = None
         mix = valid / batch.lengths[:, None]
         collected: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        for _ in range(steps):
+        for step in range(steps):
             fused = self.fusion(
                 weighted_sum(image.collect(mix), batch.image), weighted_sum(audio.collect(mix), batch.audio)
             )
             state = self.lstm(fused, state)  # Eq. 5
             look = attend(keys[0], self.query_image[0](state[0]), image, valid)
             listen = attend(keys[1], self.query_audio[0](state[0]), audio, valid)
+            silenced = absent if blocked is None else absent | (blocked[:, step] & ~absent.flip(1))
             scores = self.modality(state[0]).masked_fill(silenced, float("-inf")).softmax(dim=1)
             # Eq. 8 is linear in the weights: one mixture indexes both banks.
             mix = scores[:, :1] * look + scores[:, 1:] * listen
