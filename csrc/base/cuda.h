@@ -64,6 +64,9 @@ using Fp16 = __half;
 // 16 bytes, at an address that is a multiple of 16; and the two values in 4 of them.
 using Words = uint4;
 __device__ inline Words load_words(const void* from) { return *static_cast<const uint4*>(from); }
+__device__ inline void copy_words(void* to, const void* from) {
+  *static_cast<uint4*>(to) = *static_cast<const uint4*>(from);
+}
 __device__ inline void store_four(float* to, float a, float b, float c, float d) {
   *reinterpret_cast<float4*>(to) = make_float4(a, b, c, d);
 }

@@ -30,11 +30,10 @@ __device__ inline void keep(const Layer<T>& layer) {
   if (layer.kept_at < 0) return;
   T* kept = reinterpret_cast<T*>(shared_memory() + layer.kept_at);
   const int rows = owned_rows(layer.out, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
-  for (int i = 0; i < rows; ++i) {
-    const T* row = layer.weight + (static_cast<long long>(i) * gridDim.x + blockIdx.x) * layer.stride;
-    for (int k = static_cast<int>(threadIdx.x); k < layer.in; k += static_cast<int>(blockDim.x)) {
-      kept[static_cast<long long>(i) * layer.in + k] = row[k];
-    }
+  const int chunks = layer.in / kChunk<T>;  // of a row
+  for (int i = static_cast<int>(threadIdx.x); i < rows * chunks; i += static_cast<int>(blockDim.x)) {
+    const T* row = layer.weight + (static_cast<long long>(i / chunks) * gridDim.x + blockIdx.x) * layer.stride;
+    copy_words(kept + static_cast<long long>(i) * kChunk<T>, row + i % chunks * kChunk<T>);
   }
 }
 

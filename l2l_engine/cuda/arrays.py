@@ -97,6 +97,7 @@ class Arguments:
         if is_on_device(value):
             return self.imported(name, value)
         array = convert(name, value)
+        native.require(self.device or 0)
         copy: DeviceArray = native.module().upload(array, self.device or 0, self.stream)
         return copy
 

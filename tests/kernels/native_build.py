@@ -40,7 +40,7 @@ def build(target):
     cuda = ("-DL2L_CUDA=AUTO", "-DCMAKE_CUDA_ARCHITECTURES=90")
     python = (f"-Dpybind11_DIR={pybind11.get_cmake_dir()}", f"-DPython_EXECUTABLE={sys.executable}")
     with _alone():
-        cmake("-S", ".", "-B", str(FOLDER), "-DL2L_NATIVE_TESTS=ON", *cuda, *python)
+        cmake("-S", ".", "-B", str(FOLDER), "-DL2L_PYTHON=ON", "-DL2L_NATIVE_TESTS=ON", *cuda, *python)
         output = cmake("--build", str(FOLDER), "--target", target, f"-j{len(os.sched_getaffinity(0))}")
     assert "warning" not in output.lower(), output[-4000:]
 

@@ -316,6 +316,8 @@ def test_without_a_device(module, weights):
     assert why_not() == "CUDA cannot be used: none here"
     with pytest.raises(DeviceError, match="none here"):
         CudaSkimmer(weights)
+    with pytest.raises(DeviceError, match="none here"):
+        interpolate(np.ones((1, 2, 4), np.float32), [[0.0, 1.0]], [[0.5]])
     module.pretended.missing = ""
     with pytest.raises(DeviceError, match="no GPU 3"):
         CudaSkimmer(weights, device=3)

@@ -65,6 +65,11 @@ inline Words load_words(const void* from) {
   std::memcpy(&words, from, sizeof words);
   return words;
 }
+inline void copy_words(void* to, const void* from) {
+  const Words words = load_words(from);
+  if (reinterpret_cast<std::uintptr_t>(to) % 16 != 0) std::abort();
+  std::memcpy(to, &words, sizeof words);
+}
 inline void store_four(float* to, float a, float b, float c, float d) {
   if (reinterpret_cast<std::uintptr_t>(to) % 16 != 0) std::abort();
   to[0] = a, to[1] = b, to[2] = c, to[3] = d;
