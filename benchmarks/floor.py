@@ -9,6 +9,7 @@ is counted. The sum divided by the threads is what perfect overlap would take.
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from bisect import bisect_right
 from collections.abc import Callable
@@ -18,13 +19,16 @@ from typing import Literal, NamedTuple
 
 import av
 import numpy as np
-import openvino as ov
 from av.audio.stream import AudioStream
 from av.stream import Discard
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from l2l_engine.plan import Plan
+
+# Importing OpenVINO reports to its makers over the network where this package is installed.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+import openvino as ov  # noqa: E402
 
 Times = NDArray[np.float64]
 Skip = Literal["NONREF", "DEFAULT"]
