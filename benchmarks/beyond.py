@@ -26,11 +26,13 @@ def conversions(path: Path, knots: Knots, media: MediaSettings) -> dict[str, flo
     resampler = Resampler(rate, media.sample_rate)
     start, stop = resampler.span(0, media.window)
     samples = np.zeros(stop - start, np.float32)
+
+    def resample() -> None:
+        resampler.many([samples] * REPEATS, [0] * REPEATS, media.window)
+
     return {
-        "pictures": len(knots.image) * _each(lambda: make(frame), REPEATS),
-        "resampling": len(knots.audio)
-        * _each(lambda: resampler.many([samples] * REPEATS, [0] * REPEATS, media.window), 1)
-        / REPEATS,
+        "pictures": round(len(knots.image) * _each(lambda: make(frame), REPEATS), 4),
+        "resampling": round(len(knots.audio) / REPEATS * _each(resample, 1), 4),
     }
 
 
