@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -21,6 +21,7 @@ from l2l_engine.cli.compile import BACKENDS, compile_plan
 from l2l_engine.cli.explain import explain_all
 from l2l_engine.cli.files import expand
 from l2l_engine.errors import L2LError
+from l2l_engine.loading import Precision
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import PRECISIONS, read_plan
 from l2l_engine.report.words import visible
@@ -68,6 +69,9 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         float | None, typer.Option(help="Answer as soon as the confidence is this, from 0 to 1.")
     ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds before a file is given up.")] = None,
+    precision: Annotated[
+        str, typer.Option(help=f"Arithmetic of the encoders: {', '.join(get_args(Precision))}.")
+    ] = "auto",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Files in work at once.", show_default="the processors")
     ] = None,
@@ -121,7 +125,8 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         "stop_when": stop_when,
         "timeout_s": timeout,
     }
-    with _fatal_errors(), Classifier(plan) as classifier:
+    chosen: Any = precision  # any text: the Classifier refuses what it does not know
+    with _fatal_errors(), Classifier(plan, precision=chosen) as classifier:
         if explain:
             failed = explain_all(classifier, found, show.console(), _complain, **decoding)
             raise typer.Exit(1 if failed or not complete else 0)

@@ -106,7 +106,13 @@ def test_the_self_tests_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_options_are_said_plainly(plan_file: Path, video: Path) -> None:
-    for arguments in (("--json", "--csv"), ("--sampling", "psychic"), ("--timeout", "-1"), ("--steps", "0")):
+    for arguments in (
+        ("--json", "--csv"),
+        ("--sampling", "psychic"),
+        ("--precision", "fp99"),
+        ("--timeout", "-1"),
+        ("--steps", "0"),
+    ):
         done = l2l("predict", video, "--plan", plan_file, *arguments)
         assert done.returncode == 2
         assert arguments[0].strip("-") in done.stderr
