@@ -4,7 +4,8 @@ A section whose tools are not here is "not run", with the reason; it never count
 all passed, 1 if one failed, 2 if none failed but some were not run.
 
 Wants the package built where nvcc is (`L2L_CUDA=ON pip install .`), with PyAV, ml_dtypes and what the `test`
-extra names for pytest; PyTorch for the timings; CuPy and PyCUDA for their tests; compute-sanitizer on the PATH.
+extra names for pytest; PyTorch for the timings; CuPy and PyCUDA for their tests; compute-sanitizer on the
+PATH.
 """
 
 from __future__ import annotations
