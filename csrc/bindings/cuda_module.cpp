@@ -33,15 +33,19 @@ void check_device(const std::string& name, const DeviceArray& array, int device)
   require(array.device() == device, name, ": is on GPU ", array.device(), ", the others on GPU ", device);
 }
 
+void append(std::string& text, const std::string& extent) {
+  if (!text.empty()) text.append(", ");
+  text.append(extent);
+}
+
 void check_shape(const std::string& name, const DeviceArray& array, const Shape& shape) {
   bool fits = array.shape().size() == shape.size();
-  std::string wanted;
+  std::string wanted, got;
   for (std::size_t i = 0; i < shape.size(); ++i) {
     fits = fits && (shape[i] < 0 ? array.shape()[i] >= 1 : array.shape()[i] == shape[i]);
-    wanted += (i > 0 ? ", " : "") + (shape[i] < 0 ? std::string("at least 1") : std::to_string(shape[i]));
+    append(wanted, shape[i] < 0 ? std::string("at least 1") : std::to_string(shape[i]));
   }
-  std::string got;
-  for (const std::int64_t extent : array.shape()) got += (got.empty() ? "" : ", ") + std::to_string(extent);
+  for (const std::int64_t extent : array.shape()) append(got, std::to_string(extent));
   require(fits, name, ": expected shape [", wanted, "], got [", got, "]");
 }
 
