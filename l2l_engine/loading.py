@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import time
@@ -47,7 +48,16 @@ def load_networks(
     with ThreadPoolExecutor(1) as pool:
         skimmer = pool.submit(load_skimmer, plan, threads)
         encoders = load_encoders(plan, threads, trust_compiled=trust_compiled, precision=precision)
-        return encoders, skimmer.result()
+        networks = encoders, skimmer.result()
+    _give_memory_back()
+    return networks
+
+
+def _give_memory_back() -> None:
+    """Compiling takes much memory for a moment, which the C library of Linux would keep for later."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def load_encoders(
