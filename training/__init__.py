@@ -7,3 +7,8 @@
 also a command of its own, leaves its settings and metrics beside its output under the configuration's
 ``work`` folder, and continues from what is there: from the last epoch, the last checkpoint, the last video.
 """
+
+import sys
+
+# OpenVINO and NNCF tell their makers of every use, over the network, unless this package cannot be found.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

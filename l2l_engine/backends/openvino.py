@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
-from l2l_engine.backends.builder import Batch, require_self_contained
-from l2l_engine.errors import PlanError
+# OpenVINO tells its makers of every import, over the network and from a forked process. Without this package
+# it falls back on a stub of its own, and nothing is told to anybody.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino as ov  # noqa: E402
+
+from l2l_engine.backends.builder import Batch, require_self_contained  # noqa: E402
+from l2l_engine.errors import PlanError  # noqa: E402
 
 _PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
+_TYPE_NAMES: dict[type[np.generic], str] = {np.uint8: "u8", np.float32: "f32"}
 _HINTS = {name: hint for hint, name in _PRECISIONS.items()}
 
 
@@ -139,9 +146,10 @@ class OpenVINOBuilder:
 def _check_interface(name: str, model: Any, dtype: type[np.generic]) -> None:
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise PlanError(f"graph.{name} must have one input and one output")
-    found = model.input(0).get_element_type().to_dtype()
-    if found != np.dtype(dtype):
-        raise PlanError(f"graph.{name} takes {found}, expected {np.dtype(dtype)}")
+    # By its name: OpenVINO's to_dtype() deadlocks if two threads are the first to call it at once.
+    found = model.input(0).get_element_type().get_type_name()
+    if found != _TYPE_NAMES[dtype]:
+        raise PlanError(f"graph.{name} takes {found}, expected {_TYPE_NAMES[dtype]}")
     shape, output = list(model.input(0).partial_shape), list(model.output(0).partial_shape)
     if not shape or shape[0].is_static or any(side.is_dynamic for side in shape[1:]):
         raise PlanError(f"graph.{name} must have a free batch axis and no other")

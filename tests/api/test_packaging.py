@@ -73,3 +73,10 @@ def test_the_wheel_works_outside_the_tree(wheel: Path, tmp_path: Path, plan_file
     output = run(python, "-c", program, plan_file, video, cwd=tmp_path, env=environment).splitlines()
     assert output[0].startswith(str(site))
     assert output[1] in ("ball bouncing", "box sliding", "star shaking")
+
+
+@pytest.mark.parametrize("room", ["l2l_engine.backends.openvino", "training.export.graphs"])
+def test_nobody_is_told_of_the_import(room: str) -> None:
+    """OpenVINO's own package for that is never loaded: it would fork, and open a connection."""
+    check = f"import {room}, sys; assert sys.modules['openvino_telemetry'] is None"
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=Path(__file__).parents[2])
