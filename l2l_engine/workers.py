@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,9 @@ _T = TypeVar("_T")
 
 TICK_S = 0.005
 """Seconds between two looks of a waiting caller at its deadline."""
+
+YIELD_S = 0.0005
+"""Seconds for which a task may keep the interpreter from the others."""
 
 Task = Callable[[], None]
 
@@ -99,9 +103,17 @@ class Job:
             task()
 
     def check(self) -> None:
-        """To be called by long tasks every now and then: raises ``Stopped`` once nobody waits for them."""
+        """To be called by long tasks every now and then: raises ``Stopped`` once nobody waits for them.
+
+        It also lets another thread have the interpreter: one that calls FFmpeg for a few microseconds at a
+        time gives it back so briefly that nobody wakes up in time to take it.
+        """
         if self.stopping:
             raise Stopped
+        now = time.perf_counter()
+        if now - self._crew.yielded > YIELD_S and self._crew.running > 1:
+            time.sleep(1e-6)
+            self._crew.yielded = time.perf_counter()
 
     def run(self, work: Callable[[], _T], tick: Callable[[], None]) -> _T:
         """Have one piece of work done, and wait for its result as ``finish`` does."""
@@ -188,6 +200,8 @@ class _Crew:
         self.wake = threading.Condition(self.lock)
         self.jobs: list[Job] = []
         self.ending = False
+        self.running = 0
+        self.yielded = 0.0
         self._idle = 0
         self._threads: list[threading.Thread] = []
         self._pid = os.getpid()
@@ -233,6 +247,7 @@ class _Crew:
             del task, found
             with self.lock:
                 job.running -= 1
+                self.running -= 1
                 if failure is not None and not job.stopping:
                     job.failure, job.stopping = failure, True
                     job.urgent.clear()
@@ -249,6 +264,7 @@ class _Crew:
                     waiting = job.urgent or job.queue
                     if waiting:
                         job.running += 1
+                        self.running += 1
                         return job, waiting.popleft()
                 if self.ending and not self.jobs:
                     return None
