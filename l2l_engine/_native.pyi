@@ -9,6 +9,9 @@ _Lengths = NDArray[np.int64] | None
 _Mask = NDArray[np.bool_] | None
 
 def interpolate(features: _Floats, knot_times: _Times, timestamps: _Times, instructions: str) -> _Floats: ...
+def resample(
+    samples: _Floats, taps: _Floats, rest: int, step: int, cycle: int, count: int, instructions: str
+) -> _Floats: ...
 def soft_index(
     image_bank: _Floats,
     audio_bank: _Floats,

@@ -2,6 +2,7 @@
 #include "bindings/module.h"
 #include "bindings/options.h"
 #include "ops/interpolate.h"
+#include "ops/resample.h"
 #include "ops/soft_index.h"
 
 namespace l2l::bindings {
@@ -62,12 +63,27 @@ py::tuple soft_index_arrays(const Array<float>& image_bank, const Array<float>& 
   return py::make_tuple(image_features, audio_features, image_attention, audio_attention);
 }
 
+Array<float> resample_array(const Array<float>& samples, const Array<float>& taps, std::int64_t rest,
+                            std::int64_t step, std::int64_t cycle, std::int64_t count,
+                            const std::string& instructions) {
+  const ResampleInput input{view<1>("samples", samples), view<2>("taps", taps), rest, step, cycle};
+  const Isa isa = isa_from(instructions);
+  check_resample(input, count);
+  Array<float> out({static_cast<py::ssize_t>(count)});
+  const auto to = writable<1>(out);
+  py::gil_scoped_release release;
+  resample(isa, input, to);
+  return out;
+}
+
 }  // namespace
 
 void bind_ops(py::module_& module) {
   using py::arg;
   module.def("interpolate", &interpolate_arrays, arg("features").noconvert(), arg("knot_times").noconvert(),
              arg("timestamps").noconvert(), arg("instructions"));
+  module.def("resample", &resample_array, arg("samples").noconvert(), arg("taps").noconvert(), arg("rest"),
+             arg("step"), arg("cycle"), arg("count"), arg("instructions"));
   module.def("soft_index", &soft_index_arrays, arg("image_bank").noconvert(), arg("audio_bank").noconvert(),
              arg("image_times").noconvert(), arg("audio_times").noconvert(), arg("timestamps").noconvert(),
              arg("image_query").noconvert(), arg("audio_query").noconvert(), arg("modality_scores").noconvert(),

@@ -45,6 +45,17 @@ struct Rows {
   std::int64_t stride = 0;
 };
 
+// Weighted sums of the samples around evenly spaced places (ops/resample.h). Output n reads `width` samples from
+// floor((rest + n step) / cycle) on, weighted by the row of taps for the fraction that is left of that division.
+struct ResampleCall {
+  const float* in = nullptr;
+  const float* taps = nullptr;  // [rows, width]
+  std::int64_t rows = 0, width = 0;  // width a multiple of kUnits
+  std::int64_t rest = 0, step = 0, cycle = 0;
+  std::int64_t count = 0;
+  float* out = nullptr;
+};
+
 struct Kernels {
   Isa isa;
   PanelLayout (*layout)(Precision);
@@ -69,6 +80,7 @@ struct Kernels {
   void (*mix)(float a, const float* x, float b, const float* y, std::int64_t count, float* out);
   // out[i] = low[i] + fraction * (high[i] - low[i]), i in [0, count), any count.
   void (*lerp)(const float* low, const float* high, float fraction, std::int64_t count, float* out);
+  void (*resample)(const ResampleCall&);
 };
 
 // The kernels for an instruction set this CPU has.

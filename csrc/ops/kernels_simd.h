@@ -222,6 +222,27 @@ void lerp(const float* low, const float* high, float fraction, std::int64_t coun
   for (; i < count; ++i) out[i] = low[i] + fraction * (high[i] - low[i]);
 }
 
+void resample(const ResampleCall& call) {
+  const std::int64_t whole = call.step / call.cycle, part = call.step % call.cycle;
+  const bool exact = call.rows == call.cycle;
+  const float* in = call.in;
+  std::int64_t rest = call.rest;
+  for (std::int64_t n = 0; n < call.count; ++n) {
+    const float* taps = call.taps + (exact ? rest : rest * call.rows / call.cycle) * call.width;
+    V sum = V::load(in) * V::load(taps);
+    for (std::int64_t i = V::kWidth; i < call.width; i += V::kWidth) {
+      sum = fma(V::load(in + i), V::load(taps + i), sum);
+    }
+    call.out[n] = sum.sum();
+    in += whole;
+    rest += part;
+    if (rest >= call.cycle) {
+      rest -= call.cycle;
+      ++in;
+    }
+  }
+}
+
 constexpr Kernels table(Isa isa) {
   return {isa,
           layout,
@@ -233,7 +254,8 @@ constexpr Kernels table(Isa isa) {
           interpolate_scores,
           softmax,
           mix,
-          lerp};
+          lerp,
+          resample};
 }
 
 }  // namespace

@@ -163,16 +163,12 @@ class AudioWalker:
     def resampled(self, sounds: list[tuple[int, Sound]]) -> Heard:
         """Windows from what was decoded for them; zero where there is no sound."""
         out = np.zeros((len(sounds), self._count), np.float32)
-        places, firsts, parts = [], [], []
-        for place, (_, sound) in enumerate(sounds):
+        resample = Resampler(self.rate, self._sample_rate)
+        for row, (_, sound) in zip(out, sounds, strict=True):
             if sound.samples is not None:
                 # A broken float stream may hold anything; what is not a number is silence.
                 clean = np.nan_to_num(sound.samples, nan=0.0, copy=False)
-                places.append(place)
-                firsts.append(sound.first)
-                parts.append(np.clip(clean, -1.0, 1.0, out=clean))
-        if parts:
-            out[places] = Resampler(self.rate, self._sample_rate).many(parts, firsts, self._count)
+                row[:] = resample(np.clip(clean, -1.0, 1.0, out=clean), sound.first, self._count)
         return Heard(np.array([row for row, _ in sounds], np.int64), out)
 
     def _read(self, start: float, stop: float) -> None:

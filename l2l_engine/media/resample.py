@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from l2l_engine import _native
 
 FloatArray = NDArray[np.float32]
 
@@ -17,8 +18,6 @@ _ROLLOFF = 0.95
 _BETA = 8.6
 _MAX_PHASES = 1024
 """Phases computed exactly; a stranger ratio uses the nearest of so many."""
-_BLOCK = 512
-"""Output samples of a stranger ratio made at once; each takes a copy of its taps and inputs."""
 
 
 class Resampler:
@@ -34,80 +33,28 @@ class Resampler:
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
         common = math.gcd(rate_in, rate_out)
-        self._step, self._phases = rate_in // common, rate_out // common
-        self._rate_in, self._rate_out = rate_in, rate_out
-        self._exact = self._phases <= _MAX_PHASES
-        self._taps = _taps(self._step, self._phases) if self._exact else _taps_nearest(rate_in, rate_out)
+        self._step, self._cycle = rate_in // common, rate_out // common
+        self._taps = _taps(self._step, self._cycle)
         self.margin = self._taps.shape[1] // 2
 
     def span(self, first: int, count: int) -> tuple[int, int]:
         """The input samples [start, stop) that output samples first … first+count-1 are made of."""
-        start = first * self._rate_in // self._rate_out - self.margin
-        stop = (first + count - 1) * self._rate_in // self._rate_out + self.margin + 2
+        start = first * self._step // self._cycle - self.margin
+        stop = (first + count - 1) * self._step // self._cycle + self.margin + 2
         return start, stop
 
     def __call__(self, samples: FloatArray, first: int, count: int) -> FloatArray:
-        """Output samples ``first`` … ``first + count - 1`` (float32 [count]).
+        """Output samples ``first`` … ``first + count - 1`` (float32 [count]). Releases the GIL.
 
         Args:
             samples: float32 [stop - start], the input samples of ``span(first, count)``.
             first: Index of the first output sample, may be negative.
             count: Number of output samples, at least 1.
         """
-        out: FloatArray = self.many([samples], [first], count)[0]
-        return out
-
-    def many(self, samples: Sequence[FloatArray], firsts: Sequence[int], count: int) -> FloatArray:
-        """Several stretches of the same length at once (float32 [B, count]), which costs less.
-
-        Args:
-            samples: B arrays, each as for a call.
-            firsts: B indices of first output samples.
-            count: Number of output samples of each, at least 1.
-        """
-        out = np.empty((len(samples), count), np.float32)
-        if self._step == 1 == self._phases:
-            for row, part in enumerate(samples):
-                out[row] = part[self.margin : self.margin + count]
-        elif not self._exact:
-            for row, (part, first) in enumerate(zip(samples, firsts, strict=True)):
-                self._strange(part, first, out[row])
-        else:
-            self._by_phase(samples, firsts, out)
-        return out
-
-    def _strange(self, samples: FloatArray, first: int, out: FloatArray) -> None:
-        count, width = len(out), self._taps.shape[1]
-        index = np.arange(first, first + count, dtype=np.int64)
-        whole, rest = np.divmod(index * self._rate_in, self._rate_out)
-        offset = whole - (first * self._rate_in // self._rate_out)
-        windows = np.lib.stride_tricks.sliding_window_view(samples, width)
-        phase = rest * _MAX_PHASES // self._rate_out
-        for at in range(0, count, _BLOCK):
-            part = slice(at, at + _BLOCK)
-            out[part] = np.einsum("nk,nk->n", windows[offset[part]], self._taps[phase[part]])
-
-    def _by_phase(self, samples: Sequence[FloatArray], firsts: Sequence[int], out: FloatArray) -> None:
-        """Output samples one full cycle apart share their taps, and their inputs are evenly spaced."""
-        count, step, phases = out.shape[1], self._step, self._phases
-        into = [first % phases for first in firsts]  # where each stretch begins in its first cycle
-        cycles = (max(into) + count - 1) // phases + 1
-        width = self._taps.shape[1]
-        # All stretches aligned at a cycle's start, so that one phase is the same columns of each.
-        inputs = np.zeros((len(samples), cycles * step + width), np.float32)
-        for row, part in enumerate(samples):
-            at = into[row] * step // phases
-            length = min(len(part), inputs.shape[1] - at)
-            inputs[row, at : at + length] = part[:length]
-        windows = np.lib.stride_tricks.sliding_window_view(inputs, width, axis=1)
-        aligned = np.empty((len(samples), cycles, phases), np.float32)
-        for lane in range(phases):
-            rows = windows[:, lane * step // phases :: step][:, :cycles]
-            # Not ``rows @ taps``: BLAS sums in another order when it is given another number of rows.
-            np.einsum("bck,k->bc", rows, self._taps[lane * step % phases], out=aligned[:, :, lane])
-        flat = aligned.reshape(len(samples), -1)
-        for row, at in enumerate(into):
-            out[row] = flat[row, at : at + count]
+        if self._step == 1 == self._cycle:
+            return samples[self.margin : self.margin + count]
+        rest = first * self._step % self._cycle
+        return _native.resample(samples, self._taps, rest, self._step, self._cycle, count, "auto")
 
 
 def _kernel(distance: NDArray[np.float64], cutoff: float) -> NDArray[np.float64]:
@@ -128,10 +75,8 @@ def _bank(fractions: NDArray[np.float64], ratio: float) -> FloatArray:
 
 
 @lru_cache(maxsize=16)
-def _taps(step: int, phases: int) -> FloatArray:
-    return _bank(np.arange(phases) / phases, phases / step)
-
-
-@lru_cache(maxsize=4)
-def _taps_nearest(rate_in: int, rate_out: int) -> FloatArray:
-    return _bank((np.arange(_MAX_PHASES) + 0.5) / _MAX_PHASES, rate_out / rate_in)
+def _taps(step: int, cycle: int) -> FloatArray:
+    """A row for each place that an output sample can have between two input samples."""
+    if cycle <= _MAX_PHASES:
+        return _bank(np.arange(cycle) / cycle, cycle / step)
+    return _bank((np.arange(_MAX_PHASES) + 0.5) / _MAX_PHASES, cycle / step)
