@@ -20,7 +20,7 @@ sees more where the sound misled."""
 SPACING = 0.9
 """Seconds between such moments, as a share of the largest gap between frames."""
 
-_WALK = 0.5
+_WALK = 0.4
 """Share of the video's length that may go through the decoder on the way to them."""
 
 _CANDIDATES = 256
@@ -42,9 +42,9 @@ def moments(
 ) -> TimeArray:
     """The moments worth a look, those heard most first in line.
 
-    A moment costs the frames since its key frame. One that would make the way longer than half the
-    video is passed over for one of less attention but nearer to a key frame, or in a group of pictures that
-    is decoded anyway.
+    A moment costs the frames since its key frame. One that would make the way longer than its share of
+    the video is passed over for one of less attention but nearer to a key frame, or in a group of pictures
+    that is decoded anyway.
 
     Args:
         weight: float64 [N], attention to each timestamp.
@@ -70,16 +70,21 @@ def moments(
 
 
 def looks(ranked: TimeArray, keys: TimeArray) -> Iterator[TimeArray]:
-    """Moments one by one in the order given; those on the way to one come along with it, by time.
+    """Moments in the order given, those on the way to one along with it; each by time.
+
+    First one, mostly it is enough; later as many as there have been. The more were needed so far, the less
+    likely is the next to be the last, and several are decoded side by side.
 
     Args:
         ranked: float64 [M], the most important first.
         keys: float64 [K], when key frames are shown.
     """
     left = ranked.tolist()
+    done = 0
     while left:
-        few = [left.pop(0)]
-        way = walked(np.array(few), keys).sum() + 1e-6
+        few = [left.pop(0) for _ in range(min(len(left), max(1, done)))]
+        done += len(few)
+        way = walked(np.sort(few), keys).sum() + 1e-6
         for time in tuple(left):
             if walked(np.sort([*few, time]), keys).sum() <= way:
                 few.append(time)

@@ -69,7 +69,7 @@ class _Run:
         return planned(self._video, self._ask, self._plan.document, followed)
 
     def _look_closer(self) -> Found | None:
-        """Look where it listened, at one moment after the other, until it is sure."""
+        """Look where it listened, at more and more moments at a time, until it is sure."""
         self._listening = False
         weight = listening.heard(self._skim_all().result.audio_attention[0])
         if np.ptp(weight) <= _FLAT * weight.max():  # a track, but no sound in it that says anything

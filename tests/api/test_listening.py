@@ -40,7 +40,7 @@ def test_one_that_costs_too_much_gives_way_to_the_next() -> None:
 
 def test_what_lies_on_the_way_comes_along() -> None:
     ranked = np.array([38.0, 5.0, 77.0, 33.0, 6.0, 2.0, 91.0])
-    assert [few.tolist() for few in looks(ranked, KEYS)] == [[33.0, 38.0], [2.0, 5.0], [77.0], [6.0], [91.0]]
+    assert [few.tolist() for few in looks(ranked, KEYS)] == [[33.0, 38.0], [2.0, 5.0], [6.0, 77.0], [91.0]]
 
 
 def test_near() -> None:
