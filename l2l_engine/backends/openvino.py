@@ -19,7 +19,7 @@ from l2l_engine.backends.builder import Batch, require_self_contained  # noqa: E
 from l2l_engine.errors import PlanError  # noqa: E402
 
 _PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
-_TYPE_NAMES: dict[type[np.generic], str] = {np.uint8: "u8", np.float32: "f32"}
+_TYPES = {"u8": "uint8", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i64": "int64"}
 _HINTS = {name: hint for hint, name in _PRECISIONS.items()}
 
 
@@ -148,8 +148,9 @@ def _check_interface(name: str, model: Any, dtype: type[np.generic]) -> None:
         raise PlanError(f"graph.{name} must have one input and one output")
     # By its name: OpenVINO's to_dtype() deadlocks if two threads are the first to call it at once.
     found = model.input(0).get_element_type().get_type_name()
-    if found != _TYPE_NAMES[dtype]:
-        raise PlanError(f"graph.{name} takes {found}, expected {_TYPE_NAMES[dtype]}")
+    found = _TYPES.get(found, found)
+    if found != np.dtype(dtype).name:
+        raise PlanError(f"graph.{name} takes {found}, expected {np.dtype(dtype)}")
     shape, output = list(model.input(0).partial_shape), list(model.output(0).partial_shape)
     if not shape or shape[0].is_static or any(side.is_dynamic for side in shape[1:]):
         raise PlanError(f"graph.{name} must have a free batch axis and no other")
