@@ -18,8 +18,11 @@ import openvino as ov  # noqa: E402
 from l2l_engine.backends.builder import Batch, require_self_contained  # noqa: E402
 from l2l_engine.errors import PlanError  # noqa: E402
 
+# OpenVINO fills a table when types are first turned into dtypes, and two threads that are the first at once
+# wait for each other for ever. A module is imported by one.
+ov.Type.f32.to_dtype()
+
 _PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
-_TYPES = {"u8": "uint8", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i64": "int64"}
 _HINTS = {name: hint for hint, name in _PRECISIONS.items()}
 
 
@@ -146,10 +149,8 @@ class OpenVINOBuilder:
 def _check_interface(name: str, model: Any, dtype: type[np.generic]) -> None:
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise PlanError(f"graph.{name} must have one input and one output")
-    # By its name: OpenVINO's to_dtype() deadlocks if two threads are the first to call it at once.
-    found = model.input(0).get_element_type().get_type_name()
-    found = _TYPES.get(found, found)
-    if found != np.dtype(dtype).name:
+    found = model.input(0).get_element_type().to_dtype()
+    if found != np.dtype(dtype):
         raise PlanError(f"graph.{name} takes {found}, expected {np.dtype(dtype)}")
     shape, output = list(model.input(0).partial_shape), list(model.output(0).partial_shape)
     if not shape or shape[0].is_static or any(side.is_dynamic for side in shape[1:]):

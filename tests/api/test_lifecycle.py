@@ -161,3 +161,10 @@ def test_the_gil_is_released(plan_file: Path, tmp_path: Path) -> None:
     assert load[0] < 0.6 * load[1]
     assert predict[0] < 0.3 * predict[1]
     assert close[0] < 0.1 * (load[1] + predict[1])
+
+
+def test_first_predictions_on_several_threads_end(plan_file: Path, video: Path) -> None:
+    """Each in a new process: what a library sets up at its first use, two threads may begin at once."""
+    first = "import sys, l2l_engine; l2l_engine.Classifier(sys.argv[1], threads=4).predict(sys.argv[2])"
+    for _ in range(6):
+        subprocess.run([sys.executable, "-c", first, plan_file, video], check=True, timeout=60)
