@@ -31,13 +31,13 @@ def builder() -> TensorRTBuilder:
     return TensorRTBuilder("tensorrt_rtx")
 
 
-def check(engine: bytes, part: str, graph: bytes) -> None:
+def check(engine: bytes, part: str, graph: bytes, beside: float = 1.5e6) -> None:
     """The engine names its tensors, holds the profile it was built for, and the graph's weights."""
     for name in (b"images" if part == "image" else b"samples", b"features"):
         assert name in engine
     for size in BATCH:
         assert struct.pack(f"<{1 + len(SAMPLES[part])}q", size, *SAMPLES[part]) in engine
-    assert 0.98 * len(graph) < len(engine) < 1.1 * len(graph) + 1.5e6
+    assert 0.98 * len(graph) < len(engine) < 1.1 * len(graph) + beside
 
 
 @pytest.mark.parametrize("part", ["image", "audio"])
@@ -56,7 +56,9 @@ def test_every_encoder_of_the_demo_plan(builder: TensorRTBuilder) -> None:
     assert {"image.fp32", "audio.fp32"} <= graphs.keys()
     for name, graph in graphs.items():
         part = name.partition(".")[0]
-        check(builder.build(name, graph, dtype=INPUTS[part], batch=BATCH), part, graph)
+        # Beside a small network's int8 weights lie the float ones of its pre-processing, more than once.
+        beside = 4e6 if name.endswith(".int8") else 1.5e6
+        check(builder.build(name, graph, dtype=INPUTS[part], batch=BATCH), part, graph, beside)
 
 
 def test_what_an_engine_is_for(builder: TensorRTBuilder) -> None:
