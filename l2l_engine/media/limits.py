@@ -14,7 +14,7 @@ class Limits:
 
     Attributes:
         pixels: Largest frame, width times height.
-        frames: Video frames sent through the decoder by one call of ``frames``.
+        frames: Video frames sent through the decoder for one part of a file; parts are decoded side by side.
         audio_bytes: Decoded audio held at once, in bytes.
         duration: Longest file, in seconds.
         wall_clock_s: Most seconds one prediction may take; passing it raises ``PredictionTimeoutError``. None

@@ -8,7 +8,6 @@ Running the same command again continues where it was stopped.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from training.data.draw import Encoding, draw_encoding
 from training.data.encode import write_video
 from training.data.scene import Event, Scene
-from training.data.sets import name_of, render_set
+from training.data.sets import add_arguments, name_of, render_set
 from training.data.synth_config import SynthConfig, load_config
 from training.data.timeline import draw_scene
 from training.data.universe import UNIVERSES
@@ -85,13 +84,10 @@ def _described(event: Event) -> dict[str, Any]:
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     summary = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m training.data.synth", description=summary)
-    parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same videos")
-    parser.add_argument("--count", type=int, required=True, help="how many videos the set has")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the videos and manifest.jsonl")
+    add_arguments(parser)
     parser.add_argument("--split", choices=["untrimmed", "clips"], default="untrimmed")
     parser.add_argument("--universe", choices=sorted(UNIVERSES), default="target")
     parser.add_argument("--config", type=Path, help="TOML file with other ranges than the default")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     return parser.parse_args(words)
 
 

@@ -8,13 +8,12 @@ Running the same command again continues where it was stopped.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from training.data.digits.job import Job
 from training.data.digits.source import SPLITS, load_source
-from training.data.sets import render_set
+from training.data.sets import add_arguments, render_set
 
 
 def main(words: list[str] | None = None) -> int:
@@ -22,12 +21,9 @@ def main(words: list[str] | None = None) -> int:
     summary = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m training.data.digits", description=summary)
     parser.add_argument("--data", type=Path, required=True, help="holds digits/ and esc10/")
-    parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same videos")
-    parser.add_argument("--count", type=int, required=True, help="how many videos the set has")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the videos and manifest.jsonl")
+    add_arguments(parser)
     parser.add_argument("--split", choices=SPLITS, default="train", help="writers, speakers and sounds")
     parser.add_argument("--clips", action="store_true", help="clips of 2-3 s, all of them the label")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     arguments = parser.parse_args(words)
     try:
         load_source(arguments.data, arguments.split)  # what is missing is said before anything is begun
