@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.config import Config
+from training.config import Config, RenderConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,24 @@ def render_set(config: Config, name: str) -> Path:
         command = [sys.executable, "-m", "training.data.reencode", "--input", str(source)]
         command += ["--output", str(folder), "--gop", str(again.gop)]
     else:
-        settings = config.render[name]
-        command = [sys.executable, "-m", "training.data.synth"]
-        command += ["--seed", str(settings.seed), "--count", str(settings.count)]
-        command += ["--split", settings.split, "--output", str(folder)]
-        if settings.config is not None:
-            command += ["--config", settings.config]
+        command = [sys.executable, "-m", *_generator(config.render[name]), "--output", str(folder)]
     subprocess.run(command, check=True)
     return folder
+
+
+def _generator(settings: RenderConfig) -> list[str]:
+    """The module that renders a set, and its arguments."""
+    numbers = ["--seed", str(settings.seed), "--count", str(settings.count)]
+    if settings.digits is not None:
+        clips = ["--clips"] if settings.split == "clips" else []
+        return [
+            *["training.data.digits", "--data", settings.digits, "--split", settings.recordings],
+            *numbers,
+            *clips,
+        ]
+    ranges = ["--config", settings.config] if settings.config is not None else []
+    universe = ["--universe", settings.universe]
+    return ["training.data.synth", "--split", settings.split, *universe, *numbers, *ranges]
 
 
 def load_sets(config: Config, names: Iterable[str]) -> list[tuple[str, Video]]:

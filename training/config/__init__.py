@@ -1,0 +1,25 @@
+"""The typed configuration of a training run: a TOML file, then overrides from the command line."""
+
+from training.config.clips import DistillConfig, StudentConfig, TeacherConfig
+from training.config.data import ReencodeConfig, RenderConfig
+from training.config.networks import ModelConfig
+from training.config.parse import to_plain
+from training.config.reports import EvaluateConfig, SamplingConfig
+from training.config.run import Config, load_config, model_config
+from training.config.skim import SkimConfig
+
+__all__ = [
+    "Config",
+    "DistillConfig",
+    "EvaluateConfig",
+    "ModelConfig",
+    "ReencodeConfig",
+    "RenderConfig",
+    "SamplingConfig",
+    "SkimConfig",
+    "StudentConfig",
+    "TeacherConfig",
+    "load_config",
+    "model_config",
+    "to_plain",
+]

@@ -1,0 +1,77 @@
+"""Training on clips: the teacher, distillation, the clip classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherConfig:
+    """Training of the teacher on clips of the source universe.
+
+    Attributes:
+        train, validation: Names of sets.
+        width: Factor on the channels; 512 times it is the size of z^V, and of the student's features.
+        side: Pixels of the square that it sees; 112 in the paper.
+        clips: Clips of 16 frames drawn from each video.
+        weights: Folder of torchvision's Kinetics-400 weights to start from; none by default.
+    """
+
+    train: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    width: float = 1.0
+    side: int = 112
+    clips: int = 2
+    epochs: int = 12
+    batch: int = 32
+    rate: float = 1e-3
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.05
+    weights: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DistillConfig:
+    """ImgAud2Vid: the student learns the teacher's features and classes on the source universe.
+
+    Attributes:
+        weight: Lambda of Eq. 4.
+        drop_image, drop_audio: Shares of the loss on pairs that lose a modality.
+    """
+
+    epochs: int = 12
+    batch: int = 64
+    rate: float = 2e-3
+    weight_decay: float = 0.02
+    weight: float = 100.0
+    drop_image: float = 0.1
+    drop_audio: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class StudentConfig:
+    """Training of the clip classifier.
+
+    Attributes:
+        train, validation: Names of rendered sets.
+        pairs: Image-audio pairs drawn from each video's stretches.
+        drop_image, drop_audio: Shares of the loss on pairs that lose a modality.
+        streams: "both", "image" or "audio": what the student sees and hears.
+        distilled: Whether it starts from the distilled student, where there is one.
+        labels: Share of the labelled videos that it learns from.
+    """
+
+    train: tuple[str, ...] = ("clips",)
+    validation: tuple[str, ...] = ("clips-validation",)
+    pairs: int = 6
+    epochs: int = 12
+    batch: int = 64
+    rate: float = 2e-3
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.05
+    drop_image: float = 0.2
+    drop_audio: float = 0.4
+    dropout: float = 0.1
+    streams: str = "both"
+    distilled: bool = True
+    labels: float = 1.0

@@ -1,0 +1,39 @@
+"""Which videos a run is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RenderConfig:
+    """One generated set of videos (``python -m training.data.synth`` or ``training.data.digits``).
+
+    Attributes:
+        split: "untrimmed" or "clips".
+        config: Other ranges for AV-Kinetic, a TOML file.
+        universe: Of AV-Kinetic, "target" or "source".
+        digits: Folder of the recordings of which AV-Digits is made; AV-Kinetic without one.
+        recordings: Whose writers, speakers and sounds: "train", "validation" or "test".
+    """
+
+    seed: int
+    count: int
+    split: str = "untrimmed"
+    config: str | None = None
+    universe: str = "target"
+    digits: str | None = None
+    recordings: str = "train"
+
+
+@dataclass(frozen=True, slots=True)
+class ReencodeConfig:
+    """A generated set with its pictures encoded again (``python -m training.data.reencode``).
+
+    Attributes:
+        source: Name of the rendered set.
+        gop: Frames from key frame to key frame.
+    """
+
+    source: str
+    gop: int = 250

@@ -1,0 +1,72 @@
+"""All settings of a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from training.config.clips import DistillConfig, StudentConfig, TeacherConfig
+from training.config.data import ReencodeConfig, RenderConfig
+from training.config.networks import ModelConfig
+from training.config.parse import build, override, read_toml
+from training.config.reports import EvaluateConfig, SamplingConfig
+from training.config.skim import SkimConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a run needs.
+
+    Attributes:
+        work: Folder of checkpoints, caches and metrics.
+        plan: The plan that ``export`` writes.
+        seed: Of everything drawn in training; rendered sets have their own.
+        threads: Of PyTorch.
+        workers: Processes that decode videos.
+        factor: Sparse indexing factor of the exported plan.
+        teacher: Of the source universe; without training sets there is none, and nothing is distilled.
+        precisions: Of the exported graphs, beside fp32: "fp16", "int8".
+    """
+
+    work: str
+    plan: str
+    seed: int = 0
+    threads: int = 2
+    workers: int = 2
+    factor: int = 5
+    precisions: tuple[str, ...] = ("fp32",)
+    render: dict[str, RenderConfig] = field(default_factory=dict)
+    reencode: dict[str, ReencodeConfig] = field(default_factory=dict)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
+    student: StudentConfig = field(default_factory=StudentConfig)
+    skim: SkimConfig = field(default_factory=SkimConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+    def folder(self, *parts: str) -> Path:
+        """A folder or file of this run."""
+        return Path(self.work, *parts)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a TOML file and apply overrides such as ``student.epochs=3``.
+
+    Raises:
+        ValueError: If a setting is unknown, missing or of the wrong type; the message names it.
+    """
+    return build(Config, override(read_toml(path), overrides), str(path))
+
+
+def model_config(overrides: Sequence[str] = ()) -> ModelConfig:
+    """The paper's sizes, with overrides such as ``model.image_width=0.5``.
+
+    Raises:
+        ValueError: If an override is of anything else than the model.
+    """
+    plain = override({}, overrides)
+    if plain.keys() - {"model"}:
+        raise ValueError("without a configuration, --set changes settings of model alone")
+    return build(ModelConfig, plain.get("model", {}), "--set")
