@@ -1,0 +1,36 @@
+"""The skimmer as a row of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.baselines.method import Encoded
+from training.models import SkimmingNetwork
+from training.sequences import Track, fixed_knots
+from training.skim import skim_tracks
+
+
+@dataclass(frozen=True, slots=True)
+class Skimming:
+    """Ours: T steps over knots at every ``factor``-th timestamp."""
+
+    name: str
+    skimmer: SkimmingNetwork
+    steps: int
+    factor: int
+    several: bool = False
+
+    @torch.no_grad()
+    def scores(self, tracks: Sequence[Track]) -> Tensor:
+        """See :class:`training.baselines.Method`."""
+        logits = skim_tracks(self.skimmer, tracks, self.steps, self.factor).logits[:, -1]
+        return logits.sigmoid() if self.several else logits.softmax(dim=1)
+
+    def pairs(self, track: Track) -> Encoded:
+        """The knots."""
+        knots = fixed_knots(track, self.factor)
+        return Encoded(len(knots.image_knots), len(knots.audio_knots))
