@@ -7,21 +7,20 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from l2l_engine import arguments, calls, forks, rounds
 from l2l_engine.answer import make_prediction
 from l2l_engine.deadline import Progress
 from l2l_engine.errors import ClosedError, L2LError, PlanError
-from l2l_engine.loading import Precision, load_networks, resolve_device, thread_budget
+from l2l_engine.loading import Precision, load_pipeline, resolve_device, thread_budget
 from l2l_engine.many import in_order
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
 from l2l_engine.media.sampling import Policy
 from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan, read_plan
 from l2l_engine.result import Prediction
-from l2l_engine.session import Bank, Stopwatch
+from l2l_engine.session import Stopwatch
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -73,11 +72,15 @@ class Classifier:
         self._threads = thread_budget(threads)
         self._plan = read_plan(plan)
         self._source = Path(plan).absolute()  # a copy elsewhere may have another working folder
-        self._encoders, skimmer = load_networks(
-            self._plan, self._threads, trust_compiled=trust_compiled, precision=precision
+        self._pipeline = load_pipeline(
+            self._plan,
+            device=self._device,
+            threads=self._threads,
+            precision=precision,
+            trust_compiled=trust_compiled,
+            limits=limits,
         )
-        self._precision = "/".join(sorted({encoder.precision for encoder in self._encoders.values()}))
-        self._pipeline = Pipeline(self._plan, self._encoders, skimmer, threads=self._threads, limits=limits)
+        self._precision = self._pipeline.precision
         self._limits = limits
         forks.watch(self)
 
@@ -263,22 +266,17 @@ class Classifier:
 
     def warmup(self) -> None:
         """Run every network once, so that the first prediction costs what later ones do."""
-        pipeline = self._require_open()
-        pipeline.warmup()
-        row = Bank(np.zeros((1, self._plan.dimensions.feature), np.float32), np.zeros(1))
-        audio = row if "audio" in self._encoders else None
-        pipeline.skim(row, audio, np.zeros(1), 1, Stopwatch())
+        self._require_open().warmup()
 
     def close(self) -> None:
         """Let go of the networks. Predictions under way end normally; safe to call twice."""
         pipeline, self._pipeline = self._pipeline, None
-        self._encoders = {}
         if pipeline is not None:
             pipeline.close()
 
     def disown(self) -> list[object]:
         """Hand the native objects over; only for :mod:`l2l_engine.forks`."""
-        natives: list[object] = [self._pipeline, self._encoders]
+        natives: list[object] = [self._pipeline]
         self.close()
         return natives
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from l2l_engine.backends import Encoder
 from l2l_engine.media import MediaSource, Poll
+from l2l_engine.media.source import Seen
 from l2l_engine.plan import MediaSettings
 from l2l_engine.request import Bank, Report, Stopwatch
 from l2l_engine.result import FloatArray, TimeArray
@@ -75,6 +76,9 @@ class Readers:
 
 class Gathered:
     """The features of one modality so far, in any order; several threads add to them."""
+
+    full = BATCHES[0]
+    """Samples that are worth an encoder call while more are still decoded."""
 
     def __init__(self, stage: str, encoder: Encoder) -> None:
         self.stage, self._encoder = stage, encoder
@@ -207,11 +211,13 @@ class Extraction:
             self._encode(part.gathered, batch)
 
     def _look(self, source: MediaSource, part: Part, lost: NDArray[np.bool_]) -> None:
-        media = self._media
-        frames = source.look(part.knots, short_side=media.short_side, crop=media.crop, poll=self._job.check)
-        for seen in self._watch.each("frames", frames):
+        for seen in self._watch.each("frames", self._frames(source, part)):
             lost[seen.row] = False
             self._take(part, seen.row, seen.image)
+
+    def _frames(self, source: MediaSource, part: Part) -> Iterator[Seen]:
+        media = self._media
+        return source.look(part.knots, short_side=media.short_side, crop=media.crop, poll=self._job.check)
 
     def _listen(self, source: MediaSource, part: Part, lost: NDArray[np.bool_]) -> None:
         media = self._media
@@ -227,7 +233,7 @@ class Extraction:
         gathered = part.gathered
         self._count(gathered.stage, 1)
         gathered.add(float(part.knots[row]), sample)
-        if batch := gathered.batch(BATCHES[0]):
+        if batch := gathered.batch(gathered.full):
             self._encode(gathered, batch)
 
     def _encode(self, gathered: Gathered, batch: Batch) -> None:

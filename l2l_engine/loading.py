@@ -17,6 +17,8 @@ from l2l_engine.averaging import Averager
 from l2l_engine.backends import Encoder
 from l2l_engine.engines import INPUTS, load_engine
 from l2l_engine.errors import DeviceError, PlanError
+from l2l_engine.media import DEFAULT_LIMITS, Limits
+from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan
 from l2l_engine.skim import Skimmer, SkimmingModel
 
@@ -34,6 +36,25 @@ def resolve_device(device: str) -> str:
     if one_of("device", device, ("auto", "cpu", "cuda")) == "cuda":
         raise DeviceError("device='cuda' is not available: this version has no GPU pipeline yet; use 'cpu'")
     return "cpu"
+
+
+def load_pipeline(
+    plan: Plan,
+    *,
+    device: str,
+    threads: int,
+    precision: Precision = "auto",
+    trust_compiled: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Pipeline:
+    """All that predicts by a plan, on a device that :func:`resolve_device` gave.
+
+    Raises:
+        PlanError, DeviceError, ValueError: As :func:`load_encoders`.
+    """
+    assert device == "cpu"
+    encoders, skimmer = load_networks(plan, threads, trust_compiled=trust_compiled, precision=precision)
+    return Pipeline(plan, encoders, skimmer, threads=threads, limits=limits)
 
 
 def thread_budget(threads: int | None) -> int:

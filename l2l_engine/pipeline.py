@@ -11,11 +11,13 @@ from l2l_engine.plan import Plan
 from l2l_engine.result import TimeArray
 from l2l_engine.session import Bank, Request, Session, Stopwatch, run_skimmer
 from l2l_engine.skim import SkimmingModel, SkimResult
-from l2l_engine.workers import Workers
+from l2l_engine.workers import Job, Workers
 
 
 class Pipeline:
     """Encoders and skimmer of one plan. Holds no state of a prediction: safe from many threads."""
+
+    device = "cpu"
 
     def __init__(
         self,
@@ -26,7 +28,7 @@ class Pipeline:
         threads: int,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self._document = plan.document
+        self._document, self._feature = plan.document, plan.dimensions.feature
         self._encoders = encoders
         self._skimmer = skimmer
         self._limits = limits
@@ -48,12 +50,20 @@ class Pipeline:
         try:
             request.report("probe", 0.0)
             job.run(probe, lambda: request.report("probe", 0.0))
-            return Session(opened[0], self._document, self._encoders, self._skimmer, request, job=job)
+            return self._session(opened[0], request, job)
         except BaseException:
             job.close()
             for source in opened:
                 source.close()
             raise
+
+    def _session(self, source: MediaSource, request: Request, job: Job) -> Session:
+        return Session(source, self._document, self._encoders, self._skimmer, request, job=job)
+
+    @property
+    def precision(self) -> str:
+        """Arithmetic of the encoders, e.g. "bf16"."""
+        return "/".join(sorted({encoder.precision for encoder in self._encoders.values()}))
 
     def warmup(self) -> None:
         """Run every network in every thread once, with each batch size there will be."""
@@ -68,6 +78,8 @@ class Pipeline:
             for _ in range(self._workers.threads):
                 job.submit(encode)
             job.finish(lambda: None)
+        row = Bank(np.zeros((1, self._feature), np.float32), np.zeros(1))
+        self.skim(row, row if "audio" in self._encoders else None, np.zeros(1), 1, Stopwatch())
 
     def close(self) -> None:
         """End the threads; files that are open are finished first."""

@@ -89,10 +89,26 @@ class Session:
         self._source, self._document, self._skimmer, self._request = source, document, skimmer, request
         self._job, self._readers = job, Readers(source)
         self.timestamps = sampling.timestamps(source.duration, document.media.hop)
-        self._image = Gathered("frames", encoders["image"]) if source.has_video else None
+        self._image = self._gather("frames", encoders["image"]) if source.has_video else None
         hears = source.has_audio and "audio" in document.modalities
-        self._audio = Gathered("audio", encoders["audio"]) if hears else None
+        self._audio = self._gather("audio", encoders["audio"]) if hears else None
         self._key_times: TimeArray | None = None
+
+    def _gather(self, stage: str, encoder: Encoder) -> Gathered:
+        return Gathered(stage, encoder)
+
+    def _extraction(self) -> Extraction:
+        return Extraction(self._job, self._readers, self._document.media, self._request.watch)
+
+    @property
+    def decoder(self) -> str:
+        """What decoded the frames and the sound."""
+        return "pyav"
+
+    @property
+    def frames_decoded(self) -> int:
+        """Video frames that went through a decoder."""
+        return self._readers.frames_decoded
 
     @property
     def duration(self) -> float:
@@ -138,7 +154,7 @@ class Session:
         Raises:
             MediaError: If the file cannot be read. Moments that cannot be decoded lower the coverage.
         """
-        extraction = Extraction(self._job, self._readers, self._document.media, self._request.watch)
+        extraction = self._extraction()
         audio = [] if self._audio is None else audio_parts(self._audio, self._audio.new(audio_knots))
         image = [] if self._image is None else self._image_parts(self._image, self._image.new(image_knots))
         # The sound first: it is one long part, and its end should not be waited for.
@@ -156,12 +172,11 @@ class Session:
         Raises:
             MediaError: If too little of what was asked for could be decoded.
         """
-        image, audio = (None if kind is None else kind.bank() for kind in (self._image, self._audio))
-        coverage = self._coverage(image, audio)
+        image, audio = (0 if kind is None else kind.decoded for kind in (self._image, self._audio))
+        coverage = self._coverage()
         times = self.timestamps if where is None else self.timestamps[where]
         result = self._job.run(
-            lambda: run_skimmer(self._skimmer, image, audio, times, steps, watch=self._request.watch),
-            lambda: self._request.report("skim", 0.0),
+            lambda: self._run_skimmer(times, steps), lambda: self._request.report("skim", 0.0)
         )
         if where is not None:
             result = _spread_out(result, where)
@@ -171,13 +186,16 @@ class Session:
             video="present" if self._source.has_video else "absent",
             audio="present" if self._source.has_audio else "absent",
             coverage=coverage,
-            image_knots=0 if image is None else len(image.times),
-            audio_knots=0 if audio is None else len(audio.times),
-            frames_decoded=self._readers.frames_decoded,
+            image_knots=image,
+            audio_knots=audio,
+            frames_decoded=self.frames_decoded,
         )
         self._request.report("skim", 1.0)
-        present = {"has_image": image is not None, "has_audio": audio is not None}
-        return Skimmed(result, self.timestamps, info, **present)
+        return Skimmed(result, self.timestamps, info, has_image=image > 0, has_audio=audio > 0)
+
+    def _run_skimmer(self, times: TimeArray, steps: int) -> SkimResult:
+        image, audio = (None if kind is None else kind.bank() for kind in (self._image, self._audio))
+        return run_skimmer(self._skimmer, image, audio, times, steps, watch=self._request.watch)
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -203,12 +221,13 @@ class Session:
             lambda: self._readers.use(work, self._job.check), lambda: self._request.report(stage, 0.0)
         )
 
-    def _coverage(self, image: Bank | None, audio: Bank | None) -> float:
+    def _coverage(self) -> float:
         """Share of the moments asked for that could be decoded, if it is enough."""
-        if image is None and audio is None:
-            raise MediaError(f"{self._request.name}: {_why_nothing(self._source, self._document.modalities)}")
         gathered = [kind for kind in (self._image, self._audio) if kind is not None]
-        coverage = sum(kind.decoded for kind in gathered) / sum(kind.asked for kind in gathered)
+        decoded = sum(kind.decoded for kind in gathered)
+        if not decoded:
+            raise MediaError(f"{self._request.name}: {_why_nothing(self._source, self._document.modalities)}")
+        coverage = decoded / sum(kind.asked for kind in gathered)
         if coverage < LEAST_COVERAGE:
             raise MediaError(f"{self._request.name}: only {coverage:.0%} of what was needed could be decoded")
         return coverage

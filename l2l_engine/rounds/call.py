@@ -48,7 +48,7 @@ class Call:
             timings=self._watch.timings(),
             device=device,
             media=found.skimmed.media,
-            decoder="pyav",
+            decoder=session.decoder,
             precision=precision,
             path=self._name,
             stopped_by=found.stopped_by,
