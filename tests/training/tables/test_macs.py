@@ -1,0 +1,72 @@
+"""Multiply-adds against counts by hand."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from training.models import SkimmingNetwork, Student
+from training.models.teacher import Teacher
+from training.tables import macs
+
+SIZES = {"features": 8, "fusion": 6, "keys": 5, "hidden": 7}
+
+
+def test_a_convolution_and_a_linear_layer():
+    # 5 maps of 8 x 8 pixels, each of 7 inputs x 3 x 3; then 105 weights for each of 3 rows.
+    assert macs.count(nn.Conv2d(7, 5, 3), torch.zeros(2, 7, 10, 10)) == 2 * 5 * 64 * 7 * 9
+    assert macs.count(nn.Linear(7, 15), torch.zeros(3, 7)) == 3 * 105
+
+
+def test_recurrent_layers_are_counted_too():
+    gates = 4 * 5 * (7 + 5)
+    assert macs.count(nn.LSTMCell(7, 5), torch.zeros(3, 7)) == 3 * gates
+    assert macs.count(nn.LSTM(7, 5, batch_first=True), torch.zeros(3, 11, 7)) == 3 * 11 * gates
+    two = macs.count(nn.LSTM(7, 5, num_layers=2), torch.zeros(11, 3, 7))
+    assert two == 3 * 11 * (gates + 4 * 5 * (5 + 5))
+
+
+def test_resnet18_has_its_known_number():
+    found = macs.count(torchvision.models.resnet18(), torch.zeros(1, 3, 224, 224))
+    assert found / 1e9 == pytest.approx(1.81, abs=0.01)
+
+
+def test_the_paper_s_encoders_at_its_sizes():
+    student = Student(200)
+    # ResNet-18 at a quarter of 224 x 224 pixels.
+    assert macs.count(student.image, torch.zeros(1, 112, 112, 3, dtype=torch.uint8)) / 1e9 == pytest.approx(
+        0.486, abs=0.01
+    )
+    teacher = Teacher(400)
+    clip = torch.zeros(1, macs.CLIP_FRAMES, 112, 112, 3, dtype=torch.uint8)
+    # Published for R(2+1)D-18 on 16 frames of 112 x 112.
+    assert macs.count(teacher, clip) / 1e9 == pytest.approx(40.5, abs=0.5)
+
+
+def skim_by_hand(image, audio, steps, classes=3):
+    d, f, k, h = SIZES.values()
+    keys = (image + audio) * d * k
+    step = 2 * d * f + f * d + 4 * h * (d + h) + 2 * h * k + 2 * h
+    attention = (image + audio) * (k + d)
+    return keys + steps * (step + attention) + classes * d
+
+
+@pytest.mark.parametrize(("image", "audio", "steps"), [(5, 9, 1), (9, 4, 3), (20, 20, 10)])
+def test_a_skim(image, audio, steps):
+    skimmer = SkimmingNetwork(3, **SIZES).eval()
+    by_hand = skim_by_hand(image, audio, steps)
+    assert macs.skim_macs(skimmer, 8, steps).of(image, audio) == pytest.approx(by_hand)
+    parts = macs.skim_parts(skimmer, 8, image, audio, steps)
+    assert parts["all"] == by_hand
+    assert parts["key"] == (image + audio) * 8 * 5
+    assert parts["lstm"] == steps * 4 * 7 * (8 + 7)
+    assert parts["query"] == steps * 2 * 7 * 5
+    assert parts["attention"] == steps * (image + audio) * (5 + 8)
+    assert sum(parts.values()) == 2 * by_hand
+
+
+def test_cost_is_of_one_row():
+    found = macs.cost(nn.Linear(1000, 10), torch.zeros(4, 1000), repeats=1)
+    assert found.gmac == pytest.approx(1e-5)
+    assert found.seconds > 0
+    assert found * 2 + macs.Cost(1.0, 0.0) == macs.Cost(1.0 + 2 * found.gmac, 2 * found.seconds)
