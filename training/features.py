@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from l2l_engine.errors import MediaError
-from l2l_engine.media import open_media, timestamps
+from l2l_engine.media import open_media
 from l2l_engine.plan import MediaSettings
 from training.config import Config
 from training.finetune import load_student, student_path
@@ -23,11 +23,12 @@ from training.manifest import Video, load_sets
 from training.models import Student
 from training.parallel import parallel_map
 from training.runs import file_fingerprint, write_atomically, write_json
+from training.segments import segment_times, silence_after
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFeatures:
-    """One video as the skimmer sees it: features at the timestamps j * hop.
+    """One video as the skimmer sees it: features at the timestamps j * hop from its start on.
 
     Attributes:
         video: Where it comes from, and its truth.
@@ -43,7 +44,7 @@ class VideoFeatures:
 
     def inside(self, hop: float) -> Tensor:
         """Which timestamps lie in a stretch of the action: bool [N]."""
-        times = hop * torch.arange(len(self.image), dtype=torch.float64)
+        times = self.video.start + hop * torch.arange(len(self.image), dtype=torch.float64)
         inside = torch.zeros(len(times), dtype=torch.bool)
         for start, end in self.video.stretches:
             inside |= (times >= start) & (times < end)
@@ -95,7 +96,7 @@ def _decode(video: Video) -> _Decoded | str:
     media = MediaSettings()
     try:
         with closing(open_media(video.path)) as source:
-            times = timestamps(source.duration, media.hop)
+            times = segment_times(video, source.duration, media.hop)
             images = np.zeros((len(times), media.crop, media.crop, 3), np.uint8)
             samples = np.zeros((len(times), media.window), np.float32)
             image_valid, audio_valid = np.zeros((2, len(times)), np.bool_)
@@ -105,6 +106,7 @@ def _decode(video: Video) -> _Decoded | str:
             if source.has_audio:
                 audio = source.audio_windows(times, window=media.window, sample_rate=media.sample_rate)
                 samples, audio_valid = audio.samples, audio.valid
+                silence_after(samples, times, video.end, media.sample_rate)
     except MediaError as error:
         return str(error)
     return _Decoded(images, image_valid, samples, audio_valid)

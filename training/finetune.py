@@ -1,178 +1,171 @@
-"""Trains the student as a clip classifier (paper 4.1): cross-entropy under modality dropout."""
+"""Trains the student as a clip classifier (paper 4.1): from a distilled start or from scratch."""
 
 from __future__ import annotations
 
-import time
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor
-from torch.nn import functional
 
-from l2l_engine.plan import MediaSettings
-from training.augment import augment_images, augment_samples, crop_images, crop_samples
-from training.config import Config, ModelConfig, StudentConfig, to_plain
-from training.learner import Learner
+from training.config import Config, to_plain
+from training.epochs import Schedule, train_epochs
+from training.losses import class_loss
+from training.manifest import describe_set
 from training.models import Student
 from training.pairs import Pairs, load_pairs
-from training.runs import Checkpoint, seed_everything, write_atomically, write_json
+from training.runs import Checkpoint, file_fingerprint, seed_everything
+from training.scores import Scored, top1
+from training.students import (
+    STREAMS,
+    WEIGHTS,
+    Streams,
+    build_student,
+    distilled_folder,
+    encode_batch,
+    load_student,
+    run_student,
+    save_student,
+    streams_of,
+    student_path,
+    views,
+)
 
-MODALITIES = {"both": (True, True), "image": (True, False), "audio": (False, True)}
-
-
-def build_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Student:
-    """A student of the configured sizes."""
-    return Student(
-        classes,
-        image_width=model.image_width,
-        audio_width=model.audio_width,
-        audio_stem_stride=model.audio_stem_stride,
-        features=model.features,
-        fusion=model.fusion,
-        dropout=dropout,
-    )
-
-
-def load_student(config: Config) -> tuple[Student, tuple[str, ...]]:
-    """The trained student in evaluation mode, and its classes."""
-    path = student_path(config)
-    weights = load_file(path)
-    classes = tuple((path.parent / "classes.txt").read_text(encoding="utf-8").splitlines())
-    student = build_student(config.model, len(classes))
-    student.load_state_dict(weights)
-    return student.eval(), classes
+__all__ = ["PairSets", "finetune", "labelled_rows", "load_student", "student_path", "target_pairs"]
 
 
-def student_path(config: Config) -> Path:
-    """Where the student's weights are."""
-    return config.folder("student", "student.safetensors")
+@dataclass(frozen=True, slots=True)
+class PairSets:
+    """Pairs to learn from and to validate on."""
+
+    train: Pairs
+    validation: Pairs
 
 
-def finetune(config: Config) -> dict[str, float]:
+def target_pairs(config: Config) -> PairSets:
+    """The pairs of the student's sets."""
+    train = load_pairs(config, config.student.train)
+    return PairSets(train, load_pairs(config, config.student.validation, train.classes))
+
+
+def finetune(config: Config, folder: Path | None = None, pairs: PairSets | None = None) -> dict[str, float]:
     """Train the student, or continue where a killed run stopped.
+
+    Args:
+        config: The run.
+        folder: Where the student goes; ``student`` of the run by default.
+        pairs: What it learns from, if that is loaded already.
 
     Returns:
         The validation metrics.
     """
     torch.set_num_threads(config.threads)
-    settings = {
+    settings, folder = config.student, folder or student_path(config).parent
+    streams = streams_of(settings)
+    start = distilled_folder(config) / WEIGHTS
+    start = start if settings.distilled and config.teacher.train else None
+    plain = {
         "model": to_plain(config.model),
-        "student": to_plain(config.student),
-        "sets": {name: to_plain(config.render[name]) for name in config.student.train},
+        "student": to_plain(settings),
+        "sets": {name: describe_set(config, name) for name in settings.train},
+        "start": file_fingerprint(start) if start else None,
         "seed": config.seed,
     }
-    checkpoint = Checkpoint(config.folder("student"), settings)
+    checkpoint = Checkpoint(folder, plain)
     state = checkpoint.load()
-    train = load_pairs(config, config.student.train)
-    validation = load_pairs(config, config.student.validation, train.classes)
+    pairs = pairs or target_pairs(config)
+    train, validation = pairs.train, pairs.validation
     seed_everything(config.seed)
-    student = build_student(config.model, len(train.classes), config.student.dropout)
-    # Frames arrive with channels last, and convolutions on CPUs are fastest when weights lie so too.
-    student = student.to(memory_format=torch.channels_last)
-    learner = Learner(
+    student = build_student(config.model, len(train.classes), settings.dropout)
+    if start:
+        start_from(student, start)
+    rows = labelled_rows(train, settings.labels, config.seed)
+
+    def loss(chosen: NDArray[np.int64]) -> Tensor:
+        return pair_loss(student, train, chosen, config)
+
+    def measure() -> dict[str, float]:
+        return validate(student, validation, streams)
+
+    train_epochs(
         student,
-        rate=config.student.rate,
-        weight_decay=config.student.weight_decay,
-        updates=config.student.epochs * max(1, len(train.labels) // config.student.batch),
-        warm_up=0.15,
-        clip=5.0,
+        checkpoint,
+        state,
+        rows=rows,
+        schedule=Schedule(
+            epochs_for(settings.epochs, settings.labels), settings.batch, settings.rate, settings.weight_decay
+        ),
+        seed=config.seed,
+        loss=loss,
+        measure=measure,
     )
-    learner.restore(state)
-    while learner.done < config.student.epochs:
-        start, epoch = time.monotonic(), learner.done
-        loss = train_epoch(student, train, learner, config)
-        checkpoint.log(
-            {"epoch": epoch, "loss": loss, "seconds": time.monotonic() - start} | measure(student, validation)
-        )
-        checkpoint.save(learner.state())
-    return _finish(config, student, train.classes, measure(student, validation))
-
-
-def _finish(
-    config: Config, student: Student, classes: tuple[str, ...], metrics: dict[str, float]
-) -> dict[str, float]:
-    """Write what later stages read."""
-    path = student_path(config)
-    weights = {name: value.contiguous() for name, value in student.state_dict().items()}
-    path.with_name("classes.txt").write_text("\n".join(classes) + "\n", encoding="utf-8")
-    write_atomically(path, lambda file: file.write(save(weights)))
-    write_json(path.with_name("metrics.json"), metrics)
+    metrics = measure()
+    save_student(folder, student, train.classes, metrics)
     return metrics
 
 
-def measure(student: Student, pairs: Pairs) -> dict[str, float]:
-    """Top-1 with both modalities, and with either alone."""
-    return {f"accuracy_{name}": accuracy(student, pairs, name) for name in MODALITIES}
+def start_from(student: Student, path: Path) -> None:
+    """Take both encoders and Psi from another student; the classifier stays as it is."""
+    own = student.state_dict()
+    weights = {k: v for k, v in load_file(path).items() if not k.startswith("classifier.")}
+    student.load_state_dict(own | weights)
 
 
-def train_epoch(student: Student, pairs: Pairs, learner: Learner, config: Config) -> float:
-    """One pass over the pairs in random order; returns the mean loss."""
-    rng = seed_everything(config.seed, learner.done)
-    order = rng.permutation(len(pairs.labels))
-    size = min(config.student.batch, len(order))
-    student.train()
-    losses = []
-    for start in range(0, len(order) - size + 1, size):
-        chosen = np.sort(order[start : start + size])
-        losses.append(learner.learn(pair_loss(student, pairs, chosen, config)))
-    learner.done += 1
-    return float(torch.stack(losses).mean())
+def epochs_for(epochs: int, share: float) -> int:
+    """Epochs over a share of the labels: the fewer there are, the more often each is seen."""
+    return math.ceil(epochs / math.sqrt(share))
 
 
-def pair_loss(student: Student, pairs: Pairs, chosen: np.ndarray, config: Config) -> Tensor:
-    """Cross-entropy of augmented pairs, under modality dropout."""
-    media = MediaSettings()
-    images = augment_images(torch.from_numpy(pairs.images[chosen]), media.crop)
-    samples = augment_samples(torch.from_numpy(pairs.samples[chosen]), media.window)
-    with torch.autocast("cpu", torch.bfloat16):
-        image, audio = student.image(images), student.audio(samples)
-    has_audio = torch.from_numpy(pairs.has_audio[chosen])
-    labels = torch.from_numpy(pairs.labels[chosen])
-    return dropout_loss(student, image.float(), audio.float(), has_audio, labels, settings=config.student)
+def labelled_rows(pairs: Pairs, share: float, seed: int) -> NDArray[np.int64]:
+    """The pairs of a share of the videos of every class, at least one; greater shares hold the smaller.
 
+    A video with several labels counts for the rarest of them.
 
-def dropout_loss(
-    student: Student,
-    image: Tensor,
-    audio: Tensor,
-    has_audio: Tensor,
-    labels: Tensor,
-    *,
-    settings: StudentConfig,
-) -> Tensor:
-    """Modality dropout as its expectation: both, image alone and audio alone, weighted by their shares.
-
-    Dropping at random would leave the slower modality with gradients only once the faster one is learned.
-    The encoders are what costs, so all three losses come for the price of one.
+    Raises:
+        ValueError: If ``share`` is not in (0, 1].
     """
+    if not 0 < share <= 1:
+        raise ValueError(f"student.labels must lie in (0, 1], not {share}")
+    videos, first = np.unique(pairs.videos, return_index=True)
+    labels = pairs.labels[first]
+    rarest = np.where(labels, labels.sum(axis=0), np.inf).argmin(axis=1)
+    chosen: list[int] = []
+    for number in range(labels.shape[1]):
+        own = np.random.default_rng((seed, number)).permutation(videos[rarest == number])
+        chosen += own[: math.ceil(share * len(own))].tolist()
+    return np.flatnonzero(np.isin(pairs.videos, chosen))
 
-    def loss(image: Tensor, audio: Tensor) -> Tensor:
-        return functional.cross_entropy(
-            student.classify(image, audio), labels, label_smoothing=settings.label_smoothing, reduction="none"
+
+def pair_loss(student: Student, pairs: Pairs, chosen: NDArray[np.int64], config: Config) -> Tensor:
+    """The classes' loss of augmented pairs, under modality dropout."""
+    settings = config.student
+    image, audio = encode_batch(student, pairs, chosen, settings)
+    has_audio, labels = torch.from_numpy(pairs.has_audio[chosen]), torch.from_numpy(pairs.labels[chosen])
+    total = torch.zeros(())
+    for view in views(
+        image,
+        audio,
+        has_audio,
+        streams_of(settings),
+        drop_image=settings.drop_image,
+        drop_audio=settings.drop_audio,
+    ):
+        logits = student.classify(view.image, view.audio)
+        loss = class_loss(logits, labels[view.rows], pairs.multi_label, settings.label_smoothing)
+        total = total + view.share * loss.mean()
+    return total
+
+
+def validate(student: Student, pairs: Pairs, streams: Streams) -> dict[str, float]:
+    """Top-1 with the student's streams, and of a student of both with either alone."""
+    names = STREAMS if streams == STREAMS["both"] else [n for n, s in STREAMS.items() if s == streams]
+    return {
+        f"accuracy_{name}": top1(
+            Scored(run_student(student, pairs, STREAMS[name]).logits.numpy(), pairs.labels)
         )
-
-    nothing = torch.zeros_like(image)
-    audio = audio * has_audio[:, None]
-    both, seen, heard = loss(image, audio), loss(image, nothing), loss(nothing, audio)
-    keep = 1 - settings.drop_image - settings.drop_audio
-    return (keep * both + settings.drop_audio * seen + settings.drop_image * heard * has_audio).mean()
-
-
-@torch.inference_mode()
-def accuracy(student: Student, pairs: Pairs, modalities: str, batch: int = 128) -> float:
-    """Top-1 on centre crops with both modalities, or with one alone."""
-    media = MediaSettings()
-    student.eval()
-    right = 0
-    with_image, with_audio = MODALITIES[modalities]
-    for start in range(0, len(pairs.labels), batch):
-        part = slice(start, start + batch)
-        images = crop_images(torch.from_numpy(pairs.images[part]), media.crop)
-        samples = crop_samples(torch.from_numpy(pairs.samples[part]), media.window)
-        has_audio = torch.from_numpy(pairs.has_audio[part]) & with_audio
-        has_image = torch.full((len(images),), with_image)
-        logits = student(images, samples, has_image, has_audio)
-        right += int((logits.argmax(dim=1) == torch.from_numpy(pairs.labels[part])).sum())
-    return right / len(pairs.labels)
+        for name in names
+    }

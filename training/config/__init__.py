@@ -1,7 +1,7 @@
 """The typed configuration of a training run: a TOML file, then overrides from the command line."""
 
 from training.config.clips import DistillConfig, StudentConfig, TeacherConfig
-from training.config.data import ReencodeConfig, RenderConfig
+from training.config.data import ReencodeConfig, RenderConfig, SetConfig
 from training.config.networks import ModelConfig
 from training.config.parse import to_plain
 from training.config.reports import EvaluateConfig, SamplingConfig
@@ -16,6 +16,7 @@ __all__ = [
     "ReencodeConfig",
     "RenderConfig",
     "SamplingConfig",
+    "SetConfig",
     "SkimConfig",
     "StudentConfig",
     "TeacherConfig",

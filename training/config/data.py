@@ -37,3 +37,16 @@ class ReencodeConfig:
 
     source: str
     gop: int = 250
+
+
+@dataclass(frozen=True, slots=True)
+class SetConfig:
+    """A set of footage that is there already (``python -m training prepare``).
+
+    Attributes:
+        manifest: The manifest, or the folder that holds it.
+        split: Only its entries of this split: "train", "validation" or "test"; all of them by default.
+    """
+
+    manifest: str
+    split: str | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.config.clips import DistillConfig, StudentConfig, TeacherConfig
-from training.config.data import ReencodeConfig, RenderConfig
+from training.config.data import ReencodeConfig, RenderConfig, SetConfig
 from training.config.networks import ModelConfig
 from training.config.parse import build, override, read_toml
 from training.config.reports import EvaluateConfig, SamplingConfig
@@ -25,6 +25,8 @@ class Config:
         threads: Of PyTorch.
         workers: Processes that decode videos.
         factor: Sparse indexing factor of the exported plan.
+        render, reencode, sets: Where the videos come from, by the name of the set: generated, encoded again,
+            or footage that a manifest lists.
         teacher: Of the source universe; without training sets there is none, and nothing is distilled.
         precisions: Of the exported graphs, beside fp32: "fp16", "int8".
     """
@@ -38,6 +40,7 @@ class Config:
     precisions: tuple[str, ...] = ("fp32",)
     render: dict[str, RenderConfig] = field(default_factory=dict)
     reencode: dict[str, ReencodeConfig] = field(default_factory=dict)
+    sets: dict[str, SetConfig] = field(default_factory=dict)
     model: ModelConfig = field(default_factory=ModelConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
@@ -45,6 +48,12 @@ class Config:
     skim: SkimConfig = field(default_factory=SkimConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+    def __post_init__(self) -> None:
+        names = [*self.render, *self.reencode, *self.sets]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"more than one set is called {', '.join(twice)}")
 
     def folder(self, *parts: str) -> Path:
         """A folder or file of this run."""

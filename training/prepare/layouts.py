@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from l2l_engine.cli.files import expand
+from training.errors import InputError
 
 _YOUTUBE_ID = re.compile(r"[\w-]{11}")
 
@@ -56,7 +57,7 @@ class Library:
         return stem in self._paths
 
 
-class AnnotationError(ValueError):
+class AnnotationError(InputError):
     """An annotation file that is not what it should be; the message names file and line."""
 
 
