@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from training.config import Config, load_config, model_config
+from training.distill import distill
 from training.evaluate import evaluate
 from training.export import PRESETS, export_plan, export_untrained
 from training.features import extract_features
@@ -17,11 +18,14 @@ from training.finetune import finetune
 from training.manifest import render_set
 from training.released import import_released
 from training.skim import train_skimmer
+from training.teach import teach
 
 
 def render(config: Config) -> None:
     """Render every set that training uses; the test set waits until it is evaluated on."""
     for name in (
+        *config.teacher.train,
+        *config.teacher.validation,
         *config.student.train,
         *config.student.validation,
         *config.skim.train,
@@ -39,6 +43,8 @@ PRECISIONS = ("fp32", "fp16", "int8")
 
 STAGES: dict[str, Callable[[Config], object]] = {
     "render": render,
+    "teacher": teach,
+    "distill": distill,
     "finetune": finetune,
     "features": features,
     "skim": train_skimmer,

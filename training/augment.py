@@ -13,7 +13,30 @@ def crop_images(images: Tensor, size: int) -> Tensor:
     return images[:, top : top + size, top : top + size]
 
 
-def augment_images(images: Tensor, size: int) -> Tensor:
+def crop_clips(clips: Tensor, size: int) -> Tensor:
+    """The centre crop of uint8 [B, T, H, W, 3]."""
+    return crop_images(clips.flatten(0, 1), size).unflatten(0, clips.shape[:2])
+
+
+def augment_clips(clips: Tensor, size: int, *, flip: bool = True) -> Tensor:
+    """Random crop, flip and colour of uint8 [B, T, H, W, 3], the same for all frames of a clip."""
+    count, frames, height, width, _ = clips.shape
+    tops = torch.randint(0, height - size + 1, (count,)).tolist()
+    lefts = torch.randint(0, width - size + 1, (count,)).tolist()
+    crops = [
+        clip[:, top : top + size, left : left + size]
+        for clip, top, left in zip(clips, tops, lefts, strict=True)
+    ]
+    # A clip's frames one below the other are one tall picture.
+    x = torch.stack(crops).flatten(1, 2).permute(0, 3, 1, 2).float() / 255
+    if flip:
+        x = _flip(x)
+    x = _colour(x)
+    x = (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return x.unflatten(1, (frames, size))
+
+
+def augment_images(images: Tensor, size: int, *, flip: bool = True) -> Tensor:
     """Random crop, flips, colour and detail of uint8 [B, H, W, 3]."""
     count, height, width, _ = images.shape
     tops = torch.randint(0, height - size + 1, (count,)).tolist()
@@ -23,12 +46,17 @@ def augment_images(images: Tensor, size: int) -> Tensor:
         for image, top, left in zip(images, tops, lefts, strict=True)
     ]
     x = torch.stack(crops).permute(0, 3, 1, 2).float() / 255
-    flip = torch.rand(count) < 0.5
-    x = torch.where(flip[:, None, None, None], x.flip(3), x)
+    if flip:
+        x = _flip(x)
     x = _colour(x)
     x = _blur(x)
     x = x + 0.03 * torch.rand(count, 1, 1, 1) * torch.randn_like(x)
     return (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def _flip(x: Tensor) -> Tensor:
+    """Half of the pictures mirrored."""
+    return torch.where((torch.rand(len(x)) < 0.5)[:, None, None, None], x.flip(3), x)
 
 
 def _colour(x: Tensor) -> Tensor:

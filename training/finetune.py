@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +11,19 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from training.config import Config, to_plain
+from training.config import Config, StudentConfig, to_plain
 from training.epochs import Schedule, train_epochs
+from training.learner import Learner
 from training.losses import class_loss
 from training.manifest import describe_set
 from training.models import Student
-from training.pairs import Pairs, load_pairs
+from training.pairs import Pairs, PairSets, load_pairs
 from training.runs import Checkpoint, file_fingerprint, seed_everything
 from training.scores import Scored, top1
 from training.students import (
     STREAMS,
     WEIGHTS,
+    Encoded,
     Streams,
     build_student,
     distilled_folder,
@@ -35,15 +36,7 @@ from training.students import (
     views,
 )
 
-__all__ = ["PairSets", "finetune", "labelled_rows", "load_student", "student_path", "target_pairs"]
-
-
-@dataclass(frozen=True, slots=True)
-class PairSets:
-    """Pairs to learn from and to validate on."""
-
-    train: Pairs
-    validation: Pairs
+__all__ = ["finetune", "labelled_rows", "load_student", "student_path", "target_pairs"]
 
 
 def target_pairs(config: Config) -> PairSets:
@@ -85,8 +78,10 @@ def finetune(config: Config, folder: Path | None = None, pairs: PairSets | None 
         start_from(student, start)
     rows = labelled_rows(train, settings.labels, config.seed)
 
-    def loss(chosen: NDArray[np.int64]) -> Tensor:
-        return pair_loss(student, train, chosen, config)
+    def loss(chosen: NDArray[np.int64], learner: Learner) -> Tensor:
+        (labels,) = learner.place(torch.from_numpy(train.labels[chosen]))
+        batch = encode_batch(student, train, chosen, settings, learner)
+        return pair_loss(student, batch, labels, train.multi_label, settings)
 
     def measure() -> dict[str, float]:
         return validate(student, validation, streams)
@@ -140,22 +135,15 @@ def labelled_rows(pairs: Pairs, share: float, seed: int) -> NDArray[np.int64]:
     return np.flatnonzero(np.isin(pairs.videos, chosen))
 
 
-def pair_loss(student: Student, pairs: Pairs, chosen: NDArray[np.int64], config: Config) -> Tensor:
-    """The classes' loss of augmented pairs, under modality dropout."""
-    settings = config.student
-    image, audio = encode_batch(student, pairs, chosen, settings)
-    has_audio, labels = torch.from_numpy(pairs.has_audio[chosen]), torch.from_numpy(pairs.labels[chosen])
-    total = torch.zeros(())
-    for view in views(
-        image,
-        audio,
-        has_audio,
-        streams_of(settings),
-        drop_image=settings.drop_image,
-        drop_audio=settings.drop_audio,
-    ):
+def pair_loss(
+    student: Student, batch: Encoded, labels: Tensor, multi_label: bool, settings: StudentConfig
+) -> Tensor:
+    """The classes' loss of encoded pairs, under modality dropout."""
+    streams = streams_of(settings)
+    total = torch.zeros((), device=labels.device)
+    for view in views(batch, streams, drop_image=settings.drop_image, drop_audio=settings.drop_audio):
         logits = student.classify(view.image, view.audio)
-        loss = class_loss(logits, labels[view.rows], pairs.multi_label, settings.label_smoothing)
+        loss = class_loss(logits, labels[view.rows], multi_label, settings.label_smoothing)
         total = total + view.share * loss.mean()
     return total
 

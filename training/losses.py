@@ -1,4 +1,4 @@
-"""The losses of the paper: distillation (Eq. 2-4)."""
+"""The losses of clips: distillation (Eq. 2-4), and classes one or several a clip."""
 
 from __future__ import annotations
 
@@ -47,3 +47,20 @@ def distillation(
     features = feature_distance(teacher, student).mean()
     classes = soft_cross_entropy(teacher_logits, student_logits).mean()
     return Distillation(features + weight * classes, features, classes)
+
+
+def class_loss(logits: Tensor, labels: Tensor, multi_label: bool, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy of one class a row, or the sum over the classes of binary cross-entropies; [B].
+
+    Args:
+        logits: [B, C].
+        labels: bool [B, C].
+        multi_label: Whether a row may have several classes, or none.
+        smoothing: Of the labels; binary ones move towards 1/2 by it.
+    """
+    if not multi_label:
+        return functional.cross_entropy(
+            logits, labels.int().argmax(dim=1), label_smoothing=smoothing, reduction="none"
+        )
+    targets = labels.float() * (1 - smoothing) + smoothing / 2
+    return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(dim=1)

@@ -1,109 +1,188 @@
-"""Image-audio pairs for the clip classifier: drawn from the videos' stretches, decoded once, kept on disk."""
+"""Image-audio pairs and the clips they stand for: drawn from the videos, decoded once, kept on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from l2l_engine.errors import MediaError
-from l2l_engine.media import open_media
+from l2l_engine.media import MediaSource, open_media
 from l2l_engine.plan import MediaSettings
-from training.config import Config, to_plain
-from training.manifest import Video, class_names, load_sets
+from training.arrays import Rows, read_arrays, write_arrays
+from training.config import Config
+from training.devices import lead_first
+from training.manifest import Video, class_names, describe_set, load_sets
 from training.parallel import parallel_map
-from training.runs import fingerprint, write_atomically, write_json
+from training.runs import fingerprint, write_json
+from training.segments import silence_after
 
 SPARE = 1600
 """Samples beyond the window, which let training shift sound against picture by up to 0.1 s."""
+FRAMES, RATE = 16, 30.0
+"""A clip: 16 frames by time over 16/30 s, whatever the video's frame rate."""
 _TAIL = 0.7
 """Pairs start at least this long before their stretch ends, so that most of the second holds the action."""
+_MARGIN = 8 / 7
+"""Clips are kept larger than what is seen of them, as 128 is to 112."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """P image-audio pairs.
+    """P image-audio pairs, each the first frame of a clip and the second of sound from there on.
 
     Attributes:
         images: uint8 [P, 128, 128, 3]; larger than the crop, which training draws from it.
         samples: int16 [P, 17600], mono.
         has_audio: bool [P].
-        labels: int64 [P].
+        labels: bool [P, C].
         classes: Names of the classes.
+        videos: int64 [P], which video of the sets each comes from.
+        clips: uint8 [P, 16, S, S, 3], where they were asked for.
     """
 
     images: NDArray[np.uint8]
     samples: NDArray[np.int16]
     has_audio: NDArray[np.bool_]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.bool_]
     classes: tuple[str, ...]
+    videos: NDArray[np.int64]
+    clips: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether any has other than one label."""
+        return bool((self.labels.sum(axis=1) != 1).any())
 
 
-def load_pairs(config: Config, sets: tuple[str, ...], classes: tuple[str, ...] | None = None) -> Pairs:
+@dataclass(frozen=True, slots=True)
+class PairSets:
+    """Pairs to learn from and to validate on."""
+
+    train: Pairs
+    validation: Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    video: Video
+    number: int
+    count: int
+    side: int | None
+    seed: int
+
+
+def load_pairs(
+    config: Config,
+    sets: tuple[str, ...],
+    classes: tuple[str, ...] | None = None,
+    *,
+    count: int | None = None,
+    side: int | None = None,
+) -> Pairs:
     """Decode the pairs of some sets, or read them from an earlier run's cache.
 
     Args:
         config: The run.
-        sets: Names of rendered sets.
+        sets: Names of sets.
         classes: The classes in order; those of the sets by default.
+        count: Pairs of each video; the student's by default.
+        side: Also keep the clips, for a teacher that sees squares of this side.
+
+    Raises:
+        ValueError: If no video of the sets can be read.
     """
     videos = [video for _, video in load_sets(config, sets)]
     classes = classes or class_names(videos)
-    settings = {name: to_plain(config.render[name]) for name in sets}
-    key = fingerprint([settings, config.student.pairs, config.seed, classes])
-    path = config.folder("pairs", f"{'+'.join(sets)}-{key}.npz")
-    if not path.exists():
-        arrays, skipped = _decode(config, videos, classes)
-        write_json(path.with_suffix(".skipped.json"), skipped)
-        write_atomically(path, lambda file: np.savez(file, **arrays))
-    with np.load(path, allow_pickle=False) as arrays:
-        return Pairs(**{name: arrays[name] for name in arrays.files}, classes=classes)
+    count = count or config.student.pairs
+    settings = {name: describe_set(config, name) for name in sets}
+    key = fingerprint([settings, count, side, config.seed])
+    path = config.folder("pairs", f"{'+'.join(sets)}-{key}")
+    with lead_first():
+        if not path.exists():
+            jobs = [_Job(video, number, count, side, config.seed) for number, video in enumerate(videos)]
+            skipped: dict[str, str] = {}
+            write_arrays(path, _decode(jobs, config.workers, skipped), {"sets": sets, "count": count})
+            write_json(path / "skipped.json", skipped)
+    arrays = read_arrays(path)
+    labels = np.array([[name in video.labels for name in classes] for video in videos])
+    return Pairs(**arrays, labels=labels[arrays["videos"]], classes=classes)
 
 
-def _decode(
-    config: Config, videos: Sequence[Video], classes: tuple[str, ...]
-) -> tuple[dict[str, NDArray[np.generic]], dict[str, str]]:
-    jobs = [(video, config.student.pairs, (config.seed, number)) for number, video in enumerate(videos)]
-    images, samples, has_audio, labels, skipped = [], [], [], [], {}
-    for video, result in zip(videos, parallel_map(_read_pairs, jobs, config.workers), strict=True):
+def _decode(jobs: Sequence[_Job], workers: int, skipped: dict[str, str]) -> Iterator[Rows]:
+    for job, result in zip(jobs, parallel_map(_read_pairs, jobs, workers), strict=True):
         if isinstance(result, str):
-            skipped[str(video.path)] = result
-            continue
-        images.append(result[0])
-        samples.append(result[1])
-        has_audio.append(np.full(len(result[0]), result[2]))
-        labels.append(np.full(len(result[0]), classes.index(video.label)))
-    arrays = {"images": images, "samples": samples, "has_audio": has_audio, "labels": labels}
-    return {name: np.concatenate(parts) for name, parts in arrays.items()}, skipped
+            skipped[str(job.video.path)] = result
+        else:
+            yield result
 
 
-def _read_pairs(
-    job: tuple[Video, int, tuple[int, int]],
-) -> tuple[NDArray[np.uint8], NDArray[np.int16], bool] | str:
+def _read_pairs(job: _Job) -> Rows | str:
     """Pairs at random times within the stretches, or why there are none."""
-    video, count, seed = job
-    media = MediaSettings()
-    times = draw_times(np.random.default_rng(seed), video.stretches, count)
+    torch.set_num_threads(1)
+    times = draw_times(np.random.default_rng((job.seed, job.number)), job.video.stretches, job.count)
     try:
-        with closing(open_media(video.path)) as source:
-            frames = source.frames(times, short_side=media.short_side, crop=media.short_side)
-            audio = None
-            if source.has_audio:
-                audio = source.audio_windows(
-                    times, window=media.window + SPARE, sample_rate=media.sample_rate
-                )
+        with closing(open_media(job.video.path)) as source:
+            if not source.has_video:
+                return "no video stream"
+            pictures, keep = _read_pictures(source, times, job.side)
+            samples, heard = _read_samples(source, times, job.video.end)
+            has_audio = source.has_audio
     except MediaError as error:
         return str(error)
-    keep = frames.valid
-    if audio is None:
-        samples = np.zeros((len(times), media.window + SPARE), np.int16)
-    else:
-        keep = keep & audio.valid
-        samples = np.round(np.clip(audio.samples, -1, 1) * 32767).astype(np.int16)
-    return frames.images[keep], samples[keep], audio is not None
+    rows = pictures | {
+        "samples": samples,
+        "has_audio": np.full(len(times), has_audio),
+        "videos": np.full(len(times), job.number),
+    }
+    return {name: array[keep & heard] for name, array in rows.items()}
+
+
+def _read_pictures(
+    source: MediaSource, times: NDArray[np.float64], side: int | None
+) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.bool_]]:
+    """The frames at ``times``, with the clips that they begin if ``side`` is given, and which there are."""
+    size = MediaSettings().short_side
+    if side is None:
+        frames = source.frames(times, short_side=size, crop=size)
+        return {"images": frames.images}, frames.valid
+    moments = (times[:, None] + np.arange(FRAMES) / RATE).ravel()
+    order = np.argsort(moments, kind="stable")
+    frames = source.frames(moments[order], short_side=size, crop=size)
+    images, valid = np.empty_like(frames.images), np.empty_like(frames.valid)
+    images[order], valid[order] = frames.images, frames.valid
+    clips = _shrink(images, min(size, round(side * _MARGIN)))
+    keep = valid.reshape(-1, FRAMES).all(axis=1)
+    return {"images": images[::FRAMES], "clips": clips.reshape(-1, FRAMES, *clips.shape[1:])}, keep
+
+
+def _shrink(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Squares [M, H, H, 3] to [M, side, side, 3], averaging areas."""
+    if images.shape[1] == side:
+        return images
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    small = functional.interpolate(x, size=(side, side), mode="area").round().to(torch.uint8)
+    return small.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _read_samples(
+    source: MediaSource, times: NDArray[np.float64], end: float | None
+) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+    media = MediaSettings()
+    window = media.window + SPARE
+    if not source.has_audio:
+        return np.zeros((len(times), window), np.int16), np.ones(len(times), np.bool_)
+    audio = source.audio_windows(times, window=window, sample_rate=media.sample_rate)
+    silence_after(audio.samples, times, end, media.sample_rate)
+    return np.round(np.clip(audio.samples, -1, 1) * 32767).astype(np.int16), audio.valid
 
 
 def draw_times(

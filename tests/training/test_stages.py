@@ -182,8 +182,9 @@ def random_pairs(*_args):
         rng.integers(0, 256, (16, 128, 128, 3), np.uint8),
         rng.integers(-9000, 9000, (16, 16000 + SPARE), np.int16),
         np.arange(16) % 5 > 0,
-        np.arange(16) % 3,
+        np.eye(3, dtype=bool)[np.arange(16) % 3],
         ("a", "b", "c"),
+        np.arange(16) // 2,
     )
 
 

@@ -59,6 +59,7 @@ class StudentConfig:
         streams: "both", "image" or "audio": what the student sees and hears.
         distilled: Whether it starts from the distilled student, where there is one.
         labels: Share of the labelled videos that it learns from.
+        flip: Whether mirrored pictures keep their class; for the teacher too.
     """
 
     train: tuple[str, ...] = ("clips",)
@@ -75,3 +76,4 @@ class StudentConfig:
     streams: str = "both"
     distilled: bool = True
     labels: float = 1.0
+    flip: bool = True
