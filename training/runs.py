@@ -5,17 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
+
+from training import devices
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Fill a temporary file beside ``path``, then rename it: a killed run leaves the old or the new file."""
+    """Fill a temporary file beside ``path``, then rename it: a killed run leaves the old or the new file.
+
+    Of several processes in training, the leading one alone writes.
+    """
+    if not devices.lead():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -49,7 +62,7 @@ class Checkpoint:
     """The last state of a stage, tied to the settings that made it.
 
     Args:
-        folder: Holds ``checkpoint.pt``, ``settings.json`` and ``metrics.jsonl``.
+        folder: Holds ``checkpoint.pt``, ``settings.json``, ``metrics.jsonl`` and TensorBoard's ``events``.
         settings: JSON values; a checkpoint of other settings is not continued but begun anew.
     """
 
@@ -57,34 +70,63 @@ class Checkpoint:
         self.folder = folder
         self.path = folder / "checkpoint.pt"
         self._settings = json.loads(json.dumps(settings))
+        self._events: SummaryWriter | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, or None where this stage begins."""
-        settings = self.folder / "settings.json"
-        if self.path.exists() and settings.exists():
-            if json.loads(settings.read_text(encoding="utf-8")) == self._settings:
-                state: dict[str, Any] = torch.load(self.path, weights_only=True)
-                return state
-            print(f"{self.folder}: settings changed, beginning anew", flush=True)
-        self.path.unlink(missing_ok=True)
-        (self.folder / "metrics.jsonl").unlink(missing_ok=True)
-        write_json(settings, self._settings)
-        return None
+        """The saved state, on the CPU, or None where this stage begins."""
+        with devices.lead_first():
+            settings = self.folder / "settings.json"
+            if self.path.exists() and settings.exists():
+                if json.loads(settings.read_text(encoding="utf-8")) == self._settings:
+                    state: dict[str, Any] = torch.load(self.path, weights_only=True, map_location="cpu")
+                    return state
+                print(f"{self.folder}: settings changed, beginning anew", flush=True)
+            if devices.lead():
+                self.path.unlink(missing_ok=True)
+                (self.folder / "metrics.jsonl").unlink(missing_ok=True)
+                shutil.rmtree(self.folder / "events", ignore_errors=True)
+            write_json(settings, self._settings)
+            return None
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the saved state."""
         write_atomically(self.path, lambda file: torch.save(state, file))
 
     def log(self, metrics: dict[str, float]) -> None:
-        """Append a line of metrics and print it."""
+        """Append a line of metrics, print it, and tell TensorBoard.
+
+        The metric "update" or "epoch" is what TensorBoard draws the others over.
+        """
+        if not devices.lead():
+            return
         line = json.dumps({name: round(float(value), 5) for name, value in metrics.items()})
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-        print(f"{self.folder.name}: {line}", flush=True)
+        with tqdm.external_write_mode():  # above the progress bar, if there is one
+            print(f"{self.folder.name}: {line}", flush=True)
+        step = int(metrics.get("update", metrics.get("epoch", 0)))
+        events = self._writer(step)
+        for name, value in metrics.items():
+            if name not in ("update", "epoch"):
+                events.add_scalar(name, float(value), step)
+        events.flush()
+
+    def _writer(self, step: int) -> SummaryWriter:
+        """The events file of this process; what a killed run wrote from ``step`` on counts no more."""
+        if self._events is None:
+            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - takes seconds
+
+            self._events = SummaryWriter(str(self.folder / "events"), purge_step=step)
+            weakref.finalize(self, self._events.close)
+        return self._events
 
 
 def seed_everything(*parts: int) -> np.random.Generator:
-    """Seed PyTorch and return a generator of the same seed, e.g. (seed, epoch)."""
+    """Seed PyTorch and return a generator of the same seed, e.g. (seed, epoch).
+
+    Of several processes, each has its own seed for PyTorch, which augments its share of a batch, and all
+    have the same generator, which draws the batches.
+    """
     sequence = np.random.SeedSequence(parts)
-    torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
+    torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1) + devices.rank())
     return np.random.default_rng(sequence)

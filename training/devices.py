@@ -1,0 +1,113 @@
+"""Where training computes: one CPU or GPU, or under ``torchrun`` one of them for each process.
+
+Accelerate finds the device and joins the processes; every process holds the whole network and learns from
+its share of each batch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast, reduce
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_PATIENCE = timedelta(days=2)
+"""One process decodes a set while the others wait for it."""
+
+_Rows = TypeVar("_Rows", bound="Sequence[object] | NDArray | Tensor")
+
+
+def rank() -> int:
+    """The number of this process, from 0. Workers that decode for a process have its number."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def lead() -> bool:
+    """Whether this is the process that writes files and messages."""
+    return rank() == 0
+
+
+def processes() -> PartialState:
+    """This process among its peers; the first call joins them."""
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    options = {"timeout": _PATIENCE} if several else {}
+    return PartialState(cpu=not torch.cuda.is_available(), **options)
+
+
+@contextmanager
+def lead_first() -> Iterator[None]:
+    """The leading process goes first, so that the others find what it wrote."""
+    with processes().main_process_first():
+        yield
+
+
+def wait() -> None:
+    """Until every process is here."""
+    processes().wait_for_everyone()
+
+
+def share(rows: _Rows) -> _Rows:
+    """This process's rows of a batch that all of them drew alike; equally many for each.
+
+    Raises:
+        ValueError: If there are fewer rows than processes.
+    """
+    count = processes().num_processes
+    if len(rows) < count:
+        raise ValueError(f"a batch of {len(rows)} cannot be shared by {count} processes")
+    return rows[: len(rows) // count * count][processes().process_index :: count]  # type: ignore[return-value]
+
+
+def place(network: nn.Module, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Tensors on the device where the network is."""
+    device = next(network.parameters()).device
+    return tuple(tensor.to(device, non_blocking=True) for tensor in tensors)
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """The context in which a network computes in ``precision``, one of ``PRECISIONS``."""
+    dtype = _DTYPES[resolve(precision, device)]
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
+def resolve(precision: str, device: torch.device) -> str:
+    """What "auto" means on a device: bf16 where it can, fp16 where it must.
+
+    Raises:
+        ValueError: If ``precision`` is none of ``PRECISIONS``.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; it can be {', '.join(PRECISIONS)}")
+    if precision != "auto":
+        return precision
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "fp16"
+    return "bf16"
+
+
+@torch.no_grad()
+def align(tensors: Iterable[Tensor]) -> None:
+    """Give every process the leading one's values."""
+    if processes().num_processes > 1:
+        for tensor in tensors:
+            tensor.copy_(broadcast(tensor.detach()))
+
+
+@torch.no_grad()
+def average(tensors: Sequence[Tensor]) -> None:
+    """Replace tensors, equally many and large in every process, by their means over the processes."""
+    if processes().num_processes == 1 or not tensors:
+        return
+    # One collective for all of them.
+    flat = reduce(torch.cat([tensor.detach().flatten().float() for tensor in tensors]), "mean")
+    for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(mean.view_as(tensor))
