@@ -262,26 +262,3 @@ def test_pairs_are_drawn_inside_the_stretches():
     assert (np.diff(times) > 0).all()
     assert (((times >= 2) & (times < 5.3)) | ((times >= 10) & (times < 12.3))).all()
     assert (times > 10).sum() == pytest.approx(50 * 2.3 / 5.6, abs=2)
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("student.epoch=3", "no such setting: epoch"),
-        ("student.epochs=many", "epochs cannot be 'many'"),
-        ("skim.factors=[1, 'x']", "factors cannot be 'x'"),
-        ("seed", "name=value"),
-    ],
-)
-def test_wrong_settings_are_named(folder, override, message):
-    with pytest.raises(ValueError, match=message):
-        load_config(folder / "tiny.toml", [override])
-
-
-def test_overrides_reach_their_table(folder):
-    config = load_config(
-        folder / "tiny.toml", ["student.epochs=5", "skim.train=['a', 'b']", "student.rate=1"]
-    )
-    assert config.student.epochs == 5
-    assert config.skim.train == ("a", "b")
-    assert config.student.rate == 1.0

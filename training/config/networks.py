@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from training.config.parse import added
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Sizes: D, F, K and H of DESIGN 2, and the widths of the encoders."""
+    """Sizes: D, F, K and H of DESIGN 2, and the encoders.
+
+    Attributes:
+        image_width: Factor on the channels of "resnet18"; other image encoders have one width.
+        audio_stem_stride: 2, or 1 for a finer look at the spectrogram at four times the cost.
+        features: D.
+        fusion: F.
+        keys: K.
+        hidden: H.
+        image: Name of the image encoder: "resnet18", "efficientnet_lite0" or a torchvision image model.
+        image_weights: What it starts from: a folder or file of published ImageNet weights, or "package" for
+            those that an installed package brings; random weights by default.
+        image_side: Pixels of the square that frames are resized to inside the graph; by default the
+            encoder's own choice, which for most is to take them as they come.
+    """
 
     image_width: float = 1.0
     audio_width: float = 1.0
-    audio_stem_stride: int = 2
+    audio_stem_stride: Literal[1, 2] = 2
     features: int = 512
     fusion: int = 1024
     keys: int = 512
     hidden: int = 1024
+    image: str = added("resnet18")
+    image_weights: str | None = added(None)
+    image_side: int | None = added(None)

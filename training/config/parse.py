@@ -1,14 +1,15 @@
-"""Settings from TOML and from the command line, checked against dataclasses."""
+"""Settings from TOML and from the command line, checked against dataclasses by pydantic."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
-import types
-import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic_core import ErrorDetails, to_json
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -16,6 +17,7 @@ else:
     import tomli as tomllib
 
 _T = TypeVar("_T")
+_STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -33,13 +35,33 @@ def override(plain: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
         table = plain
         for part in tables:
             table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise ValueError(f"--set {setting}: {part} is a setting, no table")
         table[key] = _value(text)
     return plain
 
 
+def added(default: _T) -> _T:
+    """A setting that came after caches were made: :func:`to_plain` leaves it out at its default."""
+    return dataclasses.field(default=default, metadata={"added": True})
+
+
 def to_plain(config: Any) -> dict[str, Any]:
-    """A configuration as JSON values."""
-    return dataclasses.asdict(config)
+    """A configuration as JSON values, which name the caches that were made by it."""
+    plain = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not (field.metadata.get("added") and value == field.default):
+            plain[field.name] = _to_plain(value)
+    return plain
+
+
+def _to_plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_plain(value)
+    if isinstance(value, Mapping):
+        return {name: _to_plain(item) for name, item in value.items()}
+    return value
 
 
 def _value(text: str) -> Any:
@@ -50,37 +72,24 @@ def _value(text: str) -> Any:
 
 
 def build(cls: type[_T], plain: dict[str, Any], where: str) -> _T:
-    """A dataclass from plain values.
+    """A dataclass from plain values: numbers and texts stand for themselves alone, lists become tuples.
 
     Raises:
         ValueError: If a setting is unknown, missing or of the wrong type; the message names it.
     """
-    hints = typing.get_type_hints(cls)
-    unknown = sorted(plain.keys() - hints.keys())
-    if unknown:
-        raise ValueError(f"{where}: no such setting: {', '.join(unknown)}")
-    values = {name: _convert(hints[name], value, f"{where}: {name}") for name, value in plain.items()}
     try:
-        return cls(**values)
-    except TypeError as error:
-        raise ValueError(f"{where}: {error}") from error
+        # As JSON, because strict tuples take no lists otherwise.
+        return TypeAdapter(with_config(_STRICT)(cls)).validate_json(to_json(plain, inf_nan_mode="constants"))
+    except ValidationError as error:
+        raise ValueError(f"{where}: {'; '.join(map(_say, error.errors()))}") from error
 
 
-def _convert(kind: Any, value: Any, where: str) -> Any:
-    """``value`` as ``kind``: a dataclass, a dict or tuple of something, or a plain value."""
-    origin = typing.get_origin(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        return build(typing.cast(type, kind), value, where)
-    if origin is dict and isinstance(value, dict):
-        inner = typing.get_args(kind)[1]
-        return {name: _convert(inner, item, f"{where}.{name}") for name, item in value.items()}
-    if origin is tuple and isinstance(value, list):
-        inner = typing.get_args(kind)[0]
-        return tuple(_convert(inner, item, where) for item in value)
-    if origin is types.UnionType and value is not None:
-        return _convert(typing.get_args(kind)[0], value, where)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(kind, type) or type(value) is not kind:
-        raise ValueError(f"{where} cannot be {value!r}")
-    return value
+def _say(error: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"no such setting: {name}"
+    if error["type"] in ("missing", "missing_argument"):
+        return f"{name} is missing"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return f"{name} cannot be {error['input']!r}: {error['msg'].lower()}"

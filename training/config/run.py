@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from training.config.clips import DistillConfig, StudentConfig, TeacherConfig
 from training.config.data import ReencodeConfig, RenderConfig, SetConfig
@@ -23,6 +24,8 @@ class Config:
         plan: The plan that ``export`` writes.
         seed: Of everything drawn in training; rendered sets have their own.
         threads: Of PyTorch.
+        precision: In which encoders are trained: "fp32", "bf16", "fp16", or "auto", which is bf16 wherever
+            the device can.
         workers: Processes that decode videos.
         factor: Sparse indexing factor of the exported plan.
         render, reencode, sets: Where the videos come from, by the name of the set: generated, encoded again,
@@ -35,6 +38,7 @@ class Config:
     plan: str
     seed: int = 0
     threads: int = 2
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     workers: int = 2
     factor: int = 5
     precisions: tuple[str, ...] = ("fp32",)
