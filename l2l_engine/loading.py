@@ -121,7 +121,6 @@ def load_encoders(
             name,
             plan.graphs[name],
             dtype=INPUTS[part],
-            threads=threads,
             arithmetic=arithmetic,
         )
         try:

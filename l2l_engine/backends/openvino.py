@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 from typing import Any
@@ -25,18 +26,22 @@ ov.Type.f32.to_dtype()
 _PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
 _HINTS = {name: hint for hint, name in _PRECISIONS.items()}
 
+_reading = threading.Lock()
+"""Held while a graph is parsed: that takes several times its size for a moment, so one at a time."""
+
 
 class OpenVINOEncoder:
     """One ONNX graph compiled for the CPU.
 
-    Inference requests are made on demand and kept, one for each thread that is inside ``encode`` at
-    the same time; OpenVINO shares the threads out among them.
+    It runs in the thread that calls ``encode``, and never in another: a thread that handed its batch to one
+    of OpenVINO's would wait for it to be woken, mostly on a processor where something else runs. OpenVINO
+    does so only with one stream, so there is a compiled network for each thread that is inside ``encode`` at
+    the same time, made when it is first needed. Each holds its own packed weights.
 
     Args:
         name: The graph's name in the plan, for messages.
         graph: ONNX bytes: one input [B, ...] of ``dtype``, one output [B, D].
         dtype: What the graph must take.
-        threads: Threads the network may use.
         engine: What :class:`OpenVINOBuilder` built from the graph, to save compiling it. It is as good as
             code: OpenVINO does not check it.
         arithmetic: "fp32" or "bf16" for what the graph does not fix; by default the fastest the CPU has.
@@ -51,37 +56,38 @@ class OpenVINOEncoder:
         graph: bytes,
         *,
         dtype: type[np.generic],
-        threads: int,
         engine: bytes | None = None,
         arithmetic: str | None = None,
     ) -> None:
         require_self_contained(name, graph)
-        # One stream a thread: several callers at once cost less than one whose layers are each divided, and
-        # threads that are tied to no core stay out of the way of those that decode.
         config: dict[str, Any] = {
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": threads,
-            "ENABLE_CPU_PINNING": False,
+            "INFERENCE_NUM_THREADS": 1,
+            "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # a thread that also decodes goes where there is room
         }
         if arithmetic is not None:
             config["INFERENCE_PRECISION_HINT"] = _HINTS[arithmetic]
+        core = ov.Core()
         try:
-            core = ov.Core()
             if engine is None:
-                model = core.read_model(graph)
+                with _reading:
+                    model = core.read_model(graph)
                 _check_interface(name, model, dtype)
-                self._compiled = core.compile_model(model, "CPU", config)
+                self._compile = functools.partial(core.compile_model, model, "CPU", config)
+                self._compiled = self._compile()
             else:
-                model = self._compiled = core.import_model(engine, "CPU", config)
-                _check_interface(name, model, dtype)
+                self._compile = functools.partial(core.import_model, engine, "CPU", config)
+                self._compiled = self._compile()
+                _check_interface(name, self._compiled, dtype)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             what = "cannot be compiled" if engine is None else "has an engine that cannot be loaded"
             raise PlanError(f"graph.{name} {what}: {reason}") from error
-        self._idle: list[Any] = []
+        self._idle = [self._compiled.create_infer_request()]
         self._lock = threading.Lock()
-        self._input_shape = tuple(int(side.get_length()) for side in list(model.input(0).partial_shape)[1:])
-        self._features = int(model.output(0).partial_shape[1].get_length())
+        taken, given = self._compiled.input(0).partial_shape, self._compiled.output(0).partial_shape
+        self._input_shape = tuple(int(side.get_length()) for side in list(taken)[1:])
+        self._features = int(given[1].get_length())
         hint: str = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         self._precision = "int8" if name.endswith(".int8") else _PRECISIONS.get(hint, hint)
 
@@ -108,7 +114,9 @@ class OpenVINOEncoder:
     def encode(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Features float32 [B, D] of a batch [B, ...]. Releases the GIL; safe from many threads."""
         with self._lock:
-            request = self._idle.pop() if self._idle else self._compiled.create_infer_request()
+            request = self._idle.pop() if self._idle else None
+        if request is None:
+            request = self._compile().create_infer_request()
         try:
             request.infer([np.ascontiguousarray(batch)], share_inputs=True)
             return np.array(request.get_output_tensor(0).data, np.float32)
@@ -143,7 +151,7 @@ class OpenVINOBuilder:
     def build(self, name: str, graph: bytes, *, dtype: type[np.generic], batch: Batch | None) -> bytes:
         """The engine of one graph; ``batch`` must be None."""
         assert batch is None
-        return OpenVINOEncoder(name, graph, dtype=dtype, threads=1).export()
+        return OpenVINOEncoder(name, graph, dtype=dtype).export()
 
 
 def _check_interface(name: str, model: Any, dtype: type[np.generic]) -> None:

@@ -59,7 +59,7 @@ def test_graphs_are_smaller_and_take_any_batch(made, part):
         assert mean_cosine(encoders[part], graph, inputs[part]) > least
         assert mean_cosine(encoders[part], graph, inputs[part][:1]) > least
         dtype = np.uint8 if part == "image" else np.float32
-        encoder = OpenVINOEncoder(f"{part}.{precision}", graph, dtype=dtype, threads=1)
+        encoder = OpenVINOEncoder(f"{part}.{precision}", graph, dtype=dtype)
         assert encoder.features == encoders[part].features
         for trace in (b".py", b"torch.nn", b"/tmp", b"/home"):
             assert trace not in graph
