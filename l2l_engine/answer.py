@@ -6,7 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.plan import PlanDocument
-from l2l_engine.result import FloatArray, MediaInfo, Moment, Prediction, StoppedBy, TimeArray, Timings
+from l2l_engine.request import Bank
+from l2l_engine.result import (
+    FloatArray,
+    MediaInfo,
+    Moment,
+    Prediction,
+    Recognised,
+    Recognition,
+    StoppedBy,
+    TimeArray,
+    Timings,
+)
 from l2l_engine.skim import SkimResult
 
 
@@ -25,6 +36,8 @@ def make_prediction(
     precision: str | None = None,
     path: str | None = None,
     stopped_by: StoppedBy = "done",
+    recognised: Recognised | None = None,
+    seen: Bank | None = None,
 ) -> Prediction:
     """Build the prediction for the one video in ``skimmed``.
 
@@ -35,9 +48,17 @@ def make_prediction(
         has_image, has_audio: Whether the video had that modality.
         top_k: Classes to list; all of them if there are fewer.
         timings, device, media, decoder, precision, path, stopped_by: Handed on to the prediction.
+        recognised: Why the recogniser answers or not; None if the plan has none.
+        seen: Its logits at the moments it saw; None if it saw none.
     """
     steps = skimmed.image_attention.shape[1]
     probabilities = class_probabilities(skimmed.logits[0], document, steps)
+    recognition = None
+    if recognised is not None:
+        moments = () if seen is None else tuple(seen.times.tolist())
+        recognition = Recognition(recognised, moments, probabilities)
+    if seen is not None:
+        probabilities = recognised_probabilities(seen.features, document)
     order = np.argsort(-probabilities, kind="stable")[:top_k]
     ranked = tuple((document.classes[i], float(probabilities[i])) for i in order)
     best = int(np.argmax(probabilities))
@@ -56,19 +77,30 @@ def make_prediction(
         steps=steps,
         stopped_by=stopped_by,
         path=path,
+        recognition=recognition,
     )
 
 
 def class_probabilities(logits: FloatArray, document: PlanDocument, steps: int) -> FloatArray:
     """Calibrated probabilities float32 [C] from logits [C] after ``steps`` steps."""
-    scaled: NDArray[np.float64] = logits.astype(np.float64) / document.temperature(steps)
-    if document.output == "sigmoid":
+    return _probabilities(logits, document.output, document.temperature(steps)).astype(np.float32)
+
+
+def recognised_probabilities(logits: FloatArray, document: PlanDocument) -> FloatArray:
+    """The recogniser's calibrated probabilities float32 [C]: the mean over moments, of logits [K, C]."""
+    assert document.recogniser is not None
+    each = _probabilities(logits, document.output, document.recogniser.temperature)
+    return np.asarray(each.mean(axis=0), np.float32)
+
+
+def _probabilities(logits: FloatArray, output: str, temperature: float) -> NDArray[np.float64]:
+    """Of logits [..., C]."""
+    scaled: NDArray[np.float64] = logits.astype(np.float64) / temperature
+    if output == "sigmoid":
         # exp(-log(1 + exp(-x))): no overflow on either side.
-        probabilities = np.exp(-np.logaddexp(0.0, -scaled))
-    else:
-        weights = np.exp(scaled - scaled.max())
-        probabilities = weights / weights.sum()
-    return np.asarray(probabilities, np.float32)
+        return np.asarray(np.exp(-np.logaddexp(0.0, -scaled)))
+    weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def _moments(

@@ -262,6 +262,7 @@ class Classifier:
             top_k=arguments.positive("top_k", top_k),
             timings=watch.timings(),
             device=self._device,
+            recognised="no_file" if pipeline.recogniser is not None else None,
         )
 
     def warmup(self) -> None:

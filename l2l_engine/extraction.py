@@ -80,6 +80,9 @@ class Gathered:
     full = BATCHES[0]
     """Samples that are worth an encoder call while more are still decoded."""
 
+    knots = 1
+    """Moments decoded for one sample."""
+
     def __init__(self, stage: str, encoder: Encoder) -> None:
         self.stage, self._encoder = stage, encoder
         self._lock = threading.Lock()
@@ -87,6 +90,8 @@ class Gathered:
         self._times: list[TimeArray] = []
         self._waiting: Batch = []
         self._lost: list[TimeArray] = []
+        self.keep: Callable[[float, NDArray[Any]], None] | None = None
+        """Told of every sample and its moment."""
 
     @property
     def decoded(self) -> int:
@@ -109,15 +114,21 @@ class Gathered:
 
     def add(self, time: float, sample: NDArray[Any]) -> None:
         """Take a decoded sample."""
+        if self.keep is not None:
+            self.keep(time, sample)
         with self._lock:
             self._waiting.append((time, sample))
 
+    def sizes(self) -> tuple[int, ...]:
+        """Samples an encoder call, the most first."""
+        return BATCHES
+
     def batch(self, least: int) -> Batch:
-        """Samples to encode next, as many as one of ``BATCHES``, if there are at least so many; else none."""
+        """Samples to encode next, as many as one of ``sizes``, if there are at least so many; else none."""
         with self._lock:
             if len(self._waiting) < least:
                 return []
-            size = max((size for size in BATCHES if size <= len(self._waiting)), default=0)
+            size = max((size for size in self.sizes() if size <= len(self._waiting)), default=0)
             batch, self._waiting = self._waiting[:size], self._waiting[size:]
             return batch
 
@@ -242,7 +253,7 @@ class Extraction:
         def work() -> None:
             with self._watch.stage("encode"):
                 gathered.encode(batch)
-            self._count("encode", len(batch))
+            self._count("encode", len(batch) * gathered.knots)
 
         self._job.submit(work, urgent=True)
         self._job.help(self._job.threads)

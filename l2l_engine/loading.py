@@ -108,7 +108,9 @@ def load_encoders(
         raise DeviceError("precision='bf16' is not available: this CPU has no bf16 arithmetic; use 'auto'")
     arithmetic = precision if precision in {"fp32", "bf16"} else None
     media = plan.document.media
-    expected = {"image": (media.crop, media.crop, 3), "audio": (media.window,)}
+    expected: dict[str, tuple[int, ...]] = {"image": (media.crop, media.crop, 3), "audio": (media.window,)}
+    if plan.document.recogniser is not None:
+        expected["recogniser"] = plan.document.recogniser.input_shape
 
     def load(part: str) -> Encoder:
         name = f"{part}.int8" if precision == "int8" else f"{part}.fp32"
@@ -132,18 +134,26 @@ def load_encoders(
                 encoder = compile_graph()
             if encoder.input_shape != expected[part]:
                 raise PlanError(f"graph.{name} takes {encoder.input_shape}, the plan says {expected[part]}")
-            if encoder.features != plan.dimensions.feature:
-                sizes = f"{encoder.features} features, the skimmer takes {plan.dimensions.feature}"
-                raise PlanError(f"graph.{name} gives {sizes}")
+            _check_output(plan, part, name, encoder.features)
         except PlanError as error:
             raise PlanError(f"{plan.path}: {error}") from error
         return encoder
 
-    parts = plan.document.modalities
+    parts = plan.document.parts
     with ThreadPoolExecutor(threads) as pool:
         encoders = dict(zip(parts, pool.map(load, parts), strict=True))
     _log.info("%s: networks loaded in %.2f s", plan.path, time.perf_counter() - begin)
     return encoders
+
+
+def _check_output(plan: Plan, part: str, name: str, found: int) -> None:
+    if part == "recogniser":
+        classes = len(plan.document.classes)
+        if found != classes:
+            raise PlanError(f"graph.{name} gives {found} scores, the plan names {classes} classes")
+    elif found != plan.dimensions.feature:
+        sizes = f"{found} features, the skimmer takes {plan.dimensions.feature}"
+        raise PlanError(f"graph.{name} gives {sizes}")
 
 
 def load_skimmer(plan: Plan, threads: int) -> SkimmingModel:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from l2l_engine.backends import Encoder
+from l2l_engine.engines import INPUTS
 from l2l_engine.extraction import BATCHES
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource, open_media
 from l2l_engine.plan import Plan
+from l2l_engine.recognise import Recogniser
 from l2l_engine.result import TimeArray
 from l2l_engine.session import Bank, Request, Session, Stopwatch, run_skimmer
 from l2l_engine.skim import SkimmingModel, SkimResult
@@ -33,6 +35,9 @@ class Pipeline:
         self._skimmer = skimmer
         self._limits = limits
         self._workers = Workers(threads)
+        self.recogniser: Recogniser | None = None
+        if "recogniser" in encoders:
+            self.recogniser = Recogniser(plan.document, encoders["recogniser"])
 
     def open(self, file: MediaFile, request: Request) -> Session:
         """Open one file, to extract features from it.
@@ -69,10 +74,12 @@ class Pipeline:
         """Run every network in every thread once, with each batch size there will be."""
 
         def encode() -> None:
-            for name, encoder in self._encoders.items():
-                dtype = np.uint8 if name == "image" else np.float32
+            for name in self._document.modalities:
+                encoder = self._encoders[name]
                 for size in BATCHES:
-                    encoder.encode(np.zeros((size, *encoder.input_shape), dtype))
+                    encoder.encode(np.zeros((size, *encoder.input_shape), INPUTS[name]))
+            if self.recogniser is not None:
+                self.recogniser.warmup()
 
         with self._workers.job() as job:
             for _ in range(self._workers.threads):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Presence = Literal["present", "absent"]
 StoppedBy = Literal["done", "budget", "confidence"]
+Recognised = Literal["yes", "no_pictures", "no_moments", "no_time", "unreadable", "no_file"]
 FloatArray = NDArray[np.float32]
 TimeArray = NDArray[np.float64]
 
@@ -104,6 +105,27 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Recognition:
+    """What the plan's recogniser had to do with an answer.
+
+    Attributes:
+        done: "yes": its scores, averaged over ``moments``, are the answer. Else the skimmer's are, and this
+            says why: "no_pictures"; "no_moments", a run of one step looks at none; "no_time", it would not
+            have been done within ``budget_ms``; "unreadable", none of the moments could be decoded;
+            "no_file", features were handed in.
+        moments: The distinct moments that were looked at and could be decoded, increasing seconds.
+        skimmer_probabilities: float32 [C], calibrated: the answer that the skimmer gives.
+    """
+
+    done: Recognised
+    moments: tuple[float, ...]
+    skimmer_probabilities: FloatArray
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recognition) and _plain(self) == _plain(other)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The answer for one video.
 
@@ -139,6 +161,8 @@ class Prediction:
     stopped_by: StoppedBy
     path: str | None = field(default=None)
     """The name the file was given by, if it had one."""
+    recognition: Recognition | None = field(default=None)
+    """What the recogniser did; None if the plan has none."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Prediction) and _plain(self) == _plain(other)
@@ -169,6 +193,8 @@ class Prediction:
             media = dict(plain["media"])
             media["streams"] = tuple(StreamInfo(**s) for s in media["streams"])
             values["media"] = MediaInfo(**media)
+        if plain.get("recognition") is not None:
+            values["recognition"] = _recognition(plain["recognition"])
         return cls(**values)
 
     @classmethod
@@ -184,6 +210,13 @@ def _moment(plain: Mapping[str, Any]) -> Moment:
     values["image_attention"] = np.asarray(plain["image_attention"], np.float32)
     values["audio_attention"] = np.asarray(plain["audio_attention"], np.float32)
     return Moment(**values)
+
+
+def _recognition(plain: Mapping[str, Any]) -> Recognition:
+    values = dict(plain)
+    values["moments"] = tuple(plain["moments"])
+    values["skimmer_probabilities"] = np.asarray(plain["skimmer_probabilities"], np.float32)
+    return Recognition(**values)
 
 
 def _plain(value: Any) -> Any:

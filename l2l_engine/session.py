@@ -15,6 +15,7 @@ from l2l_engine.errors import MediaError
 from l2l_engine.extraction import Extraction, Gathered, Part, Readers, audio_parts, video_parts
 from l2l_engine.media import MediaSource, sampling
 from l2l_engine.plan import PlanDocument
+from l2l_engine.recognise import Kept, Recogniser, Viewing, Views, sees_the_same
 from l2l_engine.request import Bank, Report, Request, Stopwatch
 from l2l_engine.result import FloatArray, MediaInfo, StreamInfo, TimeArray
 from l2l_engine.skim import SkimmingModel, SkimResult
@@ -93,6 +94,9 @@ class Session:
         hears = source.has_audio and "audio" in document.modalities
         self._audio = self._gather("audio", encoders["audio"]) if hears else None
         self._key_times: TimeArray | None = None
+        self._kept = Kept() if self._image is not None and sees_the_same(document) else None
+        if self._image is not None and self._kept is not None:
+            self._image.keep = self._kept.add
 
     def _gather(self, stage: str, encoder: Encoder) -> Gathered:
         return Gathered(stage, encoder)
@@ -109,6 +113,11 @@ class Session:
     def frames_decoded(self) -> int:
         """Video frames that went through a decoder."""
         return self._readers.frames_decoded
+
+    @property
+    def threads(self) -> int:
+        """How many pieces of work are done at once."""
+        return self._job.threads
 
     @property
     def duration(self) -> float:
@@ -158,8 +167,7 @@ class Session:
         audio = [] if self._audio is None else audio_parts(self._audio, self._audio.new(audio_knots))
         image = [] if self._image is None else self._image_parts(self._image, self._image.new(image_knots))
         # The sound first: it is one long part, and its end should not be waited for.
-        lanes = [[part] for part in (*audio, *image)] if self._source.reopens else [[*audio, *image]]
-        extraction.run(lanes, self._request.report)
+        extraction.run(self._lanes([*audio, *image]), self._request.report)
 
     def skim(self, steps: int, where: NDArray[np.bool_] | None = None) -> Skimmed:
         """Run the skimmer on what was extracted so far.
@@ -197,6 +205,24 @@ class Session:
         image, audio = (None if kind is None else kind.bank() for kind in (self._image, self._audio))
         return run_skimmer(self._skimmer, image, audio, times, steps, watch=self._request.watch)
 
+    def recognise(self, recogniser: Recogniser, moments: TimeArray) -> Bank | None:
+        """Have the recogniser see some moments of a video that has pictures.
+
+        Args:
+            recogniser: The plan's.
+            moments: float64 [M], increasing seconds.
+
+        Returns:
+            Its logits of the moments that could be decoded; None if none could.
+
+        Raises:
+            MediaError: If the file cannot be read.
+        """
+        views = Views(recogniser, moments)
+        viewing = Viewing(self._job, self._readers, recogniser.media, self._request.watch, self._kept)
+        viewing.run(self._lanes(self._image_parts(views, views.wanted)), self._request.report)
+        return views.bank()
+
     def close(self) -> None:
         """Close the file; safe to call twice."""
         self._job.close()
@@ -209,6 +235,9 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _lanes(self, parts: list[Part]) -> list[list[Part]]:
+        return [[part] for part in parts] if self._source.reopens else [parts]
 
     def _image_parts(self, gathered: Gathered, knots: TimeArray) -> list[Part]:
         if not len(knots):

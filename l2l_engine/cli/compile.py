@@ -21,7 +21,7 @@ BACKENDS = (*get_args(Flavour), "openvino")
 def compile_plan(
     out: Console, source: Path, target: Path, *, backend: str | None, precision: str, batch: str | None
 ) -> None:
-    """Build the engine of every encoder, write the plan with them, and record that this machine did.
+    """Build the engine of every network, write the plan with them, and record that this machine did.
 
     Args:
         out: Where to print what was built.
@@ -41,16 +41,17 @@ def compile_plan(
     builder = _builder(backend)
     cache = EngineCache()
     sections: dict[str, Section] = {}
-    for part in plan.document.modalities:
+    for part in plan.document.parts:
         begin = time.perf_counter()
         settings, engine = build_section(plan, f"{part}.{precision}", builder, sizes)
         seconds = time.perf_counter() - begin
-        out.print(f"{part:<8} {precision}, {len(engine) / 1e6:.2f} MB, built in {seconds:.1f} s")
+        out.print(f"{part:<10} {precision}, {len(engine) / 1e6:.2f} MB, built in {seconds:.1f} s")
         sections[f"{builder.name}.{part}"] = settings, engine
     written = write_compiled(target, plan, sections)
     for name, (settings, _) in sections.items():
         cache.record(builder.name, settings, written.tensors[f"compiled.{name}"]["sha256"])
-    out.print(f"{literal(str(target))}: {builder.name} {literal(runs_on(settings))}")
+    for words in dict.fromkeys(runs_on(settings) for settings, _ in sections.values()):
+        out.print(f"{literal(str(target))}: {builder.name} {literal(words)}")
 
 
 def _builder(backend: str | None) -> Builder:

@@ -13,7 +13,7 @@ from rich.table import Table
 from l2l_engine.engines import EngineCache
 from l2l_engine.plan import PRECISIONS, CompiledSettings, Plan
 from l2l_engine.report.words import count, visible
-from l2l_engine.result import MediaInfo, Prediction
+from l2l_engine.result import MediaInfo, Prediction, Recognition
 
 _BAR = 24
 
@@ -39,6 +39,8 @@ def prediction(out: Console, answer: Prediction) -> None:
         bar = "█" * round(probability * _BAR)
         out.print(f"    {escape(name.ljust(width))}  {probability:6.1%}  {bar}")
     _moments(out, answer)
+    if answer.recognition is not None:
+        out.print(f"  recogniser:  {_recognised(answer.recognition)}")
     if answer.media is not None:
         out.print(f"  read: {_media(answer.media)}")
         out.print(f"  how:  {_how(answer, answer.media)}")
@@ -57,6 +59,21 @@ def _moments(out: Console, answer: Prediction) -> None:
     heard = _runs(moment.listen_to for moment in answer.moments)
     out.print(f"  looked at:   {looked}")
     out.print(f"  listened to: {heard}")
+
+
+_NOT_RECOGNISED = {
+    "no_pictures": "there are no pictures",
+    "no_moments": "one step looks at no moment",
+    "no_time": "there was no time",
+    "unreadable": "nothing looked at could be decoded",
+    "no_file": "there is no file",
+}
+
+
+def _recognised(recognition: Recognition) -> str:
+    if recognition.done == "yes":
+        return f"the mean of what was seen at {count(len(recognition.moments), 'moment')}"
+    return f"the skimmer's own answer: {_NOT_RECOGNISED[recognition.done]}"
 
 
 def _runs(chosen: Iterable[float | None]) -> str:
@@ -104,6 +121,7 @@ def plan(out: Console, content: Plan) -> None:
         "output": document.output,
         "modalities": ", ".join(document.modalities),
         "skimmer": _sentence(asdict(document.skim)),
+        "recogniser": "none" if document.recogniser is None else _sentence(asdict(document.recogniser)),
         "sizes": _sentence({name: size for name, size in asdict(sizes).items() if size}),
         "graphs": "",
         "compiled": "" if content.compiled else "nothing",

@@ -8,11 +8,14 @@ from l2l_engine.backends.builder import Batch, Builder
 from l2l_engine.errors import PlanError
 from l2l_engine.plan import CompiledSettings, Plan
 
-INPUTS: dict[str, type[np.generic]] = {"image": np.uint8, "audio": np.float32}
+INPUTS: dict[str, type[np.generic]] = {"image": np.uint8, "audio": np.float32, "recogniser": np.uint8}
 """What the graph of each part takes."""
 
 DEFAULT_BATCH: Batch = (1, 32, 128)
 """Samples a call; 32 is what one prediction asks for, more come from several videos at once."""
+
+CLIP_BATCH: Batch = (1, 4, 16)
+"""The same of a recogniser that sees clips: each is as large as 16 frames, and there are T-1 at most."""
 
 Section = tuple[CompiledSettings, bytes]
 
@@ -24,7 +27,7 @@ def wanted(plan: Plan, name: str, builder: Builder, batch: Batch | None = None) 
         plan: Holds the graph.
         name: Of the graph, "<part>.<precision>".
         builder: Of the backend.
-        batch: Samples a call; :data:`DEFAULT_BATCH` by default.
+        batch: Samples a call; :data:`DEFAULT_BATCH` by default, less for clips.
 
     Raises:
         PlanError: If the plan has no such graph.
@@ -42,8 +45,14 @@ def wanted(plan: Plan, name: str, builder: Builder, batch: Batch | None = None) 
         graph=plan.tensors[f"graph.{name}"]["sha256"],
         version=builder.version,
         device=builder.device,
-        batch=None if builder.any_batch else batch or DEFAULT_BATCH,
+        batch=None if builder.any_batch else batch or _default_batch(plan, part),
     )
+
+
+def _default_batch(plan: Plan, part: str) -> Batch:
+    recogniser = plan.document.recogniser
+    clips = part == "recogniser" and recogniser is not None and recogniser.kind == "clip"
+    return CLIP_BATCH if clips else DEFAULT_BATCH
 
 
 def build_section(plan: Plan, name: str, builder: Builder, batch: Batch | None = None) -> Section:

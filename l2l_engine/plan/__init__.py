@@ -1,13 +1,14 @@
 """The plan: one safetensors file with everything a Classifier needs, every byte of it checked."""
 
+from l2l_engine.plan.checks import MAX_BATCH
 from l2l_engine.plan.document import (
     FORMAT_VERSION,
-    MAX_BATCH,
     MAX_STEPS,
     PRECISIONS,
     CompiledSettings,
     MediaSettings,
     PlanDocument,
+    RecogniserSettings,
     SamplingSettings,
     SkimSettings,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "MediaSettings",
     "Plan",
     "PlanDocument",
+    "RecogniserSettings",
     "SamplingSettings",
     "SkimSettings",
     "read_plan",

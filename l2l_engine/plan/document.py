@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from l2l_engine.errors import PlanError
+from l2l_engine.plan.checks import is_count, is_label, is_number, is_profile, is_sha256, is_text, require
 
 FORMAT_VERSION = 1
 """Raised whenever a reader of the old version could misread a new file."""
@@ -20,48 +19,13 @@ MODALITIES = ("image", "audio")
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 """Precisions of graphs."""
 
-MAX_BATCH = 4096
-"""Most samples a call that an engine may be compiled for."""
-
 MAX_STEPS = 1000
 """Most steps T a plan or a call may ask for."""
 
+MAX_CLIP_BYTES = 64 << 20
+"""Most pixels that a recogniser may take of one moment, in bytes."""
+
 _T = TypeVar("_T")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise PlanError(message)
-
-
-def _is_number(value: object) -> bool:
-    # Compared rather than converted: JSON holds integers that no float can.
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-    )
-
-
-def _is_text(value: str) -> bool:
-    """JSON can spell halves of characters, which no encoding writes."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _is_count(value: object, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
-
-
-def _is_label(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 300 and _is_text(value)
-
-
-def _is_sha256(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
-
-
-def _is_profile(value: object) -> bool:
-    """Three batch sizes that do not decrease."""
-    sizes = value if isinstance(value, tuple) else ()
-    return len(sizes) == 3 and all(_is_count(size, MAX_BATCH) for size in sizes) and sorted(sizes) == [*sizes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +47,14 @@ class MediaSettings:
     window: int = 16000
 
     def __post_init__(self) -> None:
-        _require(_is_number(self.hop) and 1e-3 <= self.hop <= 3600, f"media.hop is {self.hop!r}")
-        _require(_is_count(self.short_side, 4096), f"media.short_side is {self.short_side!r}")
-        _require(
-            _is_count(self.crop, 4096) and self.crop <= self.short_side,
+        require(is_number(self.hop) and 1e-3 <= self.hop <= 3600, f"media.hop is {self.hop!r}")
+        require(is_count(self.short_side, 4096), f"media.short_side is {self.short_side!r}")
+        require(
+            is_count(self.crop, 4096) and self.crop <= self.short_side,
             f"media.crop is {self.crop!r}, short side {self.short_side}",
         )
-        _require(_is_count(self.sample_rate, 384_000), f"media.sample_rate is {self.sample_rate!r}")
-        _require(_is_count(self.window, 10_000_000), f"media.window is {self.window!r}")
+        require(is_count(self.sample_rate, 384_000), f"media.sample_rate is {self.sample_rate!r}")
+        require(is_count(self.window, 10_000_000), f"media.window is {self.window!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +66,10 @@ class SamplingSettings:
     max_audio_gap_s: float = 8 / 3
 
     def __post_init__(self) -> None:
-        _require(_is_count(self.factor, 10_000), f"sampling.factor is {self.factor!r}")
+        require(is_count(self.factor, 10_000), f"sampling.factor is {self.factor!r}")
         for name in ("max_image_gap_s", "max_audio_gap_s"):
             gap = getattr(self, name)
-            _require(_is_number(gap) and gap > 0, f"sampling.{name} is {gap!r}")
+            require(is_number(gap) and gap > 0, f"sampling.{name} is {gap!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +90,63 @@ class SkimSettings:
     exclude_previous_argmax: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.preset in ("paper", "released", "clip"), f"skim.preset is {self.preset!r}")
-        _require(_is_count(self.steps, MAX_STEPS), f"skim.steps is {self.steps!r}")
-        _require(self.key_activation in ("none", "relu"), f"skim.key_activation is {self.key_activation!r}")
-        _require(isinstance(self.exclude_previous_argmax, bool), "skim.exclude_previous_argmax is no boolean")
+        require(self.preset in ("paper", "released", "clip"), f"skim.preset is {self.preset!r}")
+        require(is_count(self.steps, MAX_STEPS), f"skim.steps is {self.steps!r}")
+        require(self.key_activation in ("none", "relu"), f"skim.key_activation is {self.key_activation!r}")
+        require(isinstance(self.exclude_previous_argmax, bool), "skim.exclude_previous_argmax is no boolean")
         plain = self.steps == 1 and self.key_activation == "none" and not self.exclude_previous_argmax
-        _require(self.preset != "clip" or plain, "skim.preset clip knows one step, no keys and no exclusion")
+        require(self.preset != "clip" or plain, "skim.preset clip knows one step, no keys and no exclusion")
+
+
+@dataclass(frozen=True, slots=True)
+class RecogniserSettings:
+    """The optional network that says what is seen at the moments looked at (DESIGN: indexing apart from
+    recognition). It has the plan's classes; its graph gives their logits.
+
+    Attributes:
+        kind: "frame": it sees the frame shown at a moment; "clip": several from the moment on.
+        short_side, crop: Pixels, as in :class:`MediaSettings`.
+        frames: Frames of a clip, 16 in the paper; 1 for kind "frame".
+        seconds: Length of a clip: frame i is the one shown i * seconds / frames after the moment; 0 for kind
+            "frame".
+        temperature: Divides its logits.
+    """
+
+    kind: str = "frame"
+    short_side: int = 128
+    crop: int = 112
+    frames: int = 1
+    seconds: float = 0.0
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(self.kind in ("frame", "clip"), f"recogniser.kind is {self.kind!r}")
+        require(is_count(self.short_side, 4096), f"recogniser.short_side is {self.short_side!r}")
+        require(
+            is_count(self.crop, 4096) and self.crop <= self.short_side,
+            f"recogniser.crop is {self.crop!r}, short side {self.short_side}",
+        )
+        clip = self.kind == "clip"
+        require(
+            is_count(self.frames, 256) and (self.frames > 1) == clip,
+            f"recogniser.frames is {self.frames!r}, kind {self.kind}",
+        )
+        require(
+            is_number(self.seconds) and 0 <= self.seconds <= 60 and (self.seconds > 0) == clip,
+            f"recogniser.seconds is {self.seconds!r}, kind {self.kind}",
+        )
+        size = self.frames * self.crop**2 * 3
+        require(size <= MAX_CLIP_BYTES, f"recogniser.frames and crop are {size} bytes a moment")
+        require(
+            is_number(self.temperature) and self.temperature > 0,
+            f"recogniser.temperature is {self.temperature!r}",
+        )
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """What the graph takes of one moment: uint8 [crop, crop, 3], or [frames, crop, crop, 3]."""
+        picture = (self.crop, self.crop, 3)
+        return picture if self.kind == "frame" else (self.frames, *picture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +168,11 @@ class CompiledSettings:
     batch: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
-        _require(self.precision in PRECISIONS, f"precision is {self.precision!r}")
-        _require(_is_sha256(self.graph), f"graph is {self.graph!r}, which is no SHA-256")
-        _require(_is_label(self.version), f"version is {self.version!r}")
-        _require(_is_label(self.device), f"device is {self.device!r}")
-        _require(self.batch is None or _is_profile(self.batch), f"batch is {self.batch!r}")
+        require(self.precision in PRECISIONS, f"precision is {self.precision!r}")
+        require(is_sha256(self.graph), f"graph is {self.graph!r}, which is no SHA-256")
+        require(is_label(self.version), f"version is {self.version!r}")
+        require(is_label(self.device), f"device is {self.device!r}")
+        require(self.batch is None or is_profile(self.batch), f"batch is {self.batch!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,21 +197,27 @@ class PlanDocument:
     output: str = "softmax"
     calibration: tuple[float, ...] = ()
     modalities: tuple[str, ...] = MODALITIES
-    recogniser: None = None
+    recogniser: RecogniserSettings | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     compiled: Mapping[str, CompiledSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names: tuple[object, ...] = self.classes  # JSON may hold anything
-        good = bool(names) and all(isinstance(name, str) and name and _is_text(name) for name in names)
-        _require(good, "classes must be one or more non-empty names")
-        _require(len(set(self.classes)) == len(self.classes), "a class name stands twice")
-        _require(self.output in ("softmax", "sigmoid"), f"output is {self.output!r}")
-        good = all(_is_number(t) and t > 0 for t in self.calibration)
-        _require(good, "calibration must be positive temperatures")
-        _require(self.modalities in (("image", "audio"), ("image",)), f"modalities are {self.modalities!r}")
-        _require(self.recogniser is None, "this version knows no recogniser")
-        _require(isinstance(self.provenance, Mapping), "provenance is no object")
+        good = bool(names) and all(isinstance(name, str) and name and is_text(name) for name in names)
+        require(good, "classes must be one or more non-empty names")
+        require(len(set(self.classes)) == len(self.classes), "a class name stands twice")
+        require(self.output in ("softmax", "sigmoid"), f"output is {self.output!r}")
+        good = all(is_number(t) and t > 0 for t in self.calibration)
+        require(good, "calibration must be positive temperatures")
+        require(self.modalities in (("image", "audio"), ("image",)), f"modalities are {self.modalities!r}")
+        looks = self.recogniser is None or self.skim.preset != "clip"
+        require(looks, "skim.preset clip looks at no moments that a recogniser could see")
+        require(isinstance(self.provenance, Mapping), "provenance is no object")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The networks whose graphs the plan holds: one for each modality, and the recogniser."""
+        return self.modalities if self.recogniser is None else (*self.modalities, "recogniser")
 
     def temperature(self, steps: int) -> float:
         """The temperature for a prediction of ``steps`` steps."""
@@ -225,20 +246,22 @@ def parse_document(text: str) -> tuple[PlanDocument, dict[str, Any]]:
         plain = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise PlanError(f"the plan's document is no JSON: {error}") from error
-    _require(isinstance(plain, dict), "the plan's document is no JSON object")
+    require(isinstance(plain, dict), "the plan's document is no JSON object")
     version = plain.pop("format_version", None)
-    _require(
+    require(
         isinstance(version, int) and version == FORMAT_VERSION,
         f"the plan has format version {version!r}, this l2l_engine reads {FORMAT_VERSION}",
     )
     tensors = plain.pop("tensors", None)
-    _require(isinstance(tensors, dict), "the plan's document has no table of tensors")
+    require(isinstance(tensors, dict), "the plan's document has no table of tensors")
     for name in ("classes", "calibration", "modalities"):
-        _require(isinstance(plain.get(name), list), f"{name} is missing or no list")
+        require(isinstance(plain.get(name), list), f"{name} is missing or no list")
         plain[name] = tuple(plain[name])
     plain["media"] = _build(MediaSettings, plain.get("media"), "media")
     plain["sampling"] = _build(SamplingSettings, plain.get("sampling"), "sampling")
     plain["skim"] = _build(SkimSettings, plain.get("skim"), "skim")
+    if plain.get("recogniser") is not None:
+        plain["recogniser"] = _build(RecogniserSettings, plain["recogniser"], "recogniser")
     plain["compiled"] = _build_compiled(plain.get("compiled", {}))
     return _build(PlanDocument, plain, "the plan's document"), tensors
 

@@ -92,7 +92,8 @@ def write_plan(
     Args:
         path: Where the plan goes.
         document: Settings, class names, provenance.
-        graphs: ONNX bytes by "<part>.<precision>"; at least fp32 for each modality.
+        graphs: ONNX bytes by "<part>.<precision>"; at least fp32 for each modality, and for the recogniser
+            if the document has one.
         skim: The skimmer's weights (float32, float16 or bfloat16), named without "skim.".
         compiled: Engine bytes by "<backend>.<part>".
 
@@ -174,9 +175,11 @@ def _parse(path: Path, data: bytes) -> Plan:
     shapes = {name.removeprefix("skim."): tuple(entry["shape"]) for name, entry in weights.items()}
     dimensions = check_skim_shapes(document, shapes)
     graphs = _byte_sections(entries, "graph.")
-    for modality in document.modalities:
-        if f"{modality}.fp32" not in graphs:
-            raise PlanError(f"graph.{modality}.fp32 is missing")
+    for part in document.parts:
+        if f"{part}.fp32" not in graphs:
+            raise PlanError(f"graph.{part}.fp32 is missing")
+    if document.recogniser is None and any(name.startswith("recogniser.") for name in graphs):
+        raise PlanError("there is a graph.recogniser, and the document knows no recogniser")
     _check_compiled(document, table)
     return Plan(
         path=path,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from l2l_engine.answer import make_prediction
 from l2l_engine.deadline import Deadline, Progress
 from l2l_engine.media import MediaFile, display_name
@@ -11,6 +13,7 @@ from l2l_engine.result import Prediction
 from l2l_engine.rounds.ask import Ask
 from l2l_engine.rounds.explain import Explanation, explain
 from l2l_engine.rounds.pace import Pace
+from l2l_engine.rounds.recognising import recognise
 from l2l_engine.rounds.run import run
 from l2l_engine.session import Request, Stopwatch
 
@@ -38,6 +41,10 @@ class Call:
         """Open, decode, skim, answer."""
         with pipeline.open(self._file, self._request()) as session:
             found = run(session, self._ask, plan, self._pace)
+            recognised, seen = None, None
+            if pipeline.recogniser is not None:
+                recognised, seen = recognise(session, found.skimmed, pipeline.recogniser, self._pace)
+            media = replace(found.skimmed.media, frames_decoded=session.frames_decoded)
         return make_prediction(
             found.skimmed.result,
             found.skimmed.timestamps,
@@ -47,11 +54,13 @@ class Call:
             top_k=top_k,
             timings=self._watch.timings(),
             device=device,
-            media=found.skimmed.media,
+            media=media,
             decoder=session.decoder,
             precision=precision,
             path=self._name,
             stopped_by=found.stopped_by,
+            recognised=recognised,
+            seen=seen,
         )
 
     def explain(self, pipeline: Pipeline, plan: Plan) -> Explanation:

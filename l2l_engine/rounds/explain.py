@@ -91,7 +91,7 @@ def explain(session: Session, ask: Ask, document: PlanDocument, path: str | None
         walked_s=way,
         frames=round(session.duration * rate) if session.has_video else 0,
         frames_to_decode=round(way * rate) + len(knots.image),
-        reasons=tuple(_reasons(session, ask, followed, widest)),
+        reasons=tuple(_reasons(session, ask, document, followed, widest)),
     )
 
 
@@ -105,7 +105,9 @@ _WHY = {
 }
 
 
-def _reasons(session: Session, ask: Ask, followed: Policy, widest: float | None) -> list[str]:
+def _reasons(
+    session: Session, ask: Ask, document: PlanDocument, followed: Policy, widest: float | None
+) -> list[str]:
     if not session.has_video:
         return ["no pictures: it will listen alone"]
     reasons = [f"{followed}: {_WHY[followed]}"]
@@ -123,4 +125,7 @@ def _reasons(session: Session, ask: Ask, followed: Policy, widest: float | None)
         reasons.append(f"coarse to fine, until {ask.budget_s * 1000:.0f} ms are over")
     if ask.stop_when is not None:
         reasons.append(f"coarse to fine, until it is {ask.stop_when:.0%} sure")
+    if document.recogniser is not None and ask.steps > 1:
+        more = f"then the recogniser sees the moments looked at, {ask.steps - 1} at most: not counted here"
+        reasons.append(f"{more}, nor done if the time is up" if ask.budget_s is not None else more)
     return reasons

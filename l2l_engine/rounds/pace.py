@@ -142,6 +142,21 @@ class Pace:
         yield
         self._reserve = _ANSWER + 1.5 * (self._clock() - begin)
 
+    def time_for(self, frames: TimeArray, keys: TimeArray, moments: int, seconds: float) -> bool:
+        """Whether something more can be done in time, after the last run of the skimmer.
+
+        Args:
+            frames: float64 [K], increasing seconds: frames to decode.
+            keys: When key frames are shown.
+            moments: Places in the file where those are.
+            seconds: What follows decoding.
+        """
+        if self._end is None:
+            return True
+        self._reserve = _ANSWER
+        cost = _WALKED * float(walked(frames, keys).sum()) + _IMAGE * moments
+        return cost * self._rate + seconds <= _ALL * self._left()
+
     def _left(self) -> float:
         assert self._end is not None
         return self._end - self._clock() - self._reserve

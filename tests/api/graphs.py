@@ -33,6 +33,31 @@ def audio_graph(feature: int = 12, window: int = 16000, seed: int = 2) -> bytes:
     return _graph(nodes, constants, "samples", TensorProto.FLOAT, ["B", window], feature)
 
 
+def recogniser_graph(weight: np.ndarray, crop: int = 112) -> bytes:
+    """Logits that are linear in the mean colours, 0 to 1, of a moment's frames.
+
+    Args:
+        weight: [3, C] for a frame: uint8 [B, crop, crop, 3] to float32 [B, C]; or [F, 3, C] for clips of F
+            frames: uint8 [B, F, crop, crop, 3].
+        crop: Pixels.
+    """
+    frames = weight.shape[:-2]
+    nodes = [
+        helper.make_node("Cast", ["frames"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels", "sides"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "most"], ["colours"]),
+        helper.make_node("Flatten", ["colours"], ["row"], axis=1),
+        helper.make_node("MatMul", ["row", "weight"], ["features"]),
+    ]
+    classes = weight.shape[-1]
+    constants = {
+        "sides": np.array([1, 2]) + len(frames),
+        "most": np.array(255, np.float32),
+        "weight": weight.reshape(-1, classes).astype(np.float32),
+    }
+    return _graph(nodes, constants, "frames", TensorProto.UINT8, ["B", *frames, crop, crop, 3], classes)
+
+
 def _graph(
     nodes: list[onnx.NodeProto],
     constants: dict[str, np.ndarray],
