@@ -33,7 +33,7 @@ def parallel_map(
     Args:
         function: Of a module, since other processes import it. What it raises is raised here.
         jobs: Its arguments.
-        workers: Processes.
+        workers: Processes; 0 to work in this one, which a bad file may then take with it.
         longest: Seconds after which a job is given up.
 
     Yields:
@@ -42,6 +42,9 @@ def parallel_map(
     Raises:
         RuntimeError: If a process does not even start.
     """
+    if workers == 0:
+        yield from map(function, jobs)
+        return
     crew = [_Worker(function, longest) for _ in range(workers)]
     left = iter(jobs)
     given = 0

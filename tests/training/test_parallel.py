@@ -8,8 +8,9 @@ import pytest
 from training.parallel import Lost, parallel_map
 
 
-def test_results_come_in_order_and_all():
-    assert list(parallel_map(operator.neg, range(40), 2)) == [-n for n in range(40)]
+@pytest.mark.parametrize("workers", [0, 2])
+def test_results_come_in_order_and_all(workers):
+    assert list(parallel_map(operator.neg, range(40), workers)) == [-n for n in range(40)]
     assert list(parallel_map(operator.neg, [], 2)) == []
 
 

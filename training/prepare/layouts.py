@@ -5,16 +5,23 @@ The annotation formats are those in which the data sets are published. None of t
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from l2l_engine.cli.files import expand
-from training.errors import InputError
+from training.prepare.annotations import (
+    AnnotationError,
+    Span,
+    database,
+    lines,
+    rows,
+    span,
+    split_name,
+    take,
+    text,
+)
+from training.prepare.library import Library, class_name, media_files, subfolders
 
 _YOUTUBE_ID = re.compile(r"[\w-]{11}")
 
@@ -27,86 +34,73 @@ class Listed:
         path: The file; where there is none, the name that it should have.
         labels: Class names; several for a multi-label set.
         split: "train", "validation" or "test"; empty where the annotations do not say.
-        stretches: (start, end) seconds in which the labels hold; empty for all of it.
+        stretches: (start, end) seconds of the file in which the action is; empty for all of the video.
+        segment: (start, end) seconds, where the video is but this part of the file.
     """
 
     path: Path
     labels: tuple[str, ...]
     split: str = ""
-    stretches: tuple[tuple[float, float], ...] = ()
+    stretches: tuple[Span, ...] = ()
+    segment: Span | None = None
 
 
-class Library:
-    """The media files of a folder, found by name without suffix.
-
-    Attributes:
-        root: The folder.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._paths: dict[str, Path] = {}
-        for path in expand([root], recursive=True, unreadable=_refuse):
-            self._paths.setdefault(path.stem, path)
-
-    def find(self, stem: str) -> Path:
-        """The file of that name; where there is none, the path that it might have."""
-        return self._paths.get(stem, self.root / stem)
-
-    def __contains__(self, stem: object) -> bool:
-        return stem in self._paths
-
-
-class AnnotationError(InputError):
-    """An annotation file that is not what it should be; the message names file and line."""
+_SPLIT_FOLDERS = {"train", "training", "val", "validation", "test", "testing"}
 
 
 def class_folders(library: Library, annotations: Sequence[Path]) -> Iterator[Listed]:
     """``videos/CLASS/*``, or ``videos/SPLIT/CLASS/*`` with train, validation (val) and test."""
-    _take(annotations, 0, "a folder of class folders has no annotation files")
-    tops = sorted(path for path in library.root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if tops and all(
-        top.name in {"train", "training", "val", "validation", "test", "testing"} for top in tops
-    ):
-        folders = [(top, path) for top in tops for path in sorted(top.iterdir()) if path.is_dir()]
-        classes = [(path, _split(top.name)) for top, path in folders]
+    take(annotations, 0, "a folder of class folders has no annotation files")
+    tops = subfolders(library.root)
+    if tops and all(top.name in _SPLIT_FOLDERS for top in tops):
+        folders = [(top, path) for top in tops for path in subfolders(top)]
+        classes = [(path, split_name(top.name)) for top, path in folders]
     else:
         classes = [(path, "") for path in tops]
     if not classes:
         raise AnnotationError(f"{library.root}: holds no class folders")
     for folder, split in classes:
-        for path in expand([folder], recursive=True, unreadable=_refuse):
-            yield Listed(path, (folder.name,), split)
+        label = class_name(folder)
+        for path in media_files(folder):
+            yield Listed(path, (label,), split)
 
 
 def table(library: Library, annotations: Sequence[Path]) -> Iterator[Listed]:
-    """A CSV with a header: path, label (several parted by ``|``) and, if you like, start, end, split."""
-    (path,) = _take(annotations, 1, "give the CSV file")
-    for where, row in _rows(path, required=("path", "label")):
+    """A CSV with a header: path and label (several parted by ``|``), and if you like more columns.
+
+    ``split``; ``start``, ``end``: the video is this part of the file; ``action_start``, ``action_end``: the
+    label holds only in this part of the video. All in seconds of the file; several lines about one video add.
+    """
+    (path,) = take(annotations, 1, "give the CSV file")
+    for where, row in rows(path, required=("path", "label")):
         labels = tuple(label.strip() for label in row["label"].split("|") if label.strip())
         if not labels:
             raise AnnotationError(f"{where}: no label")
-        stretches = _span(where, row, "start", "end")
-        yield Listed(library.root / row["path"], labels, _split(row.get("split") or ""), stretches)
+        segment = span(where, row, "start", "end")
+        action = span(where, row, "action_start", "action_end")
+        if segment and action and not segment[0] <= action[0] < action[1] <= segment[1]:
+            raise AnnotationError(f"{where}: the action must lie between start and end")
+        stretches = (action,) if action else ()
+        split = split_name(row.get("split") or "")
+        yield Listed(library.root / row["path"], labels, split, stretches, segment)
 
 
 def kinetics(library: Library, annotations: Sequence[Path]) -> Iterator[Listed]:
     """Kinetics-400/600/700: CSVs with label, youtube_id, time_start, time_end, split.
 
-    Files are named ``ID_000012_000022`` or ``ID``; the first are clips already, of the others the stretch
-    counts.
+    Files are named ``ID_000012_000022`` or ``ID``; the first are clips already, of the others a segment is.
     """
-    for path in _take(annotations, None, "give the CSV files"):
-        for where, row in _rows(path, required=("label", "youtube_id")):
-            split = _split(row.get("split") or path.stem)
-            stretches = _span(where, row, "time_start", "time_end")
-            start, end = stretches[0] if stretches else (0.0, 0.0)
+    for path in take(annotations, None, "give the CSV files"):
+        for where, row in rows(path, required=("label", "youtube_id")):
+            split = split_name(row.get("split") or path.stem)
+            segment = span(where, row, "time_start", "time_end")
+            start, end = segment or (0.0, 0.0)
             whole = row["youtube_id"]
             cut = f"{whole}_{int(start):06d}_{int(end):06d}"
             if cut in library or whole not in library:
                 yield Listed(library.find(cut), (row["label"],), split)
             else:
-                yield Listed(library.find(whole), (row["label"],), split, stretches)
+                yield Listed(library.find(whole), (row["label"],), split, segment=segment)
 
 
 def kinetics_sounds(library: Library, annotations: Sequence[Path]) -> Iterator[Listed]:
@@ -116,9 +110,9 @@ def kinetics_sounds(library: Library, annotations: Sequence[Path]) -> Iterator[L
 
 def ucf101(library: Library, annotations: Sequence[Path]) -> Iterator[Listed]:
     """UCF-101: ``trainlist01.txt`` and ``testlist01.txt``, lines ``Class/v_Class_g01_c01.avi [number]``."""
-    for path in _take(annotations, None, "give trainlist and testlist of one fold"):
+    for path in take(annotations, None, "give trainlist and testlist of one fold"):
         split = "test" if "test" in path.stem else "train"
-        for number, line in _lines(path):
+        for number, line in lines(path):
             name = line.split()[0]
             label, slash, _ = name.partition("/")
             if not slash:
@@ -129,14 +123,14 @@ def ucf101(library: Library, annotations: Sequence[Path]) -> Iterator[Listed]:
 
 def activitynet(library: Library, annotations: Sequence[Path]) -> Iterator[Listed]:
     """ActivityNet 1.3: ``activity_net.v1-3.min.json``; files ``v_ID``. Its test set has no labels."""
-    (path,) = _take(annotations, 1, "give activity_net.v1-3.min.json")
-    for name, entry in _database(path).items():
+    (path,) = take(annotations, 1, "give activity_net.v1-3.min.json")
+    for name, entry in database(path).items():
         try:
             marks = [
                 (str(a["label"]), float(a["segment"][0]), float(a["segment"][1]))
                 for a in entry["annotations"]
             ]
-            split = _split(str(entry["subset"]))
+            split = split_name(str(entry["subset"]))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise AnnotationError(f"{path}: {name}: {error!r}") from error
         if marks:
@@ -150,16 +144,16 @@ def sports1m(library: Library, annotations: Sequence[Path]) -> Iterator[Listed]:
 
     Partition files hold lines ``URL number,number…``; a name with "test" in it is the test set.
     """
-    paths = list(_take(annotations, None, "give labels.txt and the partition files"))
+    paths = list(take(annotations, None, "give labels.txt and the partition files"))
     names = next((path for path in paths if path.stem == "labels"), None)
     if names is None or len(paths) < 2:
         raise AnnotationError("sports1m: give labels.txt and the partition files")
-    labels = [line.strip() for line in names.read_text(encoding="utf-8").splitlines()]
+    labels = [line.strip() for line in text(names).splitlines()]
     for path in paths:
         if path is names:
             continue
         split = "test" if "test" in path.stem else "validation" if "val" in path.stem else "train"
-        for number, line in _lines(path):
+        for number, line in lines(path):
             url, _, numbers = line.partition(" ")
             found = _YOUTUBE_ID.findall(url)
             try:
@@ -194,60 +188,3 @@ KINETICS_SOUNDS = frozenset(
         "blowing out candles", "dribbling basketball", "mowing lawn", "stomping grapes",
     }
 )  # fmt: skip
-
-
-def _split(name: str) -> str:
-    """A split by the name that a data set, or a file of it, has for it; empty for anything else."""
-    known = {"train": "train", "val": "validation", "test": "test"}
-    return next((ours for part, ours in known.items() if part in name.lower()), "")
-
-
-def _take(annotations: Sequence[Path], count: int | None, how: str) -> Sequence[Path]:
-    if (count is None and not annotations) or (count is not None and len(annotations) != count):
-        raise AnnotationError(f"{len(annotations)} annotation files given: {how}")
-    return annotations
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            yield number, line.strip()
-
-
-def _rows(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in required if name not in (reader.fieldnames or ())]
-        if missing:
-            raise AnnotationError(f"{path}: has no column {', '.join(missing)}")
-        for row in reader:
-            where = f"{path}:{reader.line_num}"
-            if any(not row[name] for name in required):
-                raise AnnotationError(f"{where}: a required column is empty")
-            yield where, row
-
-
-def _span(where: str, row: dict[str, str], first: str, second: str) -> tuple[tuple[float, float], ...]:
-    if not row.get(first) or not row.get(second):
-        return ()
-    try:
-        start, end = float(row[first]), float(row[second])
-    except ValueError as error:
-        raise AnnotationError(f"{where}: {first} and {second} must be seconds") from error
-    if not 0 <= start < end:
-        raise AnnotationError(f"{where}: {first} must lie before {second}, and neither below 0")
-    return ((start, end),)
-
-
-def _database(path: Path) -> dict[str, Any]:
-    try:
-        database = json.loads(path.read_text(encoding="utf-8"))["database"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise AnnotationError(f"{path}: no annotation file of ActivityNet: {error!r}") from error
-    if not isinstance(database, dict):
-        raise AnnotationError(f"{path}: no annotation file of ActivityNet")
-    return database
-
-
-def _refuse(error: OSError) -> None:
-    raise error

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from l2l_engine.errors import MediaError
-from l2l_engine.media import open_media
-from training.parallel import parallel_map
-from training.prepare.layouts import LAYOUTS, AnnotationError, Library, Listed
+from l2l_engine.cli.files import SUFFIXES
+from training.errors import InputError
+from training.prepare.annotations import AnnotationError, Span
+from training.prepare.footage import Probed, probe_all, repeated, safe, state
+from training.prepare.layouts import LAYOUTS, Listed
+from training.prepare.library import Library, subfolders, visible_files
+from training.prepare.splits import hold_out
 from training.runs import write_atomically, write_json
 
 
@@ -42,105 +44,76 @@ class Options:
     least: int = 3
     workers: int = 2
 
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """What opening a file told, or why it could not be opened."""
-
-    duration: float = 0.0
-    has_video: bool = False
-    has_audio: bool = False
-    problem: str = ""
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise InputError(f"layout {self.layout!r} is none of {', '.join(LAYOUTS)}")
+        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
+            raise InputError("the shares of validation and test must be 0 or more, and together below 1")
 
 
 def prepare(options: Options) -> dict[str, Any]:
     """Write the manifest and the report; returns the report.
 
-    The manifest is a line of JSON a video: path, label (the first), labels, split, duration and stretches in
-    seconds, has_video, has_audio. Splits that the annotations name are kept.
+    The manifest is a line of JSON a video: path, name, label (the first), labels, split, start, end (null for
+    that of the file), duration and stretches in seconds, has_video, has_audio. Splits that the annotations
+    name are kept.
 
     Raises:
-        ValueError: If annotations are not what they should be, or nothing usable is left.
+        InputError: If annotations are not what they should be, or nothing usable is left.
         OSError: If the folder or an annotation file cannot be read.
     """
-    listed = list(LAYOUTS[options.layout](Library(options.videos), options.annotations))
-    missing = [video for video in listed if not video.path.exists()]
-    found = _unique(video for video in listed if video.path.exists())
-    probes = list(parallel_map(probe, [video.path for video in found], options.workers))
-    usable = [(v, p) for v, p in zip(found, probes, strict=True) if not p.problem]
-    rare = _rare_classes([video for video, _ in usable], options.least)
-    kept = [(v, p) for v, p in usable if not set(v.labels) <= rare]
+    library = Library(options.videos)
+    listed = list(LAYOUTS[options.layout](library, options.annotations))
+    found = _united(video for video in listed if video.path.is_file())
+    probes = probe_all([video.path for video in found], options.workers, options.output / "probed.json")
+    problems = {safe(path): probed.problem for path, probed in probes.items() if probed.problem}
+    usable = [video for video in found if not probes[video.path].problem]
+    beyond = [v for v in usable if v.segment is not None and v.segment[0] >= probes[v.path].duration]
+    problems |= {_shown(video): "begins after the end of the file" for video in beyond}
+    twice = repeated(usable)
+    usable = [video for video in usable if video not in beyond and video.path not in twice]
+    rare = _rare_classes(usable, options.least)
+    kept = [video for video in usable if not set(video.labels) <= rare]
     if not kept:
-        raise AnnotationError(f"{options.videos}: of {len(listed)} videos listed, none can be used")
-    split = hold_out([video for video, _ in kept], options.validation, options.test)
-    lines = [_line(options.output, video, p, rare) for video, (_, p) in zip(split, kept, strict=True)]
+        reasons = [*problems.values(), *twice.values()]
+        why = reasons[0] if reasons else f"no class has {options.least} of them"
+        raise AnnotationError(f"{options.videos}: of {len(listed)} videos listed, none can be used: {why}")
+    split = hold_out(kept, options.validation, options.test)
+    lines = [json.dumps(_entry(options.videos, video, probes[video.path], rare)) + "\n" for video in split]
     write_atomically(options.output / "manifest.jsonl", lambda file: file.write("".join(lines).encode()))
     report = {
         "listed": len(listed),
         "kept": len(kept),
-        "without_sound": sum(not p.has_audio for _, p in kept),
-        "without_picture": sum(not p.has_video for _, p in kept),
+        "seconds": round(sum(json.loads(line)["duration"] for line in lines), 1),
+        "without_sound": sum(not probes[video.path].has_audio for video in kept),
+        "without_picture": sum(not probes[video.path].has_video for video in kept),
         "splits": dict(Counter(video.split for video in split)),
         "classes": _by_class(split, rare),
-        "missing": [str(video.path) for video in missing],
-        "unreadable": {str(v.path): p.problem for v, p in zip(found, probes, strict=True) if p.problem},
+        "missing": [safe(video.path) for video in listed if not video.path.is_file()],
+        "unreadable": problems,
+        "repeated": {safe(path): why for path, why in twice.items()},
         "classes_with_too_few_videos": sorted(rare),
+        **_left_aside(library, options.layout, listed),
     }
     write_json(options.output / "report.json", report)
     return report
 
 
-def probe(path: Path) -> Probed:
-    """Open a file, and decode as much of it as shows that it can be decoded."""
-    try:
-        with open_media(path) as source:
-            start = np.zeros(1)
-            if source.has_video and not source.frames(start, short_side=128, crop=112).valid.any():
-                return Probed(problem=f"{path}: its first frame cannot be decoded")
-            return Probed(source.duration, source.has_video, source.has_audio)
-    except MediaError as error:
-        return Probed(problem=str(error))
-
-
-def hold_out(videos: Sequence[Listed], validation: float, test: float) -> list[Listed]:
-    """Give a split to the videos without one: shares of each class, by a hash of the name.
-
-    So the same footage always falls on the same side, and what is added later moves little else. Each share
-    above 0 gets at least one video of a class, as long as one is left to learn from.
-    """
-    by_class: dict[str, list[int]] = defaultdict(list)
-    for number, video in enumerate(videos):
-        if not video.split:
-            by_class[video.labels[0]].append(number)
-    result = list(videos)
-    for numbers in by_class.values():
-        order = sorted(numbers, key=lambda n: hashlib.sha256(videos[n].path.name.encode()).digest())
-        left = len(order) - 1
-        for name, share in (("test", test), ("validation", validation)):
-            count = min(left, max(1, round(share * len(order)))) if share > 0 else 0
-            left -= count
-            for number in order[:count]:
-                result[number] = replace(videos[number], split=name)
-            order = order[count:]
-        for number in order:
-            result[number] = replace(videos[number], split="train")
-    return result
-
-
-def _unique(videos: Iterable[Listed]) -> list[Listed]:
-    """One entry a file: what several lines of annotations say about it, together."""
-    by_path: dict[Path, Listed] = {}
+def _united(videos: Iterable[Listed]) -> list[Listed]:
+    """One entry a video: what several lines of annotations say about it, together."""
+    by_place: dict[tuple[Path, Span | None], Listed] = {}
     for video in videos:
-        known = by_path.get(video.path)
+        place = video.path, video.segment
+        known = by_place.get(place)
         if known is None:
-            by_path[video.path] = video
+            by_place[place] = video
             continue
         labels = tuple(dict.fromkeys(known.labels + video.labels))
         # Where one line means all of the video, so do all of them together.
         both = bool(known.stretches and video.stretches)
         stretches = tuple(sorted({*known.stretches, *video.stretches})) if both else ()
-        by_path[video.path] = replace(known, labels=labels, stretches=stretches)
-    return list(by_path.values())
+        by_place[place] = replace(known, labels=labels, stretches=stretches)
+    return list(by_place.values())
 
 
 def _rare_classes(videos: Sequence[Listed], least: int) -> set[str]:
@@ -157,19 +130,47 @@ def _by_class(videos: Sequence[Listed], rare: set[str]) -> dict[str, dict[str, i
     return {label: dict(counts[label]) for label in sorted(counts)}
 
 
-def _line(output: Path, video: Listed, probed: Probed, rare: set[str]) -> str:
+def _left_aside(library: Library, layout: str, listed: Sequence[Listed]) -> dict[str, list[str]]:
+    """Files of the folder that no one asked for, and class folders without any video."""
+    wanted = {video.path for video in listed}
+    others = [path for path in visible_files(library.root) if path.suffix.lower() not in SUFFIXES]
+    empty = [path for path in subfolders(library.root) if not any(w.is_relative_to(path) for w in wanted)]
+    return {
+        "not_listed": [safe(path) for path in library.paths if path not in wanted],
+        "no_media": [safe(path) for path in others] if layout == "folders" else [],
+        "empty_folders": [safe(path) for path in empty] if layout == "folders" else [],
+    }
+
+
+def _shown(video: Listed) -> str:
+    return safe(video.path) if video.segment is None else f"{safe(video.path)} from {video.segment[0]:g} s"
+
+
+def _entry(root: Path, video: Listed, probed: Probed, rare: set[str]) -> dict[str, Any]:
     labels = [label for label in video.labels if label not in rare]
+    start, end = video.segment or (0.0, probed.duration)
+    end = min(end, probed.duration)
     stretches = [
-        (start, min(end, probed.duration)) for start, end in video.stretches if start < probed.duration
+        (max(start, first), min(end, last)) for first, last in video.stretches if first < end and last > start
     ]
-    entry = {
+    return {
         "path": str(video.path.absolute()),
+        "name": _name(root, video),
         "label": labels[0],
         "labels": labels,
         "split": video.split,
-        "duration": round(probed.duration, 6),
-        "stretches": stretches or [(0.0, probed.duration)],
+        "start": start,
+        "end": None if video.segment is None else end,
+        "duration": round(end - start, 6),
+        "stretches": stretches or [(start, end)],
         "has_video": probed.has_video,
         "has_audio": probed.has_audio,
     }
-    return json.dumps(entry, ensure_ascii=False) + "\n"
+
+
+def _name(root: Path, video: Listed) -> str:
+    """A name that no other video has, and that changes when the file does: caches go by it."""
+    path = video.path.relative_to(root) if video.path.is_relative_to(root) else video.path
+    whole = f"{safe(path)} {video.segment} {state(video.path)}"
+    readable = re.sub(r"\W+", "-", video.path.stem.encode(errors="replace").decode())[:32]
+    return f"{readable}-{hashlib.sha256(whole.encode()).hexdigest()[:12]}"

@@ -1,10 +1,13 @@
 """Annotation files as the data sets publish them, each read into the same list."""
 
 import json
+import os
 
 import pytest
 
-from training.prepare.layouts import LAYOUTS, AnnotationError, Library, Listed
+from training.prepare.annotations import AnnotationError
+from training.prepare.layouts import LAYOUTS, Listed
+from training.prepare.library import Library
 
 
 def touch(root, *names):
@@ -25,6 +28,7 @@ def write(path, text):
 
 def test_class_folders_without_and_with_splits(tmp_path):
     touch(tmp_path / "a", "dog/1.mp4", "dog/deep/2.MOV", "cat/3.webm", "cat/notes.txt", ".hidden/4.mp4")
+    touch(tmp_path / "a", "dog/._1.mp4", "dog/.trash/5.mp4")
     assert read("folders", tmp_path / "a") == [
         Listed(tmp_path / "a/cat/3.webm", ("cat",)),
         Listed(tmp_path / "a/dog/1.mp4", ("dog",)),
@@ -45,11 +49,14 @@ def test_class_folders_without_and_with_splits(tmp_path):
 def test_a_table(tmp_path):
     path = write(
         tmp_path / "list.csv",
-        "path,label,start,end,split\nx.mp4,dog | cat,1.5,3,val\ny.mp4,dog,,,\n",
+        "path,label,start,end,action_start,action_end,split\n"
+        "x.mp4,dog | cat,1.5,3,,,val\ny.mp4,dog,,,,,\nz.mp4,cat,1,9,2,3,\nz.mp4,cat,,,4,5.5,\n",
     )
     assert read("csv", tmp_path, [path]) == [
-        Listed(tmp_path / "x.mp4", ("dog", "cat"), "validation", ((1.5, 3.0),)),
+        Listed(tmp_path / "x.mp4", ("dog", "cat"), "validation", segment=(1.5, 3.0)),
         Listed(tmp_path / "y.mp4", ("dog",)),
+        Listed(tmp_path / "z.mp4", ("cat",), "", ((2.0, 3.0),), (1.0, 9.0)),
+        Listed(tmp_path / "z.mp4", ("cat",), "", ((4.0, 5.5),)),
     ]
 
 
@@ -61,6 +68,11 @@ def test_a_table(tmp_path):
         ("path,label\nx.mp4,|\n", r"list.csv:2: no label"),
         ("path,label,start,end\nx.mp4,dog,3,1\n", "start must lie before end"),
         ("path,label,start,end\nx.mp4,dog,a,1\n", "must be seconds"),
+        ("path,label,start,end\nx.mp4,dog,1,\n", "must be seconds"),
+        (
+            "path,label,start,end,action_start,action_end\nx.mp4,dog,1,5,4,6\n",
+            "list.csv:2: the action must lie between start and end",
+        ),
     ],
 )
 def test_a_bad_table_names_the_line(tmp_path, text, message):
@@ -74,7 +86,7 @@ def test_kinetics_clips_and_whole_videos(tmp_path):
     path = write(tmp_path / "k.csv", "label,youtube_id,time_start,time_end,split\n" + rows)
     assert read("kinetics", tmp_path / "v", [path]) == [
         Listed(tmp_path / "v/train/singing/abc_000003_000013.mp4", ("singing",), "train"),
-        Listed(tmp_path / "v/whole.mkv", ("bowling",), "validation", ((5.0, 15.0),)),
+        Listed(tmp_path / "v/whole.mkv", ("bowling",), "validation", segment=(5.0, 15.0)),
         Listed(tmp_path / "v/gone_000000_000010", ("yoga",), "test"),
     ]
     heard = [video.labels[0] for video in read("kinetics-sounds", tmp_path / "v", [path])]
@@ -133,3 +145,24 @@ def test_sports1m(tmp_path):
 def test_missing_annotations_are_asked_for(tmp_path, layout):
     with pytest.raises(AnnotationError, match="give"):
         read(layout, tmp_path)
+
+
+def test_a_class_is_called_as_its_folder_is_read(tmp_path):
+    touch(tmp_path, "Cafe\u0301  bar\n/1.mp4", "日本 語/2.mp4", "train/3.mp4", " /4.mp4")
+    (tmp_path / os.fsdecode(b"\xff!")).mkdir()
+    (tmp_path / os.fsdecode(b"\xff!") / "5.mp4").touch()
+    assert {video.path.name: video.labels for video in read("folders", tmp_path)} == {
+        "1.mp4": ("Caf\u00e9 bar",),
+        "2.mp4": ("日本 語",),
+        "3.mp4": ("train",),
+        "4.mp4": ("unnamed",),
+        "5.mp4": ("\ufffd!",),
+    }
+
+
+def test_no_folder_and_no_text_are_told(tmp_path):
+    with pytest.raises(AnnotationError, match="nowhere: is no folder"):
+        Library(tmp_path / "nowhere")
+    (tmp_path / "list.csv").write_bytes(b"path,label\n\xff,dog\n")
+    with pytest.raises(AnnotationError, match=r"list.csv: cannot be read as text"):
+        read("csv", tmp_path, [tmp_path / "list.csv"])
