@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from l2l_engine import Classifier, Prediction
+from training.baselines.averages import COUNT, ClipAverage, dense, uniform
 from training.config import Config
-from training.features import VideoFeatures, extract_features
+from training.features import extract_features
 from training.finetune import load_student
+from training.lines import whole_lines
 from training.manifest import Video, load_sets
 from training.models import Student
 from training.report import markdown
 from training.runs import fingerprint, write_json
-from training.sequences import Track, to_sequences
-from training.skim import HOP, attention_ratio, load_skimmer, skim_tracks
+from training.sequences import Track
+from training.skim import attention_ratio, load_skimmer, skim_tracks
+from training.tables.bench import Examples
+from training.tables.measures import accuracy, calibration_error
+from training.tables.write import write_tables
 
 FACTORS = (1, 2, 3, 5, 10)
-UNIFORM = 10
-"""Timestamps of the UNIFORM baseline (paper 4.2)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,15 +50,23 @@ class Outcome:
 
 
 def evaluate(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
-    """Evaluate the plan on the test set and write the report.
+    """Evaluate the plan on the test set and write the report, and the paper's tables where they are wanted.
 
     Args:
         config: The run whose plan and student are evaluated.
-        commands: How to repeat it; printed in the report.
+        commands: How to repeat it; printed in the reports.
 
     Returns:
-        The report's numbers.
+        The numbers of the end-to-end report.
     """
+    report = end_to_end(config, commands)
+    if config.evaluate.tables is not None:
+        write_tables(config, commands)
+    return report
+
+
+def end_to_end(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
+    """Files through ``Classifier.predict``: the report's numbers, written as JSON and as a page."""
     torch.set_num_threads(config.threads)
     name = config.evaluate.set
     videos = [video for _, video in load_sets(config, [name])]
@@ -65,20 +75,16 @@ def evaluate(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
         folder = config.folder("evaluate", fingerprint([plan.sha256, precision]))
         outcomes = predict_all(classifier, videos, folder / f"{name}.jsonl")
     student, classes = load_student(config)
-    features = extract_features(config, [name])
-    settings = config.render[name]
+    examples = Examples(extract_features(config, [name]), classes, origin=None)
     report = {
+        "data": config.evaluate.data,
         "commands": list(commands),
         "plan": {"sha256": plan.sha256, "bytes": Path(config.plan).stat().st_size, "precision": precision},
         "factors": list(FACTORS),
         "early_steps": config.skim.early_steps,
-        "test": {"videos": len(videos), "seed": settings.seed, "classes": len(classes)},
-        "methods": {
-            "ours": accuracy([o.said == o.truth for o in outcomes]),
-            "DENSE": accuracy(baseline(student, classes, features, None)),
-            f"UNIFORM ({UNIFORM})": accuracy(baseline(student, classes, features, UNIFORM)),
-        },
-        "curves": curves(config, classes, features, plan.document.calibration),
+        "test": {"videos": len(videos), "classes": len(classes), "origin": origin(config, name)},
+        "methods": {"ours": accuracy([o.said == o.truth for o in outcomes]), **averages(student, examples)},
+        "curves": curves(config, examples, plan.document.calibration),
         "with_sound": accuracy([o.said == o.truth for o in outcomes if o.has_audio]),
         "silent": accuracy([o.said == o.truth for o in outcomes if not o.has_audio]),
         "attention": attention(outcomes),
@@ -93,6 +99,13 @@ def evaluate(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
     target.with_suffix(".md").write_text(markdown(report), encoding="utf-8")
     print(markdown(report), flush=True)
     return report
+
+
+def origin(config: Config, name: str) -> str:
+    """Where a set comes from, in words."""
+    if name in config.render:
+        return f"rendered with seed {config.render[name].seed}"
+    return f"of the set {name}"
 
 
 def predict_all(classifier: Classifier, videos: Sequence[Video], path: Path) -> list[Outcome]:
@@ -111,16 +124,6 @@ def predict_all(classifier: Classifier, videos: Sequence[Video], path: Path) -> 
     return [done[video.name] for video in videos]
 
 
-def whole_lines(path: Path) -> list[bytes]:
-    """The lines of ``path``, none if there is no such file; half a line left by a kill is cut off."""
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    os.truncate(path, whole)
-    return content[:whole].splitlines()
-
-
 def judge(video: Video, prediction: Prediction) -> Outcome:
     """Compare a prediction with the manifest."""
     if prediction.media is None:
@@ -130,7 +133,8 @@ def judge(video: Video, prediction: Prediction) -> Outcome:
     listen = np.array([m.audio_attention for m in prediction.moments if m.listen_to is not None])
     return Outcome(
         video=video.name,
-        truth=video.label,
+        # Of several labels any is right.
+        truth=prediction.label if prediction.label in video.labels else video.label,
         said=prediction.label,
         confidence=prediction.confidence,
         has_audio=prediction.media.audio == "present",
@@ -162,31 +166,21 @@ def _hits(video: Video, moments: Sequence[float | None]) -> float:
     return float(inside_stretches(video, times).mean()) if len(times) else math.nan
 
 
-@torch.inference_mode()
-def baseline(
-    student: Student, classes: Sequence[str], features: Sequence[VideoFeatures], count: int | None
-) -> list[bool]:
-    """Whether the student's clip scores, averaged over all or ``count`` evenly spaced pairs, are right."""
-    right = []
-    for item in features:
-        chosen = torch.arange(len(item.image))
-        if count is not None and count < len(chosen):
-            chosen = ((torch.arange(count) + 0.5) * len(item.image) / count).long()
-        image = item.image * item.image_valid[:, None]
-        audio = item.audio * item.audio_valid[:, None]
-        scores = student.classify(image[chosen], audio[chosen]).softmax(dim=1).mean(dim=0)
-        right.append(classes[int(scores.argmax())] == item.video.label)
-    return right
+def averages(student: Student, examples: Examples) -> dict[str, dict[str, float]]:
+    """DENSE and UNIFORM: the student's clip scores averaged over all or ten evenly spaced pairs."""
+    found = {}
+    for name, choice in (("DENSE", dense), (f"UNIFORM ({COUNT})", uniform)):
+        scores = ClipAverage(name, student, choice).scores(examples.tracks).numpy()
+        found[name] = accuracy(examples.right(scores).tolist())
+    return found
 
 
-def curves(
-    config: Config, classes: Sequence[str], features: Sequence[VideoFeatures], temperatures: Sequence[float]
-) -> dict[str, Any]:
+def curves(config: Config, examples: Examples, temperatures: Sequence[float]) -> dict[str, Any]:
     """Top-1 on cached float32 features: by steps, by the distance of the knots, by how many hit the action.
 
     The calibration error is that of the confidence after each number of steps, at the plan's temperatures.
     """
-    skimmer, tracks = load_skimmer(config, len(classes)), to_sequences(features, classes, HOP)
+    skimmer, tracks = load_skimmer(config, len(examples.classes)), examples.tracks
 
     def skim(factor: int) -> tuple[Tensor, NDArray[np.bool_]]:
         skimmed = skim_tracks(skimmer, tracks, config.skim.steps, factor)
@@ -222,32 +216,10 @@ def by_knots_inside(
     return rows
 
 
-def accuracy(right: Sequence[bool]) -> dict[str, float]:
-    """Top-1 with its 95 % Wilson interval."""
-    n = len(right)
-    if n == 0:
-        return {"videos": 0}
-    z, p = 1.96, sum(right) / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return {"videos": n, "top1": p, "low": centre - half, "high": centre + half}
-
-
 def attention(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Medians over the videos; a modality that a video lacks does not count."""
     names = ("look_ratio", "listen_ratio", "look_hits", "listen_hits")
     return {name: float(np.nanmedian([getattr(o, name) for o in outcomes])) for name in names}
-
-
-def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10) -> float:
-    """Expected calibration error: |accuracy - confidence| over equal bins, weighted by their videos."""
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        abs(right[which == b].mean() - confidence[which == b].mean()) * (which == b).mean()
-        for b in range(bins)
-        if (which == b).any()
-    ]
-    return float(sum(gaps))
 
 
 def by_class(outcomes: Sequence[Outcome]) -> dict[str, float]:

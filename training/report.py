@@ -11,9 +11,9 @@ def markdown(report: dict[str, Any]) -> str:
     test, plan, attention = report["test"], report["plan"], report["attention"]
     curves = report["curves"]
     lines = [
-        "# The demo plan on AV-Kinetic, end to end",
+        f"# The plan on {report['data']}, end to end",
         "",
-        f"{test['videos']} untrimmed videos of {test['classes']} classes, rendered with seed {test['seed']}, "
+        f"{test['videos']} untrimmed videos of {test['classes']} classes, {test['origin']}, "
         f"which no training used, through `Classifier.predict` ({plan['precision']} on the CPU). "
         f"Plan {plan['sha256'][:12]}, {plan['bytes']} bytes.",
         "",
@@ -26,17 +26,17 @@ def markdown(report: dict[str, Any]) -> str:
         "DENSE and UNIFORM average the class scores of the same student's clip classifier over all "
         "timestamps or ten evenly spaced ones.",
         "",
-        *_table(
+        *table(
             ["steps", *range(1, len(curves["steps"]) + 1)],
-            ["top-1", *map(_percent, curves["steps"])],
-            ["calibration error", *map(_percent, curves["calibration_errors"])],
+            ["top-1", *map(percent, curves["steps"])],
+            ["calibration error", *map(percent, curves["calibration_errors"])],
         ),
-        *_table(["every k-th timestamp", *report["factors"]], ["top-1", *map(_percent, curves["factors"])]),
-        *_table(
+        *table(["every k-th timestamp", *report["factors"]], ["top-1", *map(percent, curves["factors"])]),
+        *table(
             ["knots in the action, with sound", *(_range(row["least"]) for row in curves["knots_inside"])],
             ["videos", *(row["videos"] for row in curves["knots_inside"])],
-            [f"top-1 after {report['early_steps']} steps", *map(_percent, _column(curves, "early"))],
-            ["top-1 after all steps", *map(_percent, _column(curves, "top1"))],
+            [f"top-1 after {report['early_steps']} steps", *map(percent, _column(curves, "early"))],
+            ["top-1 after all steps", *map(percent, _column(curves, "top1"))],
         ),
         "These three are of the same skimmer on cached float32 features.",
         "",
@@ -45,14 +45,14 @@ def markdown(report: dict[str, Any]) -> str:
         "| inside the true stretches, as a multiple of their share of the duration | "
         f"{attention['look_ratio']:.2f} | {attention['listen_ratio']:.2f} |",
         "| moments chosen (peaks) that lie inside the true stretches | "
-        f"{_percent(attention['look_hits'])} | {_percent(attention['listen_hits'])} |",
+        f"{percent(attention['look_hits'])} | {percent(attention['listen_hits'])} |",
         "",
-        f"Expected calibration error {_percent(report['calibration_error'])} (10 bins). "
+        f"Expected calibration error {percent(report['calibration_error'])} (10 bins). "
         f"{report['seconds_a_video']:.2f} s a video (median).",
         "",
         "| class | right |",
         "|---|---|",
-        *(f"| {name} | {_percent(share)} |" for name, share in report["by_class"].items()),
+        *(f"| {name} | {percent(share)} |" for name, share in report["by_class"].items()),
         "",
         "Made by:",
         "",
@@ -62,9 +62,14 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _table(head: Sequence[object], *rows: Sequence[object]) -> list[str]:
-    lines = [f"| {' | '.join(map(str, row))} |" for row in (head, *rows)]
+def table(head: Sequence[object], *rows: Sequence[object]) -> list[str]:
+    """Lines of a table, and an empty one."""
+    lines = [f"| {' | '.join(map(_cell, row))} |" for row in (head, *rows)]
     return [lines[0], "|---" * len(head) + "|", *lines[1:], ""]
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|")
 
 
 def _column(curves: dict[str, Any], name: str) -> list[float]:
@@ -79,10 +84,11 @@ def _row(name: str, row: dict[str, float]) -> str:
     if row["videos"] == 0:
         return f"| {name} | - | - | 0 |"
     return (
-        f"| {name} | {_percent(row['top1'])} | {_percent(row['low'])} to {_percent(row['high'])} "
+        f"| {name} | {percent(row['top1'])} | {percent(row['low'])} to {percent(row['high'])} "
         f"| {row['videos']:.0f} |"
     )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share as it stands in tables."""
     return f"{100 * share:.1f} %"

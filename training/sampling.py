@@ -22,10 +22,11 @@ import numpy as np
 from l2l_engine import Classifier, Prediction
 from l2l_engine.loading import Precision
 from training.config import Config, load_config
-from training.evaluate import accuracy, whole_lines
+from training.lines import whole_lines
 from training.manifest import Video, load_sets
 from training.runs import fingerprint, write_json
 from training.sampling_report import draw_budgets, markdown
+from training.tables.measures import accuracy
 
 REFERENCE = "exact"
 

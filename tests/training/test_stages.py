@@ -10,7 +10,6 @@ import torch
 from l2l_engine import Classifier
 from training.__main__ import main
 from training.config import load_config
-from training.evaluate import accuracy, calibration_error
 from training.finetune import finetune, load_student
 from training.pairs import SPARE, Pairs, draw_times
 from training.runs import Checkpoint
@@ -64,6 +63,8 @@ checkpoint_every = 2
 [evaluate]
 set = "untrimmed"
 report = "{folder}/report"
+tables = "{folder}/tables"
+found = "{folder}/docs/found.md"
 
 [sampling]
 sets = ["untrimmed", "again"]
@@ -150,9 +151,30 @@ def test_evaluation_counts_what_the_plan_says(folder, capsys):
     assert report["attention"]["look_ratio"] == pytest.approx(np.median([o["look_ratio"] for o in outcomes]))
     assert len(report["curves"]["steps"]) == len(report["curves"]["calibration_errors"]) == 3
     assert sum(row["videos"] for row in report["curves"]["knots_inside"]) == 3
-    page = (folder / "report.md").read_text()
-    assert "python -m training evaluate --config" in page
-    assert page.strip() in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    for page in (folder / "report.md", folder / "tables.md"):
+        assert "python -m training evaluate --config" in page.read_text()
+        assert page.read_text().strip() in printed
+    check_tables(folder, report)
+
+
+def check_tables(folder, end_to_end):
+    """Cached features give what files through the plan gave, and what is missing is said to be."""
+    tables = json.loads((folder / "tables.json").read_text())
+    rows = {row["method"]: row for row in tables["video"]}
+    for name in ("DENSE", "UNIFORM"):
+        same = next(row for method, row in end_to_end["methods"].items() if method.startswith(name))
+        assert rows[name]["top1"] == pytest.approx(same["top1"])
+    assert [row["top1"] for row in tables["curves"]["steps"]["ours (sparse)"]] == end_to_end["curves"][
+        "steps"
+    ]
+    assert rows["ours (sparse)"]["gmac"] < rows["DENSE"]["gmac"] / 4
+    assert set(tables["policies"]) == {"untrimmed", "again"}
+    page = (folder / "tables.md").read_text()
+    assert "docs/found.md" in page
+    for picture in tables["plots"].values():
+        assert f"]({picture})" in page
+        assert (folder / picture).stat().st_size < 500_000
 
 
 def test_sampling_compares_policies_on_the_same_videos(folder):
@@ -232,21 +254,6 @@ def test_a_killed_skimmer_continues_to_the_same_weights(folder, tmp_path, monkey
     train_skimmer(resumed)
     path = "skim/skimmer.safetensors"
     assert (tmp_path / path).read_bytes() == (folder / path).read_bytes()
-
-
-def test_accuracy_has_wilsons_interval():
-    found = accuracy([True] * 8 + [False] * 2)
-    assert found["videos"] == 10
-    assert found["top1"] == 0.8
-    assert (found["low"], found["high"]) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
-    assert accuracy([]) == {"videos": 0}
-
-
-def test_calibration_error_by_hand():
-    confidence = np.array([0.95, 0.95, 0.55, 0.55])
-    right = np.array([True, True, True, False])
-    # Two bins of half the videos each: |1 - 0.95| and |0.5 - 0.55|.
-    assert calibration_error(confidence, right) == pytest.approx(0.05)
 
 
 def test_other_settings_begin_anew(tmp_path):

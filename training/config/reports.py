@@ -7,15 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EvaluateConfig:
-    """The end-to-end test.
+    """The end-to-end test, and the paper's tables.
 
     Attributes:
-        set: Name of the rendered test set.
-        report: Where the JSON and Markdown tables go, without suffix.
+        set: Name of the test set.
+        data: What the pages call the data.
+        report: Where the end-to-end test goes, without suffix: JSON and Markdown.
+        tables: Where the paper's tables go, without suffix: JSON, Markdown and plots; none without it.
+        found: The page, below the working directory, that says what was found where a result is not the
+            expected one; the tables link to it.
+        pictures: Which videos of the set are shown with the moments chosen.
     """
 
     set: str = "test"
+    data: str = "the test set"
     report: str = "results/av-kinetic-demo"
+    tables: str | None = None
+    found: str | None = None
+    pictures: tuple[int, ...] = (0, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)

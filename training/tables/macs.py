@@ -109,35 +109,44 @@ def classifier_cost(student: Student, pairs: int = 16) -> Cost:
 
 @dataclass(frozen=True, slots=True)
 class SkimMacs:
-    """Multiply-adds of T steps over M^I image knots and M^A audio knots; N takes part in none of them.
+    """Multiply-adds of T steps over N timestamps, M^I image knots and M^A audio knots; linear in the three.
 
-    They are those of Eq. 5-9 with banks at the knots: keys of every knot, and a step's fusion, LSTM, queries,
-    attention, mixtures and modality scores. The engine folds keys into queries and needs fewer.
+    They are those of Eq. 5-9 with banks at the knots: keys, and a step's fusion, LSTM, queries, attention,
+    mixtures and modality scores. The engine folds keys into queries and needs fewer.
     """
 
     fixed: float
+    per_timestamp: float
     per_image: float
     per_audio: float
 
-    def of(self, image_knots: float, audio_knots: float) -> float:
-        """For a video, or for the means over videos: the law is linear."""
-        return self.fixed + self.per_image * image_knots + self.per_audio * audio_knots
+    def of(self, timestamps: float, image_knots: float, audio_knots: float) -> float:
+        """For a video; for the means over videos, the mean."""
+        by_size = (
+            self.per_timestamp * timestamps + self.per_image * image_knots + self.per_audio * audio_knots
+        )
+        return self.fixed + by_size
 
 
 def skim_macs(skimmer: nn.Module, features: int, steps: int) -> SkimMacs:
-    """The law of a skimmer's multiply-adds, by the counter at three sizes."""
-    corner, image, audio = (
-        count(skimmer, skim_batch(features, 4, *knots), steps) for knots in ((2, 2), (3, 2), (2, 3))
-    )
-    per_image, per_audio = image - corner, audio - corner
-    return SkimMacs(corner - 2 * per_image - 2 * per_audio, per_image, per_audio)
+    """The law of a skimmer's multiply-adds, by the counter at four sizes."""
+    corner = np.array([6, 2, 2])
+    sizes = [corner, *(corner + np.eye(3, dtype=int))]
+    first, *others = (count(skimmer, skim_batch(features, *map(int, size)), steps) for size in sizes)
+    slopes = [other - first for other in others]
+    return SkimMacs(first - float(corner @ slopes), *slopes)
 
 
-def skim_parts(
-    skimmer: nn.Module, features: int, image_knots: int, audio_knots: int, steps: int
-) -> dict[str, float]:
-    """Multiply-adds of a skim by part; ``attention`` is scores and mixtures (Eq. 6-8)."""
-    batch = skim_batch(features, max(image_knots, audio_knots), image_knots, audio_knots)
+def skim_parts(skimmer: nn.Module, features: int, size: tuple[int, int, int], steps: int) -> dict[str, float]:
+    """Multiply-adds of a skim by part; ``attention`` is scores and mixtures (Eq. 6-8).
+
+    Args:
+        skimmer: Any preset.
+        features: D.
+        size: N, M^I and M^A.
+        steps: T.
+    """
+    batch = skim_batch(features, *size)
     found = _count(skimmer, (batch, steps))
     parts: dict[str, float] = defaultdict(float)
     for name, _ in skimmer.named_children():

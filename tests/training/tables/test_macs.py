@@ -43,26 +43,23 @@ def test_the_paper_s_encoders_at_its_sizes():
     assert macs.count(teacher, clip) / 1e9 == pytest.approx(40.5, abs=0.5)
 
 
-def skim_by_hand(image, audio, steps, classes=3):
+@pytest.mark.parametrize(("n", "image", "audio", "steps"), [(40, 5, 9, 1), (30, 9, 4, 3), (90, 20, 20, 10)])
+def test_a_skim(n, image, audio, steps):
     d, f, k, h = SIZES.values()
-    keys = (image + audio) * d * k
-    step = 2 * d * f + f * d + 4 * h * (d + h) + 2 * h * k + 2 * h
-    attention = (image + audio) * (k + d)
-    return keys + steps * (step + attention) + classes * d
-
-
-@pytest.mark.parametrize(("image", "audio", "steps"), [(5, 9, 1), (9, 4, 3), (20, 20, 10)])
-def test_a_skim(image, audio, steps):
     skimmer = SkimmingNetwork(3, **SIZES).eval()
-    by_hand = skim_by_hand(image, audio, steps)
-    assert macs.skim_macs(skimmer, 8, steps).of(image, audio) == pytest.approx(by_hand)
-    parts = macs.skim_parts(skimmer, 8, image, audio, steps)
-    assert parts["all"] == by_hand
-    assert parts["key"] == (image + audio) * 8 * 5
-    assert parts["lstm"] == steps * 4 * 7 * (8 + 7)
-    assert parts["query"] == steps * 2 * 7 * 5
-    assert parts["attention"] == steps * (image + audio) * (5 + 8)
-    assert sum(parts.values()) == 2 * by_hand
+    parts = macs.skim_parts(skimmer, d, (n, image, audio), steps)
+    assert parts["fusion"] == steps * (2 * d * f + f * d)
+    assert parts["key"] == (image + audio) * d * k
+    assert parts["lstm"] == steps * 4 * h * (d + h)
+    assert parts["query"] == steps * 2 * h * k
+    assert parts["modality"] == steps * 2 * h
+    assert parts["classifier"] == 3 * d
+    # Scores and the sums of Eq. 7 at the knots; Eq. 8 mixes two numbers a timestamp.
+    at_knots = steps * (image + audio) * (k + d)
+    assert at_knots <= parts["attention"] <= at_knots + steps * 2 * n
+    assert sum(parts.values()) == 2 * parts["all"]
+    law = macs.skim_macs(skimmer, d, steps)
+    assert law.of(n, image, audio) == pytest.approx(parts["all"])
 
 
 def test_cost_is_of_one_row():

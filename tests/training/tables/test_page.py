@@ -1,0 +1,55 @@
+"""What is claimed follows from the numbers, and what was not run says so."""
+
+import pytest
+
+from training.tables.expectations import at_least, expectations
+from training.tables.page import methods
+
+
+def row(name, top1, gmac=1.0):
+    more = {"low": top1, "high": top1, "map": top1, "seconds": 0.0, "ece": 0.0}
+    return {"method": name, "top1": top1, "gmac": gmac, **more}
+
+
+def report(**changes):
+    video = [
+        row("ours (sparse)", 0.90, 2.0),
+        row("DENSE", 0.85, 8.0),
+        row("SCSAMPLER", 0.9),
+        {"method": "LSTM"},
+    ]
+    steps = [row("", share) | {"steps": n} for n, share in enumerate((0.2, 0.5, 0.89, 0.9), 1)]
+    factors = [row("", 0.92) | {"factor": 1}, row("", 0.90) | {"factor": 5}]
+    whole = {"video": video, "curves": {"steps": {"ours (sparse)": steps}, "factors": factors}}
+    return whole | changes
+
+
+def verdicts(numbers):
+    return {item["claim"]: item["met"] for item in expectations(numbers)}
+
+
+def test_verdicts_by_hand():
+    found = verdicts(report())
+    assert found["ours (sparse) beats DENSE by at least 5 points at no more than 1/4 of its GMAC"] is True
+    assert found["ours (sparse) beats SCSAMPLER"] is False
+    assert found["ours (sparse) beats LSTM"] is None
+    assert found["three steps are within 1 point of ten, ours (sparse)"] is True
+    assert found["three steps are within 1 point of ten, ours (dense)"] is None
+    assert found["factor 5 is within 1 point of dense"] is False
+
+
+@pytest.mark.parametrize("dense", [row("DENSE", 0.851, 8.0), row("DENSE", 0.5, 7.9)])
+def test_both_halves_of_the_first_claim_count(dense):
+    claims = verdicts(report(video=[row("ours (sparse)", 0.9, 2.0), dense]))
+    assert next(iter(claims.values())) is False
+
+
+def test_the_last_digit_of_a_float_does_not_count():
+    assert at_least(100 * (0.90 - 0.85), 5)
+    assert not at_least(4.99, 5)
+
+
+def test_a_missing_method_has_no_numbers():
+    lines = methods([row("image | image", 0.5), {"method": "LSTM"}])
+    assert lines[2] == "| image \\| image | 50.0 % | 50.0 % to 50.0 % | 50.0 % | 1.000 | 0 | 0.0 % |"
+    assert lines[3] == "| LSTM | not run | - | - | - | - | - |"

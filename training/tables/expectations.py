@@ -1,0 +1,97 @@
+"""What the paper lets one expect, and whether the numbers bear it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SPARSE, DENSE_OURS = "ours (sparse)", "ours (dense)"
+EARLY, FACTOR = 3, 5
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One of them.
+
+    Attributes:
+        claim: In words.
+        met: None where something it speaks of was not run.
+        found: The numbers.
+    """
+
+    claim: str
+    met: bool | None
+    found: str
+
+
+def expectations(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All that are about video-level tables and, where there are any, the clip-level ones."""
+    rows = {row["method"]: row for row in report["video"] if "top1" in row}
+    found = [
+        _cheaper_and_better(rows),
+        *(_better(rows, other) for other in ("SCSAMPLER", "LSTM", "NON-RECURRENT")),
+        *(_early(name, report["curves"]["steps"].get(name, [])) for name in (SPARSE, DENSE_OURS)),
+        _sparse(report["curves"]["factors"]),
+    ]
+    return [asdict(item) for item in found]
+
+
+def _cheaper_and_better(rows: Mapping[str, Row], points: float = 5, share: float = 0.25) -> Expectation:
+    claim = f"ours (sparse) beats DENSE by at least {points:g} points at no more than 1/4 of its GMAC"
+    ours, dense = rows.get(SPARSE), rows.get("DENSE")
+    if ours is None or dense is None:
+        return Expectation(claim, None, _missing(rows, SPARSE, "DENSE"))
+    gained, cost = _points(ours, dense), ours["gmac"] / dense["gmac"]
+    found = f"{_versus(ours, dense)}, {gained:+.1f} points, at {cost:.3f} of its GMAC"
+    return Expectation(claim, at_least(gained, points) and cost <= share, found)
+
+
+def _better(rows: Mapping[str, Row], other: str) -> Expectation:
+    claim = f"ours (sparse) beats {other}"
+    ours, theirs = rows.get(SPARSE), rows.get(other)
+    if ours is None or theirs is None:
+        return Expectation(claim, None, _missing(rows, SPARSE, other))
+    return Expectation(claim, ours["top1"] > theirs["top1"], _versus(ours, theirs))
+
+
+def _early(name: str, steps: Sequence[Row]) -> Expectation:
+    claim = f"three steps are within 1 point of ten, {name}"
+    if len(steps) <= EARLY:
+        return Expectation(claim, None, "not run")
+    early, last = steps[EARLY - 1], steps[-1]
+    found = f"{_percent(early)} after {early['steps']}, {_percent(last)} after {last['steps']}"
+    return Expectation(claim, at_least(_points(early, last), -1), found)
+
+
+def _sparse(factors: Sequence[Row]) -> Expectation:
+    claim = f"factor {FACTOR} is within 1 point of dense"
+    by_factor = {row["factor"]: row for row in factors}
+    if not {1, FACTOR} <= by_factor.keys():
+        return Expectation(claim, None, "not run")
+    sparse, dense = by_factor[FACTOR], by_factor[1]
+    found = f"{_percent(sparse)} at every {FACTOR}th timestamp, {_percent(dense)} at all"
+    return Expectation(claim, at_least(_points(sparse, dense), -1), found)
+
+
+def at_least(points: float, limit: float) -> bool:
+    """Whether a difference of shares reaches a limit; what the last digit of a float says does not count."""
+    return points >= limit - 1e-9
+
+
+def _points(ours: Row, theirs: Row) -> float:
+    return 100 * float(ours["top1"] - theirs["top1"])
+
+
+def _versus(ours: Row, theirs: Row) -> str:
+    return f"{_percent(ours)} against {_percent(theirs)}"
+
+
+def _missing(rows: Mapping[str, Row], *names: str) -> str:
+    return f"not run: {', '.join(name for name in names if name not in rows)}"
+
+
+def _percent(row: Row) -> str:
+    return f"{100 * row['top1']:.1f} %"

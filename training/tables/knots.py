@@ -1,0 +1,62 @@
+"""The skimmer over knots of its own choice: fewer frames than seconds of sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.baselines import Encoded
+from training.models import SkimmingNetwork
+from training.sequences import Knotted, Track, collate, regular_knots
+from training.skim import HOP
+
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TwoDensities:
+    """T steps over every k-th timestamp, with a k for frames and another for sound."""
+
+    name: str
+    skimmer: SkimmingNetwork
+    steps: int
+    image_factor: int
+    audio_factor: int
+
+    @torch.inference_mode()
+    def scores(self, tracks: Sequence[Track]) -> Tensor:
+        """See :class:`training.baselines.Method`."""
+        return self.step_scores(tracks)[:, -1]
+
+    @torch.inference_mode()
+    def step_scores(self, tracks: Sequence[Track]) -> Tensor:
+        """Scores [V, T, C] after each step."""
+        return skim_items(self.skimmer, [self.items(track) for track in tracks], self.steps).softmax(dim=2)
+
+    def pairs(self, track: Track) -> Encoded:
+        """The knots."""
+        item = self.items(track)
+        return Encoded(len(item.image_knots), len(item.audio_knots))
+
+    def items(self, track: Track) -> Knotted:
+        """The knots, as far as they can be decoded."""
+        image, audio = (
+            regular_knots(len(track), factor) for factor in (self.image_factor, self.audio_factor)
+        )
+        return Knotted(
+            track, image[track.image_valid[image].numpy()], audio[track.audio_valid[audio].numpy()]
+        )
+
+
+@torch.inference_mode()
+def skim_items(skimmer: SkimmingNetwork, items: Sequence[Knotted], steps: int) -> Tensor:
+    """Logits [V, T, C] after each step."""
+    skimmer.eval()
+    logits = []
+    for start in range(0, len(items), BATCH):
+        output = skimmer(collate(items[start : start + BATCH], HOP), steps)
+        logits.append(skimmer.step_logits(output))
+    return torch.cat(logits)

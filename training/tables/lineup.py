@@ -1,0 +1,59 @@
+"""Which methods a run has: those that need no training, and what was trained, as far as it is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from training.baselines import Method, Skimming, clip_averages
+from training.config import Config
+from training.models import SkimmingNetwork, Student
+from training.skim import load_skimmer, skimmer_path
+
+TABLE_1 = (
+    "RANDOM",
+    "UNIFORM",
+    "FRONT",
+    "CENTER",
+    "END",
+    "SCSAMPLER",
+    "DENSE",
+    "LSTM",
+    "NON-RECURRENT",
+    "ours (sparse)",
+    "ours (dense)",
+)
+
+
+COMBINATIONS = ("image | image (sparse)", "image | image (dense)")
+"""Rows of Fig. 7: what chooses the moments, then what recognises."""
+
+PRESETS = ("released (sparse)", "released (dense)")
+
+
+@dataclass(frozen=True, slots=True)
+class Lineup:
+    """The methods of a run by the name of their row; what was not trained is not in it.
+
+    Attributes:
+        ours: The skimmer; None before it is trained.
+        table: Table 1.
+        combinations: Fig. 7 and Table 2.
+        presets: The published modules' way to skim.
+        seeds: The same skimmer, sparse, trained from other seeds.
+    """
+
+    ours: SkimmingNetwork | None
+    table: dict[str, Method] = field(default_factory=dict)
+    combinations: dict[str, Method] = field(default_factory=dict)
+    presets: dict[str, Method] = field(default_factory=dict)
+    seeds: dict[str, Method] = field(default_factory=dict)
+
+
+def lineup(config: Config, student: Student, classes: int) -> Lineup:
+    """Everything that can be evaluated now."""
+    methods: list[Method] = [*clip_averages(student, seed=config.seed)]
+    ours = load_skimmer(config, classes) if skimmer_path(config).exists() else None
+    if ours is not None:
+        methods.append(Skimming("ours (sparse)", ours, config.skim.steps, config.factor))
+        methods.append(Skimming("ours (dense)", ours, config.skim.steps, 1))
+    return Lineup(ours, table={method.name: method for method in methods})

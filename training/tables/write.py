@@ -1,0 +1,185 @@
+"""Puts the paper's tables together and writes them: JSON, Markdown, plots."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from training.baselines import Method
+from training.config import Config
+from training.features import extract_features
+from training.finetune import load_student, student_path
+from training.manifest import describe_set
+from training.models import Student
+from training.models.teacher import Teacher
+from training.runs import file_fingerprint, write_json
+from training.skim import HOP
+from training.tables import curves, moments
+from training.tables.bench import Bench, Encoders, Examples, Result
+from training.tables.beyond import by_class, calibration, differences, fewer_frames, spread
+from training.tables.expectations import SPARSE, expectations
+from training.tables.knots import TwoDensities
+from training.tables.lineup import COMBINATIONS, PRESETS, TABLE_1, Lineup, lineup
+from training.tables.macs import classifier_cost, clip_cost, image_cost, skim_parts, window_cost
+from training.tables.page import markdown
+from training.tables.policies import policies
+
+
+def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
+    """Measure everything that is there to be measured, and write the report.
+
+    Args:
+        config: The run; ``evaluate.tables`` says where the report goes.
+        commands: How to repeat it; printed in the report.
+
+    Returns:
+        The report's numbers.
+    """
+    if config.evaluate.tables is None:
+        raise ValueError("evaluate.tables is not set")
+    torch.set_num_threads(config.threads)
+    target = Path(config.evaluate.tables)
+    student, classes = load_student(config)
+    examples = load_examples(config, config.evaluate.set, classes)
+    encoders = Encoders(image_cost(student.image), window_cost(student.audio))
+    bench = Bench(examples, encoders, config.folder("tables"))
+    methods = lineup(config, student, len(classes))
+    results = run_all(bench, methods.table)
+    report = {
+        "data": config.evaluate.data,
+        "test": _about(examples),
+        "settings": {"factor": config.factor, "steps": config.skim.steps, "threads": config.threads},
+        "costs": costs(config, student, encoders, methods, examples),
+        "video": rows(results, TABLE_1),
+        "differences": differences(results, SPARSE),
+        **_ours(config, bench, methods, results),
+        "combinations": rows(run_all(bench, methods.combinations), COMBINATIONS),
+        "presets": rows(run_all(bench, methods.presets), PRESETS),
+        "seeds": _seeds(results, run_all(bench, methods.seeds)),
+        "policies": policies(config),
+    }
+    report["expectations"] = expectations(report)
+    report["found"] = _link(target, config.evaluate.found)
+    report["commands"] = list(commands)
+    draw(config, examples, methods, report, target)
+    write_json(target.with_suffix(".json"), report)
+    page = markdown(report)
+    target.with_suffix(".md").write_text(page, encoding="utf-8")
+    print(page, flush=True)
+    return report
+
+
+def load_examples(config: Config, name: str, classes: Sequence[str]) -> Examples:
+    """A set with its features, which are computed where they are missing."""
+    origin = {"set": describe_set(config, name), "student": file_fingerprint(student_path(config))}
+    return Examples(extract_features(config, [name]), classes, origin)
+
+
+def _about(examples: Examples) -> dict[str, float]:
+    lengths = [len(track) for track in examples.tracks]
+    silent = sum(not track.audio_valid.any() for track in examples.tracks)
+    return {
+        "videos": len(lengths),
+        "classes": len(examples.classes),
+        "mean_s": float(np.mean([item.video.duration for item in examples.videos])),
+        "mean_timestamps": float(np.mean(lengths)),
+        "hop": HOP,
+        "without_sound": silent,
+    }
+
+
+def costs(
+    config: Config, student: Student, encoders: Encoders, methods: Lineup, examples: Examples
+) -> dict[str, Any]:
+    """What the parts cost: an image, a window, a clip of the teacher, a classification, a skim."""
+    found: dict[str, Any] = {
+        "image": encoders.image.to_plain(),
+        "window": encoders.window.to_plain(),
+        "classifier": classifier_cost(student).to_plain(),
+    }
+    if config.teacher.train:
+        # What it has learnt makes no difference to what it costs.
+        teacher = Teacher(len(examples.classes), config.teacher.width)
+        found["clip"] = clip_cost(teacher, config.teacher.side).to_plain()
+    if methods.ours is not None:
+        sparse = two_densities(config, methods)
+        tracks = examples.tracks
+        sizes = np.array([(len(track), *sparse.pairs(track)) for track in tracks])
+        n, images, windows = np.median(sizes, axis=0).astype(int).tolist()
+        macs = skim_parts(methods.ours, tracks[0].image.shape[1], (n, images, windows), config.skim.steps)
+        found["skim"] = {
+            "timestamps": n,
+            "image_knots": images,
+            "audio_knots": windows,
+            "steps": config.skim.steps,
+            "macs": macs,
+        }
+    return found
+
+
+def two_densities(config: Config, methods: Lineup) -> TwoDensities:
+    """Ours as Table 1 has it, sparse."""
+    if methods.ours is None:
+        raise ValueError("the skimmer is not trained")
+    return TwoDensities(SPARSE, methods.ours, config.skim.steps, config.factor, config.factor)
+
+
+def _ours(config: Config, bench: Bench, methods: Lineup, results: Mapping[str, Result]) -> dict[str, Any]:
+    """Everything that needs the skimmer."""
+    if methods.ours is None:
+        return {"curves": {"factors": [], "steps": {}}}
+    sparse = two_densities(config, methods)
+    dense = TwoDensities("ours (dense)", methods.ours, config.skim.steps, 1, 1)
+    validation = [
+        track
+        for name in config.skim.validation
+        for track in load_examples(config, name, bench.examples.classes).tracks
+    ]
+    return {
+        "curves": {
+            "factors": curves.by_factor(bench, sparse),
+            "steps": {ours.name: curves.by_step(bench, ours) for ours in (sparse, dense)},
+        },
+        "fewer_frames": fewer_frames(bench, sparse),
+        "classes": by_class(bench.examples, results[SPARSE], results["UNIFORM"]),
+        "calibration": calibration(bench, sparse, validation),
+    }
+
+
+def run_all(bench: Bench, methods: Mapping[str, Method]) -> dict[str, Result]:
+    """Every method's result."""
+    return {name: bench.run(method) for name, method in methods.items()}
+
+
+def rows(results: Mapping[str, Result], expected: Sequence[str]) -> list[dict[str, Any]]:
+    """A row a name, without numbers where there is no such method; then what was not expected."""
+    names = dict.fromkeys([*expected, *results])
+    return [results[name].row() if name in results else {"method": name} for name in names]
+
+
+def _seeds(results: Mapping[str, Result], others: Mapping[str, Result]) -> dict[str, Any]:
+    if SPARSE not in results:
+        return {"rows": []}
+    found = [results[SPARSE].row(), *(result.row() for result in others.values())]
+    return {"rows": found, "spread": spread(found)}
+
+
+def draw(config: Config, examples: Examples, methods: Lineup, report: dict[str, Any], target: Path) -> None:
+    """The pictures beside the page; their names go into the report."""
+    if methods.ours is None:
+        return
+    lines = [row for row in report["video"] if row["method"] in curves.LINES and "top1" in row]
+    plot, picture = (target.with_name(f"{target.name}-{name}") for name in ("curves.png", "moments.jpg"))
+    curves.draw(report["curves"]["factors"], report["curves"]["steps"], lines, plot)
+    numbers = [number for number in config.evaluate.pictures if number < len(examples.videos)]
+    moments.draw(examples, two_densities(config, methods), numbers, picture)
+    report["plots"] = {"curves": plot.name, "moments": picture.name}
+
+
+def _link(target: Path, page: str | None) -> str | None:
+    return None if page is None else Path(os.path.relpath(page, target.parent)).as_posix()
