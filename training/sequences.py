@@ -23,7 +23,12 @@ _LONGEST_GAP = 31
 
 @dataclass(slots=True)
 class Track:
-    """One video as a sequence of pairs: features [N, D], validity and truth [N]."""
+    """One video as a sequence of pairs: features [N, D], validity and truth [N].
+
+    Attributes:
+        label: The number of its class, or of the first of several.
+        others: The numbers of its other classes.
+    """
 
     image: Tensor
     audio: Tensor
@@ -31,6 +36,7 @@ class Track:
     audio_valid: Tensor
     inside: Tensor
     label: int
+    others: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.image)
@@ -45,15 +51,26 @@ class Track:
             self.audio_valid[part],
             self.inside[part],
             self.label,
+            self.others,
         )
 
 
 def to_sequences(videos: Sequence[VideoFeatures], classes: Sequence[str], hop: float) -> list[Track]:
     """The videos as sequences, labels as numbers."""
-    return [
-        Track(v.image, v.audio, v.image_valid, v.audio_valid, v.inside(hop), classes.index(v.video.label))
-        for v in videos
-    ]
+    tracks = []
+    for v in videos:
+        label, *others = (classes.index(name) for name in v.video.labels)
+        parts = v.image, v.audio, v.image_valid, v.audio_valid, v.inside(hop)
+        tracks.append(Track(*parts, label, tuple(others)))
+    return tracks
+
+
+def targets(tracks: Sequence[Track], classes: int) -> Tensor:
+    """Which of C classes each video has: bool [V, C]."""
+    found = torch.zeros(len(tracks), classes, dtype=torch.bool)
+    for row, track in zip(found, tracks, strict=True):
+        row[[track.label, *track.others]] = True
+    return found
 
 
 def join(parts: Sequence[Track], label: int) -> Track:
@@ -67,23 +84,28 @@ class Recombiner:
 
     A pair's truth does not depend on its neighbours, so the stretches of the action may be exchanged with
     others of the same label, and everything between them with pieces of any video: no piece outside a
-    stretch holds an action.
+    stretch holds an action. Videos of several labels are left alone, since nobody knows which label a
+    stretch belongs to.
+
+    Attributes:
+        possible: Whether there is anything to exchange: stretches of actions, and something outside them.
     """
 
     def __init__(self, tracks: Sequence[Track]) -> None:
-        self._tracks = tracks
         self._actions: dict[int, list[Track]] = defaultdict(list)
         self._others: list[Track] = []
         for track in tracks:
-            for piece in _runs(track):
+            for piece in _runs(track) if not track.others else ():
                 if bool(piece.inside[0]):
                     self._actions[track.label].append(piece)
                 elif len(piece) >= _CHUNKS[0]:
                     self._others.append(piece)
+        self._labels = [track.label for track in tracks if track.label in self._actions]
+        self.possible = bool(self._labels and self._others)
 
     def __call__(self, rng: np.random.Generator) -> Track:
         """A recombined video of 45 to 225 timestamps (24 to 120 s), 4 to 16 % of which are the action."""
-        label = self._tracks[int(rng.integers(len(self._tracks)))].label
+        label = self._labels[int(rng.integers(len(self._labels)))]
         total = int(rng.integers(45, 226))
         wanted = max(6.0, total * rng.uniform(0.04, 0.16))
         actions: list[Track] = []
@@ -211,7 +233,7 @@ def _pad(banks: Sequence[tuple[Tensor, np.ndarray]], hop: float) -> tuple[Tensor
 
 
 def truth(items: Sequence[Knotted]) -> tuple[Tensor, Tensor]:
-    """Labels [B] and which timestamps lie inside the action [B, N]."""
+    """Labels [B] (the first of several) and which timestamps lie inside the action [B, N]."""
     inside = torch.zeros(len(items), max(len(k.track) for k in items), dtype=torch.bool)
     for number, item in enumerate(items):
         inside[number, : len(item.track)] = item.track.inside

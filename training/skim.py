@@ -1,63 +1,70 @@
-"""Trains the skimmer on cached features (paper 3.3): cross-entropy on video labels, nothing else."""
+"""Trains the skimmer on cached features (paper 3.3): the classes' loss on video labels, nothing else."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
 from l2l_engine.plan import MediaSettings
-from training.config import Config, ModelConfig, SkimConfig, to_plain
+from training.config import Config, SkimConfig, to_plain
 from training.features import extract_features
 from training.finetune import load_student, student_path
 from training.learner import Learner
-from training.models import SkimBatch, SkimmingNetwork, SkimOutput, Student
+from training.losses import class_loss
+from training.models import SkimmingNetwork, SkimOutput, Student
 from training.runs import Checkpoint, file_fingerprint, seed_everything, write_atomically, write_json
-from training.sequences import (
-    Knotted,
-    Recombiner,
-    Track,
-    collate,
-    draw_density,
-    draw_knots,
-    fixed_knots,
-    to_sequences,
-    truth,
-)
+from training.scores import Scored, mean_average_precision
+from training.sequences import Track, collate, fixed_knots, targets, to_sequences, truth
+from training.sources import Source
 
 HOP = MediaSettings().hop
+FOLDER = "skim"
+WEIGHTS = "skimmer.safetensors"
 
 
-def build_skimmer(model: ModelConfig, classes: int) -> SkimmingNetwork:
-    """A skimmer of the configured sizes."""
+def build_skimmer(config: Config, classes: int) -> SkimmingNetwork:
+    """A skimmer of the configured kind and sizes."""
+    model = config.model
     return SkimmingNetwork(
-        classes, features=model.features, fusion=model.fusion, keys=model.keys, hidden=model.hidden
+        classes,
+        features=model.features,
+        fusion=model.fusion,
+        keys=model.keys,
+        hidden=model.hidden,
+        preset=config.skim.preset,
+        modalities=config.skim.modalities,
     )
 
 
 def start_from(skimmer: SkimmingNetwork, student: Student) -> None:
-    """Psi and the classifier begin as the student's (paper: the same fusion network)."""
-    skimmer.fusion.load_state_dict(student.fusion.state_dict())
+    """Psi and the classifier begin as the student's (paper: the same fusion network).
+
+    A visual-only skimmer takes what the student does with a picture and no sound.
+    """
+    weights = student.fusion.state_dict()
+    weights["0.weight"] = weights["0.weight"][:, : skimmer.fusion[0].in_features]
+    skimmer.fusion.load_state_dict(weights)
     skimmer.classifier.load_state_dict(student.classifier.state_dict())
 
 
-def skimmer_path(config: Config) -> Path:
+def skimmer_path(config: Config, folder: str = FOLDER) -> Path:
     """Where the skimmer's weights are."""
-    return config.folder("skim", "skimmer.safetensors")
+    return config.folder(folder, WEIGHTS)
 
 
-def load_skimmer(config: Config, classes: int) -> SkimmingNetwork:
+def load_skimmer(config: Config, classes: int, folder: str = FOLDER) -> SkimmingNetwork:
     """The trained skimmer in evaluation mode."""
-    skimmer = build_skimmer(config.model, classes)
-    skimmer.load_state_dict(load_file(skimmer_path(config)))
+    skimmer = build_skimmer(config, classes)
+    skimmer.load_state_dict(load_file(skimmer_path(config, folder)))
     return skimmer.eval()
 
 
@@ -66,97 +73,122 @@ def load_tracks(config: Config, names: Sequence[str], classes: Sequence[str]) ->
     return to_sequences(extract_features(config, names), classes, HOP)
 
 
-def train_skimmer(config: Config) -> dict[str, float]:
+def train_skimmer(config: Config, folder: str = FOLDER) -> dict[str, float]:
     """Train the skimmer, or continue where a killed run stopped.
+
+    Args:
+        config: The run.
+        folder: Where the skimmer goes, within the run's.
 
     Returns:
         Metrics on the validation set.
     """
     torch.set_num_threads(config.threads)
-    settings = {
+    settings, factor = config.skim, config.factor
+    checkpoint = Checkpoint(config.folder(folder), skim_settings(config))
+    state = checkpoint.load()
+    student, classes = load_student(config)
+    tracks = load_tracks(config, settings.train, classes)
+    source = Source(tracks, len(classes), settings, seed=config.seed, hop=HOP)
+    validation = load_tracks(config, settings.validation, classes)
+    seed_everything(config.seed)
+    skimmer = build_skimmer(config, len(classes))
+    start_from(skimmer, student)
+
+    def loss(update: int, learner: Learner) -> Tensor:
+        return skimming_loss(skimmer, source, update, settings, learner)
+
+    def measure_all() -> dict[str, float]:
+        return measure(skimmer, validation, settings.steps, factor, several=settings.several)
+
+    fit(skimmer, checkpoint, state, settings, loss=loss, measure=measure_all)
+    metrics = measure_all() | {"dense": dense_accuracy(student, validation, several=settings.several)}
+    save_network(skimmer.cpu(), skimmer_path(config, folder), metrics)
+    return metrics
+
+
+def skim_settings(config: Config) -> dict[str, Any]:
+    """What a training on features depends on."""
+    return {
         "model": to_plain(config.model),
         "skim": to_plain(config.skim),
         "student": file_fingerprint(student_path(config)),
         "seed": config.seed,
         "factor": config.factor,
     }
-    checkpoint = Checkpoint(config.folder("skim"), settings)
-    state = checkpoint.load()
-    student, classes = load_student(config)
-    source = Source(load_tracks(config, config.skim.train, classes), config)
-    validation = load_tracks(config, config.skim.validation, classes)
-    seed_everything(config.seed)
-    skimmer = build_skimmer(config.model, len(classes))
-    start_from(skimmer, student)
+
+
+def save_network(network: nn.Module, path: Path, metrics: dict[str, float]) -> None:
+    """Write what later stages read."""
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    write_atomically(path, lambda file: file.write(save(weights)))
+    write_json(path.with_name("metrics.json"), metrics)
+
+
+def fit(
+    network: nn.Module,
+    checkpoint: Checkpoint,
+    state: dict[str, Any] | None,
+    settings: SkimConfig,
+    *,
+    loss: Callable[[int, Learner], Tensor],
+    measure: Callable[[], dict[str, float]],
+) -> None:
+    """Train ``network`` for the configured updates, or go on where a killed run stopped.
+
+    Args:
+        state: What the checkpoint holds.
+        loss: The loss of an update, from its number.
+        measure: Metrics at every checkpoint.
+    """
     learner = Learner(
-        skimmer,
-        rate=config.skim.rate,
-        weight_decay=config.skim.weight_decay,
-        updates=config.skim.updates,
+        network,
+        rate=settings.rate,
+        weight_decay=settings.weight_decay,
+        updates=settings.updates,
         warm_up=0.1,
         clip=1.0,
+        precision="fp32",  # the sums are long and the matrices small
     )
     learner.restore(state)
-    while learner.done < config.skim.updates:
-        start = time.monotonic()
-        loss = _updates(skimmer, learner, source)
-        metrics = measure(skimmer, validation, config.skim.steps, config.factor)
-        seconds = time.monotonic() - start
-        checkpoint.log({"update": learner.done, "loss": loss, "seconds": seconds} | metrics)
+    while learner.done < settings.updates:
+        start, end = time.monotonic(), min(learner.done + settings.checkpoint_every, settings.updates)
+        network.train()
+        losses = [learner.learn(loss(update, learner)) for update in range(learner.done, end)]
+        learner.done = end
+        line = {"update": end, "loss": float(torch.stack(losses).mean())}
+        network.eval()
+        checkpoint.log(line | measure() | {"seconds": time.monotonic() - start})
         checkpoint.save(learner.state())
-    metrics = measure(skimmer, validation, config.skim.steps, config.factor)
-    metrics |= {"dense": dense_accuracy(student, validation)}
-    path = skimmer_path(config)
-    write_atomically(path, lambda file: file.write(save(skimmer.state_dict())))
-    write_json(path.with_name("metrics.json"), metrics)
-    return metrics
+    network.eval()
 
 
-class Source:
-    """Draws training batches; the same update draws the same batch in every run."""
-
-    def __init__(self, tracks: Sequence[Track], config: Config) -> None:
-        self._tracks, self._settings, self._seed = tracks, config.skim, config.seed
-        self._recombine = Recombiner(tracks)
-
-    @property
-    def settings(self) -> SkimConfig:
-        """The skimmer's settings."""
-        return self._settings
-
-    def draw(self, update: int) -> tuple[SkimBatch, Tensor]:
-        """The banks and labels of one update."""
-        rng = seed_everything(self._seed, update)
-        density = draw_density(rng, self._settings)
-        items: list[Knotted] = []
-        while len(items) < self._settings.batch:
-            if rng.random() < self._settings.recombine:
-                track = self._recombine(rng)
-            else:
-                track = self._tracks[int(rng.integers(len(self._tracks)))]
-            items.append(draw_knots(rng, track, density, self._settings))
-        batch = collate(items, HOP)
-        # Features of the training set are a little too good; noise of their own scale blurs them.
-        batch.image = _blur(batch.image, self._settings.noise)
-        batch.audio = _blur(batch.audio, self._settings.noise)
-        return batch, truth(items)[0]
-
-
-def _blur(bank: Tensor, noise: float) -> Tensor:
-    return bank + noise * bank.abs().mean() * torch.randn_like(bank) * (bank.abs().sum(2, keepdim=True) > 0)
+def skimming_loss(
+    skimmer: SkimmingNetwork, source: Source, update: int, settings: SkimConfig, learner: Learner
+) -> Tensor:
+    """The loss of one update's batch: every third one takes all steps, the others the early ones."""
+    batch, labels = source.draw(update)
+    steps = settings.steps if update % 3 == 0 else min(settings.early_steps, settings.steps)
+    share = float(np.interp(update / settings.updates, (0, 1), settings.block_vote))
+    labels, blocked = learner.place(labels, block_votes(len(labels), steps, share))
+    return skim_loss(skimmer, skimmer(batch.to(learner.device), steps, blocked), labels, settings)
 
 
 def skim_loss(skimmer: SkimmingNetwork, output: SkimOutput, labels: Tensor, settings: SkimConfig) -> Tensor:
-    """Cross-entropy after T steps, and with less weight after 2 to T-1: stopping early must work too."""
+    """The classes' loss after T steps, and with less weight after 2 to T-1: stopping early must work too.
+
+    Args:
+        labels: bool [B, C].
+    """
     logits = skimmer.step_logits(output)[:, 1:]
     if logits.shape[1] == 0:
         logits = output.logits[:, None]
     steps = logits.shape[1]
-    losses = functional.cross_entropy(
+    losses = class_loss(
         logits.flatten(0, 1),
-        labels.repeat_interleave(steps),
-        reduction="none",
-        label_smoothing=settings.label_smoothing,
+        labels.repeat_interleave(steps, dim=0),
+        settings.several,
+        settings.label_smoothing,
     )
     per_step = losses.view(-1, steps).mean(dim=0)
     return per_step[-1] + settings.early_weight * per_step[:-1].sum() / max(1, steps - 1)
@@ -173,22 +205,6 @@ def block_votes(count: int, steps: int, share: float) -> Tensor:
     return torch.stack([chosen & loser, chosen & ~loser], dim=2)
 
 
-def _updates(skimmer: SkimmingNetwork, learner: Learner, source: Source) -> float:
-    """Learn until the next checkpoint is due; returns the mean loss."""
-    settings = source.settings
-    skimmer.train()
-    losses = []
-    early = min(settings.early_steps, settings.steps)
-    for update in range(learner.done, min(learner.done + settings.checkpoint_every, settings.updates)):
-        batch, labels = source.draw(update)
-        steps = settings.steps if update % 3 == 0 else early
-        share = float(np.interp(update / settings.updates, (0, 1), settings.block_vote))
-        output = skimmer(batch, steps, block_votes(len(labels), steps, share))
-        losses.append(learner.learn(skim_loss(skimmer, output, labels, settings)))
-    learner.done += len(losses)
-    return float(torch.stack(losses).mean())
-
-
 @dataclass(slots=True)
 class Skimmed:
     """What the skimmer says about a set: logits [V, T, C] after each step, labels, attention ratios."""
@@ -203,17 +219,18 @@ class Skimmed:
 def skim_tracks(skimmer: SkimmingNetwork, tracks: Sequence[Track], steps: int, factor: int) -> Skimmed:
     """Skim whole videos at every ``factor``-th timestamp."""
     skimmer.eval()
+    device = next(skimmer.parameters()).device
     logits, look, listen = [], [], []
     for start in range(0, len(tracks), 32):
         items = [fixed_knots(track, factor) for track in tracks[start : start + 32]]
-        output = skimmer(collate(items, HOP), steps)
-        inside = truth(items)[1]
-        logits.append(skimmer.step_logits(output))
+        output = skimmer(collate(items, HOP).to(device), steps)
+        inside = truth(items)[1].to(device)
+        logits.append(skimmer.step_logits(output).cpu())
         for number, item in enumerate(items):
             n = len(item.track)
             if len(item.image_knots):
                 look.append(attention_ratio(output.image_attention[number, :-1, :n], inside[number, :n]))
-            if len(item.audio_knots):
+            if len(item.audio_knots) and "audio" in skimmer.modalities:
                 listen.append(attention_ratio(output.audio_attention[number, :-1, :n], inside[number, :n]))
     labels = torch.tensor([track.label for track in tracks])
     return Skimmed(torch.cat(logits), labels, look, listen)
@@ -226,23 +243,38 @@ def attention_ratio(attention: Tensor, inside: Tensor) -> float:
     return float(attention[:, inside].sum(dim=1).mean() / inside.float().mean())
 
 
-def measure(skimmer: SkimmingNetwork, tracks: Sequence[Track], steps: int, factor: int) -> dict[str, float]:
-    """Top-1 after 3 and all steps, and the median attention ratios."""
+def measure(
+    skimmer: SkimmingNetwork, tracks: Sequence[Track], steps: int, factor: int, *, several: bool = False
+) -> dict[str, float]:
+    """Top-1 (with several labels: mAP too) after 3 and all steps, and the median attention ratios."""
     skimmed = skim_tracks(skimmer, tracks, steps, factor)
-    right = (skimmed.logits.argmax(dim=2) == skimmed.labels[:, None]).float().mean(dim=0)
-    return {
-        "top1": float(right[-1]),
-        "top1_3_steps": float(right[min(2, steps - 1)]),
-        "look_ratio": float(np.nanmedian(skimmed.look_ratio)),
-        "listen_ratio": float(np.nanmedian(skimmed.listen_ratio)),
-    }
+    early = min(2, steps - 1)
+    metrics = {}
+    for name, logits in (("", skimmed.logits[:, -1]), ("_3_steps", skimmed.logits[:, early])):
+        quality = rate(logits, tracks, several=several)
+        metrics |= {f"{key}{name}": value for key, value in quality.items()}
+    for name, ratios in (("look_ratio", skimmed.look_ratio), ("listen_ratio", skimmed.listen_ratio)):
+        known = [ratio for ratio in ratios if not math.isnan(ratio)]
+        if known:
+            metrics[name] = float(np.median(known))
+    return metrics
+
+
+def rate(scores: Tensor, tracks: Sequence[Track], *, several: bool = False) -> dict[str, float]:
+    """How often the greatest of C scores [V, C] is at a label, and with several labels the mAP."""
+    labels = targets(tracks, scores.shape[1])
+    right = labels.gather(1, scores.argmax(dim=1, keepdim=True)).float().mean()
+    if not several:
+        return {"top1": float(right)}
+    scored = Scored(scores.numpy(), labels.numpy())
+    return {"top1": float(right), "map": mean_average_precision(scored)}
 
 
 @torch.inference_mode()
-def dense_accuracy(student: Student, tracks: Sequence[Track]) -> float:
-    """DENSE: the student's class scores averaged over all timestamps."""
-    right = 0
+def dense_accuracy(student: Student, tracks: Sequence[Track], *, several: bool = False) -> float:
+    """Top-1 of DENSE: the student's class scores averaged over all timestamps."""
+    means = []
     for track in tracks:
-        scores = student.classify(track.image, track.audio * track.audio_valid[:, None]).softmax(dim=1)
-        right += int(scores.mean(dim=0).argmax()) == track.label
-    return right / len(tracks)
+        logits = student.classify(track.image, track.audio * track.audio_valid[:, None])
+        means.append((logits.sigmoid() if several else logits.softmax(dim=1)).mean(dim=0))
+    return rate(torch.stack(means), tracks)["top1"]

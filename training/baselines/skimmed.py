@@ -31,6 +31,7 @@ class Skimming:
         return logits.sigmoid() if self.several else logits.softmax(dim=1)
 
     def pairs(self, track: Track) -> Encoded:
-        """The knots."""
+        """The knots; of the sound only if the skimmer listens."""
         knots = fixed_knots(track, self.factor)
-        return Encoded(len(knots.image_knots), len(knots.audio_knots))
+        listens = "audio" in self.skimmer.modalities
+        return Encoded(len(knots.image_knots), listens * len(knots.audio_knots))

@@ -10,7 +10,10 @@ class SkimConfig:
     """Training of the skimmer on cached features.
 
     Attributes:
-        train, validation: Names of rendered sets.
+        train, validation: Names of sets.
+        preset: "paper" or "released"; DESIGN 2 says how they differ.
+        modalities: ["image", "audio"], or ["image"] for a visual-only skimmer.
+        output: "softmax" where a video has one label, "sigmoid" where it may have several.
         steps: T.
         early_steps: T of two batches in three, for whoever stops early.
         factors: Knots are every k-th timestamp, a batch's k one of these.
@@ -26,6 +29,9 @@ class SkimConfig:
 
     train: tuple[str, ...] = ("train",)
     validation: tuple[str, ...] = ("validation",)
+    preset: str = "paper"
+    modalities: tuple[str, ...] = ("image", "audio")
+    output: str = "softmax"
     steps: int = 10
     early_steps: int = 3
     updates: int = 5000
@@ -42,3 +48,29 @@ class SkimConfig:
     block_vote: tuple[float, ...] = (0.5, 0.1)
     early_weight: float = 0.3
     checkpoint_every: int = 250
+
+    def __post_init__(self) -> None:
+        if self.preset not in {"paper", "released"}:
+            raise ValueError(f"skim.preset is {self.preset!r}; it can be paper or released")
+        if self.modalities not in {("image", "audio"), ("image",)}:
+            raise ValueError(f"skim.modalities are {self.modalities!r}; they can be image, audio, or image")
+        if self.output not in {"softmax", "sigmoid"}:
+            raise ValueError(f"skim.output is {self.output!r}; it can be softmax or sigmoid")
+
+    @property
+    def several(self) -> bool:
+        """Whether a video may have several labels."""
+        return self.output == "sigmoid"
+
+
+@dataclass(frozen=True, slots=True)
+class VariantsConfig:
+    """What ``python -m training variants`` trains beside the skimmer, on the same features.
+
+    Attributes:
+        names: Of "released", "visual-only", "lstm", "non-recurrent", and "seed-N" for another seed.
+        updates: Of "lstm" and "non-recurrent", which see every timestamp in every update.
+    """
+
+    names: tuple[str, ...] = ("released", "visual-only", "lstm", "non-recurrent", "seed-1", "seed-2")
+    updates: int = 2000

@@ -10,20 +10,25 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from l2l_engine.plan import MediaSettings, Plan, PlanDocument, SamplingSettings, SkimSettings, write_plan
+from l2l_engine.plan import MediaSettings, Plan, PlanDocument, SamplingSettings, write_plan
 from training.config import Config, to_plain
 from training.export.checks import logits_difference, top1
 from training.export.graphs import fp32_graphs
 from training.export.inputs import calibration_inputs, noise
 from training.export.precisions import more_precisions
+from training.export.recogniser import check_plan, export_recogniser
+from training.export.untrained import PRESETS
 from training.export.versions import versions
 from training.finetune import load_student, student_path
+from training.losses import class_loss
 from training.manifest import load_sets
 from training.models import SkimmingNetwork, Student
+from training.models.banks import NormedLinear
 from training.runs import write_json
+from training.sequences import targets
 from training.skim import HOP, load_skimmer, load_tracks, skim_tracks, skimmer_path
 
 
@@ -39,28 +44,36 @@ def export_plan(config: Config) -> Path:
     torch.set_num_threads(config.threads)
     student, classes = load_student(config)
     skimmer = load_skimmer(config, len(classes))
-    encoders = {"image": student.image, "audio": student.audio}
+    encoders = {name: getattr(student, name) for name in config.skim.modalities}
     media = MediaSettings()
     graphs, differences = fp32_graphs(encoders, media)
     calibration = calibration_inputs(config, media) if set(config.precisions) - {"fp32"} else noise(media)
     more, records = more_precisions(encoders, graphs, config.precisions, calibration)
+    recogniser = export_recogniser(config, classes)
     document = PlanDocument(
         classes=classes,
         media=media,
         sampling=SamplingSettings(
             factor=config.factor, max_image_gap_s=config.factor * HOP, max_audio_gap_s=config.factor * HOP
         ),
-        skim=SkimSettings(steps=config.skim.steps),
+        skim=replace(PRESETS[config.skim.preset], steps=config.skim.steps),
+        output=config.skim.output,
+        modalities=config.skim.modalities,
         calibration=temperatures(config, skimmer, classes),
+        recogniser=None if recogniser is None else recogniser.settings,
         provenance=provenance(config, differences),
     )
     path = Path(config.plan)
     path.parent.mkdir(parents=True, exist_ok=True)
-    plan = write_plan(path, document, graphs=graphs | more, skim=skim_tensors(skimmer))
+    graphs |= more if recogniser is None else more | recogniser.graphs
+    plan = write_plan(path, document, graphs=graphs, skim=skim_tensors(skimmer))
     video = calibration.inputs["image"][:32], calibration.inputs["audio"][:32]
     measured = measure_precisions(config, plan, student, skimmer, video)
     costs = {p: records.get(p, {}) | measured.get(p, {}) for p in (*measured, *records)}
-    plan = _with_provenance(plan, precisions=costs)
+    said: dict[str, Any] = {"precisions": costs}
+    if recogniser is not None:
+        said["recogniser"] = {**recogniser.record, "logits_difference": check_plan(plan, recogniser)}
+    plan = _with_provenance(plan, **said)
     report = {"plan": plan.sha256, "bytes": path.stat().st_size, "differences": differences}
     write_json(config.folder("export", "metrics.json"), report | {"precisions": measured})
     print(f"{path}: {report['bytes']} bytes, PyTorch against OpenVINO {differences}", flush=True)
@@ -71,9 +84,8 @@ def temperatures(config: Config, skimmer: SkimmingNetwork, classes: tuple[str, .
     """The temperature of each number of steps, fitted on the validation set."""
     tracks = load_tracks(config, config.skim.validation, classes)
     skimmed = skim_tracks(skimmer, tracks, config.skim.steps, config.factor)
-    return tuple(
-        fit_temperature(skimmed.logits[:, step], skimmed.labels) for step in range(config.skim.steps)
-    )
+    labels = targets(tracks, len(classes)) if config.skim.several else skimmed.labels
+    return tuple(fit_temperature(skimmed.logits[:, step], labels) for step in range(config.skim.steps))
 
 
 def measure_precisions(
@@ -107,16 +119,31 @@ def _with_provenance(plan: Plan, **more: Any) -> Plan:
 
 
 def skim_tensors(skimmer: SkimmingNetwork) -> dict[str, NDArray[np.float32]]:
-    """The skimmer's weights under the plan's names; PyTorch's two LSTM biases become one."""
-    weights = {name: value.detach().numpy() for name, value in skimmer.state_dict().items()}
-    weights["lstm.bias"] = weights.pop("lstm.bias_ih") + weights.pop("lstm.bias_hh")
-    return weights
+    """The skimmer's weights under the plan's names, with all norms and the second bias folded."""
+    tensors: dict[str, Tensor] = {}
+    for name, layer in skimmer.named_modules():
+        if isinstance(layer, NormedLinear):
+            tensors[f"{name}.weight"], tensors[f"{name}.bias"] = layer.folded()
+        elif isinstance(layer, nn.Linear) and not name.endswith(".linear"):
+            tensors[f"{name}.weight"], tensors[f"{name}.bias"] = layer.weight, layer.bias
+    lstm = skimmer.lstm
+    tensors |= {"lstm.weight_ih": lstm.weight_ih, "lstm.weight_hh": lstm.weight_hh}
+    tensors["lstm.bias"] = lstm.bias_ih + lstm.bias_hh
+    return {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature that minimises the cross-entropy, between 0.05 and 20, to three digits."""
+    """The temperature that minimises the classes' loss, between 0.05 and 20, to three digits.
+
+    Args:
+        logits: [V, C].
+        labels: int64 [V], or bool [V, C] where a video may have several.
+    """
+    several = labels.dtype == torch.bool
+    if not several:
+        labels = functional.one_hot(labels, logits.shape[1]).bool()
     temperatures = torch.logspace(np.log10(0.05), np.log10(20), 400)
-    losses = torch.stack([functional.cross_entropy(logits / t, labels) for t in temperatures])
+    losses = torch.stack([class_loss(logits / t, labels, several).mean() for t in temperatures])
     return float(f"{float(temperatures[losses.argmin()]):.3g}")
 
 

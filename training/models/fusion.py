@@ -10,13 +10,14 @@ class Fusion(nn.ModuleList):
     """Psi(z^I, z^A): concat, FC, ReLU, FC. Its tensors are ``0.weight`` to ``1.bias``, as in the plan.
 
     Args:
-        features: Size of either input and of the output (D).
+        features: Size of an input and of the output (D).
         hidden: Size between the layers (F).
+        inputs: How many features are fused; 1 in a visual-only skimmer.
     """
 
-    def __init__(self, features: int, hidden: int) -> None:
-        super().__init__([nn.Linear(2 * features, hidden), nn.Linear(hidden, features)])
+    def __init__(self, features: int, hidden: int, inputs: int = 2) -> None:
+        super().__init__([nn.Linear(inputs * features, hidden), nn.Linear(hidden, features)])
 
-    def forward(self, image: Tensor, audio: Tensor) -> Tensor:
-        """Fuse [..., D] and [..., D] to [..., D]."""
-        return self[1](torch.relu(self[0](torch.cat([image, audio], dim=-1))))
+    def forward(self, *features: Tensor) -> Tensor:
+        """Fuse features [..., D], the image's first, to [..., D]."""
+        return self[1](torch.relu(self[0](torch.cat(features, dim=-1))))

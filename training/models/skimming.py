@@ -1,14 +1,19 @@
-"""ImgAud-Skimming: where to look and listen next (Eq. 5-9, preset ``paper``), batched for training."""
+"""ImgAud-Skimming: where to look and listen next (Eq. 5-9), batched for training."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.nn.utils.parametrizations import weight_norm
 
+from training.models.banks import Bank, Exclusion, Interpolation, NormedLinear, attend
 from training.models.fusion import Fusion
+
+MODALITIES = ("image", "audio")
+PRESETS = ("paper", "released")
 
 
 @dataclass(slots=True)
@@ -32,6 +37,15 @@ class SkimBatch:
     lengths: Tensor
     hop: float
 
+    def to(self, device: torch.device) -> SkimBatch:
+        """The same batch on a device."""
+        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "hop"}
+        return replace(self, **moved)
+
+    def modality(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, times and lengths of "image" or "audio"."""
+        return getattr(self, name), getattr(self, f"{name}_times"), getattr(self, f"{name}_lengths")
+
 
 @dataclass(slots=True)
 class SkimOutput:
@@ -39,7 +53,8 @@ class SkimOutput:
 
     Attributes:
         logits: [B, C] after all steps (Eq. 9).
-        image_attention, audio_attention: [B, T, N], w^I and w^A of each step (Eq. 6).
+        image_attention, audio_attention: [B, T, N], w^I and w^A of each step (Eq. 6); zero for a modality
+            that the video or the network lacks.
         modality_scores: [B, T, 2], s^I and s^A.
         step_features: [B, T, D], Psi of what each step saw.
     """
@@ -51,44 +66,8 @@ class SkimOutput:
     step_features: Tensor
 
 
-class Interpolation:
-    """Linear interpolation between knots, z_j = sum_m B_jm z_m, without the N x D rows (DESIGN 2).
-
-    Rows of B sum to 1. So scores are interpolated, since keys are affine in the features, and weights over
-    the timestamps become weights over the knots: the same numbers for a fraction of the memory.
-
-    Args:
-        times: [B, M], increasing within the length; later ones are never used.
-        lengths: [B]; 0 stands for a missing modality, whose rows all count as zero.
-        at: [N] seconds; before the first and after the last knot the nearest one holds.
-    """
-
-    def __init__(self, times: Tensor, lengths: Tensor, at: Tensor) -> None:
-        rows = torch.arange(times.shape[1], device=times.device)
-        self._used = rows < lengths[:, None]
-        times = times.masked_fill(~self._used, float("inf"))
-        at = at.expand(times.shape[0], -1).contiguous()
-        last = (lengths - 1).clamp(min=0)[:, None]
-        right = torch.searchsorted(times.contiguous(), at, right=True)
-        self._left, self._right = (right - 1).clamp(min=0), torch.minimum(right, last)
-        left_time, right_time = times.gather(1, self._left), times.gather(1, self._right)
-        span = right_time - left_time
-        inner = (span > 0) & torch.isfinite(span)
-        self._share = torch.where(inner, (at - left_time) / torch.where(inner, span, 1.0), 0.0)
-
-    def spread(self, scores: Tensor) -> Tensor:
-        """B s: scores at the knots [B, M] to the timestamps [B, N]."""
-        return torch.lerp(scores.gather(1, self._left), scores.gather(1, self._right), self._share)
-
-    def collect(self, weights: Tensor) -> Tensor:
-        """B^T w: weights over the timestamps [B, N] to the knots [B, M]."""
-        collected = torch.zeros_like(self._used, dtype=weights.dtype)
-        collected = collected.scatter_add(1, self._left, weights * (1 - self._share))
-        return collected.scatter_add(1, self._right, weights * self._share) * self._used
-
-
 class SkimmingNetwork(nn.Module):
-    """The skimmer. Its parameters carry the plan's names (DESIGN 5), but for the LSTM's two biases.
+    """The skimmer. Parameters carry the plan's names (DESIGN 5), but for what a plan has folded.
 
     Args:
         classes: C.
@@ -96,17 +75,37 @@ class SkimmingNetwork(nn.Module):
         fusion: F, the hidden size of Psi.
         keys: K, the size of keys and queries.
         hidden: H, the LSTM's size.
+        preset: "paper", or "released": keys behind batch norm and ReLU, two-layer queries, a weight-normed
+            LSTM, and no attention on moments that were an earlier argmax.
+        modalities: ("image", "audio"), or ("image",) for a visual-only one.
     """
 
-    def __init__(self, classes: int, *, features: int, fusion: int, keys: int, hidden: int) -> None:
+    def __init__(
+        self,
+        classes: int,
+        *,
+        features: int,
+        fusion: int,
+        keys: int,
+        hidden: int,
+        preset: str = "paper",
+        modalities: Sequence[str] = MODALITIES,
+    ) -> None:
         super().__init__()
-        self.fusion = Fusion(features, fusion)
-        self.key_image = nn.Linear(features, keys)
-        self.key_audio = nn.Linear(features, keys)
-        self.query_image = nn.ModuleList([nn.Linear(hidden, keys)])
-        self.query_audio = nn.ModuleList([nn.Linear(hidden, keys)])
+        self.released, self.modalities = preset == "released", tuple(modalities)
+        self.fusion = Fusion(features, fusion, len(self.modalities))
+        for name in self.modalities:
+            key = NormedLinear(features, keys) if self.released else nn.Linear(features, keys)
+            self.add_module(f"key_{name}", key)
+        for name in self.modalities:
+            layers = [NormedLinear(hidden, hidden)] if self.released else []
+            self.add_module(f"query_{name}", nn.ModuleList([*layers, nn.Linear(hidden, keys)]))
         self.lstm = nn.LSTMCell(features, hidden)
-        self.modality = nn.Linear(hidden, 2)
+        if self.released:
+            for weight in ("weight_ih", "weight_hh"):
+                weight_norm(self.lstm, weight)
+        if len(self.modalities) > 1:
+            self.modality = nn.Linear(hidden, 2)
         self.classifier = nn.Linear(features, classes)
 
     def forward(self, batch: SkimBatch, steps: int, blocked: Tensor | None = None) -> SkimOutput:
@@ -118,33 +117,68 @@ class SkimmingNetwork(nn.Module):
         n = int(batch.lengths.max())
         stamps = batch.hop * torch.arange(n, device=batch.image.device)
         valid = torch.arange(n, device=batch.image.device) < batch.lengths[:, None]
-        image = Interpolation(batch.image_times, batch.image_lengths, stamps)
-        audio = Interpolation(batch.audio_times, batch.audio_lengths, stamps)
-        keys = self.key_image(batch.image), self.key_audio(batch.audio)
-        absent = torch.stack([batch.image_lengths == 0, batch.audio_lengths == 0], dim=1)
+        banks = {name: self._bank(name, batch, stamps, valid) for name in self.modalities}
+        absent = torch.stack([batch.modality(name)[2] == 0 for name in self.modalities], dim=1)
+        exclusions = {name: Exclusion(valid) for name in self.modalities} if self.released else {}
         state: tuple[Tensor, Tensor] | None = None
         mix = valid / batch.lengths[:, None]
-        collected: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        attention: list[Tensor] = []
+        scores: list[Tensor] = []
+        features: list[Tensor] = []
         for step in range(steps):
-            fused = self.fusion(
-                weighted_sum(image.collect(mix), batch.image), weighted_sum(audio.collect(mix), batch.audio)
-            )
-            state = self.lstm(fused, state)  # Eq. 5
-            look = attend(keys[0], self.query_image[0](state[0]), image, valid)
-            listen = attend(keys[1], self.query_audio[0](state[0]), audio, valid)
-            silenced = absent if blocked is None else absent | (blocked[:, step] & ~absent.flip(1))
-            scores = self.modality(state[0]).masked_fill(silenced, float("-inf")).softmax(dim=1)
+            features.append(self.fusion(*(bank.index(mix) for bank in banks.values())))
+            state = self.lstm(features[-1], state)  # Eq. 5
+            looks = []
+            for name, bank in banks.items():
+                found = bank.scores(self.query(name, state[0]))
+                exclusion = exclusions.get(name)
+                looks.append(attend(found, valid if exclusion is None else exclusion.allowed()))
+                if exclusion is not None:
+                    exclusion.visit(looks[-1].detach())
+            attention.append(torch.stack(looks, dim=2))
+            scores.append(self._votes(state[0], absent, None if blocked is None else blocked[:, step]))
             # Eq. 8 is linear in the weights: one mixture indexes both banks.
-            mix = scores[:, :1] * look + scores[:, 1:] * listen
-            collected.append((look, listen, scores, fused))
-        look, listen, scores, features = (torch.stack(parts, dim=1) for parts in zip(*collected, strict=True))
-        logits = self.classifier(features.mean(dim=1))  # Eq. 9
+            mix = torch.einsum("bnm,bm->bn", attention[-1], scores[-1])
+        return self._output(attention, scores, features, absent)
+
+    def _bank(self, name: str, batch: SkimBatch, stamps: Tensor, valid: Tensor) -> Bank:
+        rows, times, lengths = batch.modality(name)
+        seen = valid & (lengths > 0)[:, None]
+        return Bank(rows, Interpolation(times, lengths, stamps), self.get_submodule(f"key_{name}"), seen)
+
+    def query(self, name: str, state: Tensor) -> Tensor:
+        """q^m of h_t: [B, H] to [B, K]."""
+        *before, last = self.get_submodule(f"query_{name}").children()
+        for layer in before:
+            state = torch.relu(layer(state))
+        query: Tensor = last(state)
+        return query
+
+    def _votes(self, state: Tensor, absent: Tensor, blocked: Tensor | None) -> Tensor:
+        """s^I and s^A, or the only modality's 1: [B, modalities]."""
+        if len(self.modalities) == 1:
+            return torch.ones_like(state[:, :1])
+        silenced = absent if blocked is None else absent | (blocked & ~absent.flip(1))
+        return self.modality(state).masked_fill(silenced, float("-inf")).softmax(dim=1)
+
+    def _output(
+        self,
+        attention: Sequence[Tensor],
+        scores: Sequence[Tensor],
+        features: Sequence[Tensor],
+        absent: Tensor,
+    ) -> SkimOutput:
+        looks = torch.stack(list(attention), dim=1) * ~absent[:, None, None]
+        votes = torch.stack(list(scores), dim=1)
+        if len(self.modalities) == 1:
+            looks, votes = (torch.cat([part, torch.zeros_like(part)], dim=-1) for part in (looks, votes))
+        steps = torch.stack(list(features), dim=1)
         return SkimOutput(
-            logits=logits,
-            image_attention=look * ~absent[:, :1, None],
-            audio_attention=listen * ~absent[:, 1:, None],
-            modality_scores=scores,
-            step_features=features,
+            logits=self.classifier(steps.mean(dim=1)),  # Eq. 9
+            image_attention=looks[..., 0],
+            audio_attention=looks[..., 1],
+            modality_scores=votes,
+            step_features=steps,
         )
 
     def step_logits(self, output: SkimOutput) -> Tensor:
@@ -152,14 +186,3 @@ class SkimmingNetwork(nn.Module):
         steps = output.step_features.shape[1]
         counts = torch.arange(1, steps + 1, device=output.step_features.device)[:, None]
         return self.classifier(output.step_features.cumsum(dim=1) / counts)
-
-
-def attend(keys: Tensor, query: Tensor, between: Interpolation, valid: Tensor) -> Tensor:
-    """Eq. 6: softmax over the video's timestamps of k_j . q / sqrt(d); keys [B, M, K] at the knots."""
-    scores = between.spread(torch.einsum("bmk,bk->bm", keys, query) / keys.shape[2] ** 0.5)
-    return functional.softmax(scores.masked_fill(~valid, float("-inf")), dim=1)
-
-
-def weighted_sum(weights: Tensor, rows: Tensor) -> Tensor:
-    """Index(w) of Eq. 7: [B, M] over [B, M, D] to [B, D]."""
-    return torch.einsum("bm,bmd->bd", weights, rows)
