@@ -34,10 +34,12 @@ class Classifier:
 
     Args:
         plan: Path of a plan file.
-        device: "cpu", "cuda", or "auto" for the best that works here.
+        device: "cpu"; "cuda", the first NVIDIA GPU (not yet run on one); or "auto", which is "cpu" in this
+            version.
         threads: Processor threads it may use; by default those this process may run on.
-        precision: Arithmetic of the encoders: "fp32", "bf16", "int8" (if the plan was exported with it), or
-            "auto" for bf16 where the CPU has it, else fp32. Never int8 unasked: it costs some accuracy.
+        precision: Arithmetic of the encoders: "fp32", "bf16" (CPU), "fp16" (GPU), "int8" (the last two if
+            the plan was exported with it), or "auto" for bf16 where the CPU has it and fp16 on a GPU, else
+            fp32. Never int8 unasked: it costs some accuracy.
         trust_compiled: Use engines compiled into the plan even if this machine did not build them. Such
             an engine is as good as executable code.
         limits: What one file may cost; see :class:`l2l_engine.Limits`.
@@ -96,7 +98,7 @@ class Classifier:
 
     @property
     def device(self) -> str:
-        """The device that does the work: "cpu"."""
+        """The device that does the work: "cpu" or "cuda"."""
         return self._device
 
     @property

@@ -15,14 +15,14 @@ import numpy as np
 from l2l_engine.arguments import one_of, positive
 from l2l_engine.averaging import Averager
 from l2l_engine.backends import Encoder
-from l2l_engine.engines import INPUTS, load_engine
+from l2l_engine.engines import INPUTS, load_engine, require_fit
 from l2l_engine.errors import DeviceError, PlanError
 from l2l_engine.media import DEFAULT_LIMITS, Limits
 from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan
 from l2l_engine.skim import Skimmer, SkimmingModel
 
-Precision = Literal["auto", "fp32", "bf16", "int8"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _log = logging.getLogger("l2l_engine")
 
 
@@ -33,9 +33,8 @@ def resolve_device(device: str) -> str:
         ValueError: If ``device`` is no device at all.
         DeviceError: If it is one, but cannot be used; a GPU that was asked for is never replaced silently.
     """
-    if one_of("device", device, ("auto", "cpu", "cuda")) == "cuda":
-        raise DeviceError("device='cuda' is not available: this version has no GPU pipeline yet; use 'cpu'")
-    return "cpu"
+    # "auto" stays with the CPU until the GPU's pipeline has run on a GPU.
+    return "cuda" if one_of("device", device, ("auto", "cpu", "cuda")) == "cuda" else "cpu"
 
 
 def load_pipeline(
@@ -52,7 +51,13 @@ def load_pipeline(
     Raises:
         PlanError, DeviceError, ValueError: As :func:`load_encoders`.
     """
-    assert device == "cpu"
+    one_of("precision", precision, get_args(Precision))
+    if device == "cuda":
+        from l2l_engine.gpu import load_cuda  # noqa: PLC0415 - the CPU's path has no use for it
+
+        return load_cuda(
+            plan, threads=threads, precision=precision, trust_compiled=trust_compiled, limits=limits
+        )
     encoders, skimmer = load_networks(plan, threads, trust_compiled=trust_compiled, precision=precision)
     return Pipeline(plan, encoders, skimmer, threads=threads, limits=limits)
 
@@ -104,13 +109,11 @@ def load_encoders(
     from l2l_engine.backends.openvino import OpenVINOBuilder, OpenVINOEncoder, has_bf16  # noqa: PLC0415
 
     one_of("precision", precision, get_args(Precision))
+    if precision == "fp16":
+        raise DeviceError("precision='fp16' is for device='cuda'; on the CPU use 'auto', 'fp32' or 'bf16'")
     if precision == "bf16" and not has_bf16():
         raise DeviceError("precision='bf16' is not available: this CPU has no bf16 arithmetic; use 'auto'")
     arithmetic = precision if precision in {"fp32", "bf16"} else None
-    media = plan.document.media
-    expected: dict[str, tuple[int, ...]] = {"image": (media.crop, media.crop, 3), "audio": (media.window,)}
-    if plan.document.recogniser is not None:
-        expected["recogniser"] = plan.document.recogniser.input_shape
 
     def load(part: str) -> Encoder:
         name = f"{part}.int8" if precision == "int8" else f"{part}.fp32"
@@ -132,9 +135,7 @@ def load_encoders(
                 encoder: Encoder = load_engine(plan, name, builder, compile_graph, trusted=trust_compiled)[0]
             else:
                 encoder = compile_graph()
-            if encoder.input_shape != expected[part]:
-                raise PlanError(f"graph.{name} takes {encoder.input_shape}, the plan says {expected[part]}")
-            _check_output(plan, part, name, encoder.features)
+            require_fit(plan, name, encoder.input_shape, encoder.features)
         except PlanError as error:
             raise PlanError(f"{plan.path}: {error}") from error
         return encoder
@@ -144,16 +145,6 @@ def load_encoders(
         encoders = dict(zip(parts, pool.map(load, parts), strict=True))
     _log.info("%s: networks loaded in %.2f s", plan.path, time.perf_counter() - begin)
     return encoders
-
-
-def _check_output(plan: Plan, part: str, name: str, found: int) -> None:
-    if part == "recogniser":
-        classes = len(plan.document.classes)
-        if found != classes:
-            raise PlanError(f"graph.{name} gives {found} scores, the plan names {classes} classes")
-    elif found != plan.dimensions.feature:
-        sizes = f"{found} features, the skimmer takes {plan.dimensions.feature}"
-        raise PlanError(f"graph.{name} gives {sizes}")
 
 
 def load_skimmer(plan: Plan, threads: int) -> SkimmingModel:

@@ -62,6 +62,11 @@ def find_gpu() -> GPU:
     )
 
 
+def library() -> str:
+    """File name of the driver's library."""
+    return _LIBRARY
+
+
 def _driver() -> Any:
     try:
         return ctypes.CDLL(_LIBRARY)

@@ -1,6 +1,6 @@
 """Engines that are built before they are needed: into a plan, or into this machine's cache."""
 
-from l2l_engine.engines.build import DEFAULT_BATCH, INPUTS, Section, build_section
+from l2l_engine.engines.build import DEFAULT_BATCH, INPUTS, Section, build_section, require_fit
 from l2l_engine.engines.cache import CacheState, EngineCache
 from l2l_engine.engines.choice import load_engine
 
@@ -12,4 +12,5 @@ __all__ = [
     "Section",
     "build_section",
     "load_engine",
+    "require_fit",
 ]

@@ -64,3 +64,28 @@ def build_section(plan: Plan, name: str, builder: Builder, batch: Batch | None =
     except PlanError as error:
         raise PlanError(f"{plan.path}: {error}") from error
     return settings, engine
+
+
+def require_fit(plan: Plan, name: str, takes: tuple[int, ...], gives: int) -> None:
+    """Refuse a network that does not take or give what the plan says.
+
+    Args:
+        plan: Says it.
+        name: Of the graph, "<part>.<precision>".
+        takes: Shape of one sample.
+        gives: Values for each.
+
+    Raises:
+        PlanError: If so.
+    """
+    part, media, recogniser = name.partition(".")[0], plan.document.media, plan.document.recogniser
+    expected: dict[str, tuple[int, ...]] = {"image": (media.crop, media.crop, 3), "audio": (media.window,)}
+    if recogniser is not None:
+        expected["recogniser"] = recogniser.input_shape
+    if takes != expected[part]:
+        raise PlanError(f"graph.{name} takes {takes}, the plan says {expected[part]}")
+    classes, feature = len(plan.document.classes), plan.dimensions.feature
+    if part == "recogniser" and gives != classes:
+        raise PlanError(f"graph.{name} gives {gives} scores, the plan names {classes} classes")
+    if part != "recogniser" and gives != feature:
+        raise PlanError(f"graph.{name} gives {gives} features, the skimmer takes {feature}")

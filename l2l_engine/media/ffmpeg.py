@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from types import TracebackType
 
 import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.errors import ClosedError, MediaError
+from l2l_engine.errors import ClosedError, LimitError, MediaError
 from l2l_engine.media.audio import AudioWalker, Sound
+from l2l_engine.media.clips import Clip, ClipCutter
 from l2l_engine.media.clock import CUT_SHORT, Clock
 from l2l_engine.media.demux import Demuxer, Track
 from l2l_engine.media.keys import indexed_key_times, read_key_times
@@ -189,6 +191,33 @@ class FFmpegSource:
                         yield seen
         finally:
             self._frames_decoded += walker.decoded
+
+    def clips(self, times: NDArray[np.float64], *, poll: Poll | None = None) -> Iterator[Clip]:
+        """Cut out what a decoder needs to show the frames at ``times``; clips tell this file's times.
+
+        Raises:
+            LimitError: Too many frames would have to be decoded.
+            MediaError: A group of pictures is too large to be held, or the file cannot be read.
+            ValueError: The times decrease, or the file has no video.
+        """
+        track, zero = self._begin(self._demuxer.video, "video", times, poll), self._clock.zero
+        frames = 0
+        with translated(self._reader, self._name, "its video cannot be read"):
+            for clip in ClipCutter(self._demuxer, track, poll).cut((times + zero).tolist()):
+                frames += clip.packets
+                if frames > self._limits.frames:
+                    raise LimitError(f"{self._name}: needs more than {self._limits.frames} frames decoded")
+                yield replace(clip, times=tuple(time - zero for time in clip.times))
+
+    @property
+    def container(self) -> str:
+        """FFmpeg's names of the format."""
+        return self._demuxer.container.format.name
+
+    @property
+    def limits(self) -> Limits:
+        """What the file may cost."""
+        return self._limits
 
     def key_times(self, *, poll: Poll | None = None) -> NDArray[np.float64]:
         """When key frames are shown; see :meth:`MediaSource.key_times`."""

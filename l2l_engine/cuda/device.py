@@ -1,0 +1,131 @@
+"""What the pipeline asks of a GPU: memory, streams, events, graphs. A small protocol: tests have a twin.
+
+Handles of streams and events are integers, as CUDA's own are; addresses too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Block(Protocol):
+    """Memory on the device, or pinned memory of the host."""
+
+    @property
+    def pointer(self) -> int:
+        """Its address."""
+
+    @property
+    def nbytes(self) -> int:
+        """Its size."""
+
+    def free(self) -> None:
+        """Give it back at once: nothing may use it any more. Safe to call twice."""
+
+
+class Pinned(Block, Protocol):
+    """Memory of the host that the device reads and writes by itself."""
+
+    @property
+    def array(self) -> NDArray[np.uint8]:
+        """Its bytes, [nbytes]."""
+
+
+class Device(Protocol):
+    """One GPU. Safe from many threads.
+
+    All methods raise DeviceError if the device fails, and DeviceMemoryError if memory runs out.
+    """
+
+    @property
+    def name(self) -> str:
+        """The GPU's name."""
+
+    def allocate(self, nbytes: int) -> Block:
+        """Memory on the device."""
+
+    def pin(self, nbytes: int) -> Pinned:
+        """Memory of the host for copies that nobody waits for."""
+
+    def stream(self) -> int:
+        """A new stream, which waits for no other by itself."""
+
+    def end_stream(self, stream: int) -> None:
+        """Let go of a stream; what is queued on it is still done."""
+
+    def event(self) -> int:
+        """A new event."""
+
+    def end_event(self, event: int) -> None:
+        """Let go of an event."""
+
+    def record(self, event: int, stream: int) -> None:
+        """The event stands for what is queued on the stream by now."""
+
+    def wait(self, stream: int, event: int) -> None:
+        """What is queued on the stream from now on waits for the event as it was recorded last."""
+
+    def synchronize(self, event: int) -> None:
+        """Wait in this thread until the device has passed the event."""
+
+    def upload(self, to: int, source: int, nbytes: int, stream: int) -> None:
+        """Queue a copy from pinned memory of the host."""
+
+    def download(self, to: int, source: int, nbytes: int, stream: int) -> None:
+        """Queue a copy to pinned memory of the host."""
+
+    def copy(self, to: int, source: int, nbytes: int, stream: int) -> None:
+        """Queue a copy on the device."""
+
+    def capture(self, stream: int, work: Callable[[], None]) -> int:
+        """A graph of what ``work`` queues on the stream, which is not done now."""
+
+    def launch(self, graph: int, stream: int) -> None:
+        """Queue all of a graph."""
+
+    def end_graph(self, graph: int) -> None:
+        """Let go of a graph that is not under way."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A contiguous array in memory of the device, for whoever knows ``__cuda_array_interface__``.
+
+    It does not say on which stream its values come: whoever takes it works on the right one.
+    """
+
+    pointer: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    owner: object = None
+
+    @property
+    def nbytes(self) -> int:
+        """Its size."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.pointer, False),
+            "strides": None,
+            "version": 3,
+            "stream": None,
+        }
+
+
+def view(
+    block: Block, shape: tuple[int, ...], dtype: type[np.generic] | np.dtype[Any], *, offset: int = 0
+) -> View:
+    """An array in ``block``, ``offset`` bytes behind its start."""
+    made = View(block.pointer + offset, shape, np.dtype(dtype), block)
+    assert offset + made.nbytes <= block.nbytes, "an array reaches past its memory"
+    return made

@@ -1,0 +1,234 @@
+"""A GPU by the driver's own interface (libcuda), which every machine with one has. Not yet run on one.
+
+The tests run it against a library of the same functions on the host, compiled with CUDA's own header, so that
+their arguments are what the header says.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2l_engine.backends import gpu
+from l2l_engine.errors import DeviceError, DeviceMemoryError
+
+_OUT_OF_MEMORY = 2
+_NON_BLOCKING, _NO_TIMING, _THREAD_LOCAL_CAPTURE = 1, 2, 1
+_INT, _SIZE, _U64 = ctypes.c_int, ctypes.c_size_t, ctypes.c_uint64
+_UINT, _HANDLE, _OUT = ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p
+
+# Names and arguments as cuda.h of CUDA 12 and 13 has them; the numbers behind names are versions of the ABI.
+_FUNCTIONS: dict[str, tuple[Any, ...]] = {
+    "cuInit": (_UINT,),
+    "cuDeviceGet": (_OUT, _INT),
+    "cuDevicePrimaryCtxRetain": (_OUT, _INT),
+    "cuCtxSetCurrent": (_HANDLE,),
+    "cuMemAlloc_v2": (_OUT, _SIZE),
+    "cuMemFree_v2": (_U64,),
+    "cuMemHostAlloc": (_OUT, _SIZE, _UINT),
+    "cuMemFreeHost": (_HANDLE,),
+    "cuStreamCreate": (_OUT, _UINT),
+    "cuStreamDestroy_v2": (_HANDLE,),
+    "cuEventCreate": (_OUT, _UINT),
+    "cuEventDestroy_v2": (_HANDLE,),
+    "cuEventRecord": (_HANDLE, _HANDLE),
+    "cuStreamWaitEvent": (_HANDLE, _HANDLE, _UINT),
+    "cuEventSynchronize": (_HANDLE,),
+    "cuMemcpyHtoDAsync_v2": (_U64, _HANDLE, _SIZE, _HANDLE),
+    "cuMemcpyDtoHAsync_v2": (_HANDLE, _U64, _SIZE, _HANDLE),
+    "cuMemcpyDtoDAsync_v2": (_U64, _U64, _SIZE, _HANDLE),
+    "cuStreamBeginCapture_v2": (_HANDLE, _INT),
+    "cuStreamEndCapture": (_HANDLE, _OUT),
+    "cuGraphInstantiateWithFlags": (_OUT, _HANDLE, ctypes.c_ulonglong),
+    "cuGraphDestroy": (_HANDLE,),
+    "cuGraphLaunch": (_HANDLE, _HANDLE),
+    "cuGraphExecDestroy": (_HANDLE,),
+    "cuGetErrorString": (_INT, _OUT),
+}
+
+
+class CudaDevice:
+    """The first GPU that this process may use; see :class:`l2l_engine.cuda.device.Device`.
+
+    It works in the GPU's primary context, as CUDA's runtime, PyTorch, TensorRT and DALI do.
+
+    Raises:
+        DeviceError: Saying which is missing: the driver, or a GPU.
+    """
+
+    def __init__(self) -> None:
+        self.name = gpu.find_gpu().name
+        self._calls = _calls()
+        device = ctypes.c_int()
+        self._check("cuInit", 0)
+        self._check("cuDeviceGet", ctypes.byref(device), 0)
+        # Never released: other libraries in this process work in it too.
+        self._context = self._handle("cuDevicePrimaryCtxRetain", device.value)
+
+    def allocate(self, nbytes: int) -> DeviceBlock:
+        """Memory on the device."""
+        self.use()
+        pointer = ctypes.c_uint64()
+        self._check("cuMemAlloc_v2", ctypes.byref(pointer), max(1, nbytes), wanted=nbytes)
+        return DeviceBlock(self, pointer.value, nbytes)
+
+    def pin(self, nbytes: int) -> PinnedBlock:
+        """Memory of the host for copies that nobody waits for."""
+        self.use()
+        pointer = ctypes.c_void_p()
+        self._check("cuMemHostAlloc", ctypes.byref(pointer), max(1, nbytes), 0, wanted=nbytes)
+        return PinnedBlock(self, pointer.value or 0, nbytes)
+
+    def stream(self) -> int:
+        """A new stream, which waits for no other by itself."""
+        self.use()
+        return self._handle("cuStreamCreate", _NON_BLOCKING)
+
+    def end_stream(self, stream: int) -> None:
+        """Let go of a stream; what is queued on it is still done."""
+        self.call("cuStreamDestroy_v2", stream)
+
+    def event(self) -> int:
+        """A new event."""
+        self.use()
+        return self._handle("cuEventCreate", _NO_TIMING)
+
+    def end_event(self, event: int) -> None:
+        """Let go of an event."""
+        self.call("cuEventDestroy_v2", event)
+
+    def record(self, event: int, stream: int) -> None:
+        """The event stands for what is queued on the stream by now."""
+        self.call("cuEventRecord", event, stream)
+
+    def wait(self, stream: int, event: int) -> None:
+        """What is queued on the stream from now on waits for the event."""
+        self.call("cuStreamWaitEvent", stream, event, 0)
+
+    def synchronize(self, event: int) -> None:
+        """Wait in this thread until the device has passed the event; lets other threads run meanwhile."""
+        self.call("cuEventSynchronize", event)
+
+    def upload(self, to: int, source: int, nbytes: int, stream: int) -> None:
+        """Queue a copy from pinned memory of the host."""
+        self.call("cuMemcpyHtoDAsync_v2", to, source, nbytes, stream)
+
+    def download(self, to: int, source: int, nbytes: int, stream: int) -> None:
+        """Queue a copy to pinned memory of the host."""
+        self.call("cuMemcpyDtoHAsync_v2", to, source, nbytes, stream)
+
+    def copy(self, to: int, source: int, nbytes: int, stream: int) -> None:
+        """Queue a copy on the device."""
+        self.call("cuMemcpyDtoDAsync_v2", to, source, nbytes, stream)
+
+    def capture(self, stream: int, work: Callable[[], None]) -> int:
+        """A graph of what ``work`` queues on the stream, which is not done now."""
+        # Of this thread alone: what other threads do meanwhile is no fault.
+        self.call("cuStreamBeginCapture_v2", stream, _THREAD_LOCAL_CAPTURE)
+        graph = ctypes.c_void_p()
+        try:
+            work()
+        except BaseException:
+            # Ended all the same, or the stream would be of no more use.
+            self._calls["cuStreamEndCapture"](stream, ctypes.byref(graph))
+            if graph.value:
+                self._calls["cuGraphDestroy"](graph)
+            raise
+        self._check("cuStreamEndCapture", stream, ctypes.byref(graph))
+        try:
+            return self._handle("cuGraphInstantiateWithFlags", graph, 0)
+        finally:
+            self._calls["cuGraphDestroy"](graph)
+
+    def launch(self, graph: int, stream: int) -> None:
+        """Queue all of a graph."""
+        self.call("cuGraphLaunch", graph, stream)
+
+    def end_graph(self, graph: int) -> None:
+        """Let go of a graph that is not under way."""
+        self.call("cuGraphExecDestroy", graph)
+
+    def use(self) -> None:
+        """Make the GPU the calling thread's; other libraries may have chosen another."""
+        self._check("cuCtxSetCurrent", self._context)
+
+    def call(self, function: str, *arguments: Any) -> None:
+        """A call of the driver in this GPU's context."""
+        self.use()
+        self._check(function, *arguments)
+
+    def _handle(self, function: str, *arguments: Any) -> int:
+        made = ctypes.c_void_p()
+        self._check(function, ctypes.byref(made), *arguments)
+        return made.value or 0
+
+    def _check(self, function: str, *arguments: Any, wanted: int | None = None) -> None:
+        status = self._calls[function](*arguments)
+        if status == _OUT_OF_MEMORY:
+            bytes_wanted = "" if wanted is None else f": {wanted} bytes asked for"
+            raise DeviceMemoryError(f"{self.name} has not enough memory ({function}){bytes_wanted}")
+        if status:
+            text = ctypes.c_char_p()
+            self._calls["cuGetErrorString"](status, ctypes.byref(text))
+            words = (text.value or b"unknown error").decode(errors="replace")
+            raise DeviceError(f"{getattr(self, 'name', 'the GPU')} fails: {function}: {words} ({status})")
+
+
+class DeviceBlock:
+    """Memory on the device; freed with this object."""
+
+    def __init__(self, device: CudaDevice, pointer: int, nbytes: int) -> None:
+        self._device: CudaDevice | None = device
+        self.pointer, self.nbytes = pointer, nbytes
+
+    def free(self) -> None:
+        """Give it back; the driver waits until the device is done with it."""
+        device, self._device = self._device, None
+        if device is not None:
+            device.call("cuMemFree_v2", self.pointer)
+
+
+class PinnedBlock:
+    """Pinned memory of the host."""
+
+    def __init__(self, device: CudaDevice, pointer: int, nbytes: int) -> None:
+        self._device: CudaDevice | None = device
+        self.pointer, self.nbytes = pointer, nbytes
+
+    @property
+    def array(self) -> NDArray[np.uint8]:
+        """Its bytes; not to be used after ``free``."""
+        return np.ctypeslib.as_array((ctypes.c_uint8 * self.nbytes).from_address(self.pointer))
+
+    def free(self) -> None:
+        """Give it back; nothing may be on its way to or from it."""
+        device, self._device = self._device, None
+        if device is not None:
+            device.call("cuMemFreeHost", self.pointer)
+
+
+_lock = threading.Lock()
+_known: dict[str, dict[str, Any]] = {}
+
+
+def _calls() -> dict[str, Any]:
+    """The driver's functions, each with the types of its arguments."""
+    name_of_library = gpu.library()
+    with _lock:
+        if name_of_library not in _known:
+            library = ctypes.CDLL(name_of_library)
+            made: dict[str, Any] = {}
+            for name, arguments in _FUNCTIONS.items():
+                try:
+                    function = library[name]
+                except AttributeError as error:
+                    raise DeviceError(f"the NVIDIA driver is too old: it has no {name}") from error
+                function.argtypes, function.restype = arguments, ctypes.c_int
+                made[name] = function
+            _known[name_of_library] = made
+        return _known[name_of_library]

@@ -1,0 +1,375 @@
+"""The end of a prediction on the device: banks into order, the skimmer, and the one wait for its result."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space, interpolate, native
+from l2l_engine.cuda.arrays import Arguments, to_stream
+from l2l_engine.cuda.device import Block, Device, Pinned, View, view
+from l2l_engine.errors import DeviceError, DeviceMemoryError
+from l2l_engine.skim import Modality, SkimResult
+
+if TYPE_CHECKING:
+    from l2l_engine.cuda import DeviceArray
+
+_GRAPHS = 8
+"""Sizes of videos whose graphs a lane keeps."""
+
+_FIELDS = ("logits", "image_attention", "audio_attention", "modality_scores", "step_features")
+_log = logging.getLogger("l2l_engine")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One modality of one video on the device.
+
+    Attributes:
+        rows: [1, M, D], in any order; ready on the lane's stream.
+        order: int [K], which row belongs to each of ``times``.
+        times: float64 [K], increasing seconds.
+    """
+
+    rows: View
+    order: NDArray[np.int64]
+    times: NDArray[np.float64]
+
+
+Parts = tuple["Part | None", "Part | None"]
+"""Image and audio."""
+
+
+class Kernels(Protocol):
+    """What queues the skimmer's work; see :class:`CudaKernels`."""
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """D, and the number of classes."""
+
+    def gather(self, rows: View, numbers: View, order: View, out: View, stream: int) -> None:
+        """Queue ``out[0, k] = rows[0, order[0, k]]``; ``numbers`` is 0, 1, ... M-1, float64 [1, M]."""
+
+    def space(self, moments: int, knots: tuple[int, int], steps: int, stream: int) -> Space:
+        """Memory for a run that can be captured."""
+
+    def skim(
+        self, banks: _Banks, timestamps: View, steps: int, stream: int, space: Space | None
+    ) -> CudaSkimResult:
+        """Queue a run."""
+
+    def upload(self, features: NDArray[np.float32], stream: int) -> DeviceArray:
+        """Queue a copy of an array of the host, which may be changed at once."""
+
+    def new(self, rows: int, stream: int) -> DeviceArray:
+        """A new array float32 [rows, D] for whoever may outlive all this, ready to be written on a stream."""
+
+
+_Banks = tuple[tuple[View, View] | None, tuple[View, View] | None]
+"""Image and audio: features float32 [1, K, D] and times float64 [1, K]."""
+
+
+class CudaKernels:
+    """The CUDA side of the native core.
+
+    Args:
+        skimmer: None for a plan without one: then nothing may be skimmed.
+        sizes: D, and the number of classes.
+    """
+
+    def __init__(self, skimmer: CudaSkimmer | None, sizes: tuple[int, int]) -> None:
+        self._made, self.sizes = skimmer, sizes
+        self._device = 0 if skimmer is None else skimmer.device
+
+    @property
+    def _skimmer(self) -> CudaSkimmer:
+        assert self._made is not None, "this plan has no skimmer"
+        return self._made
+
+    def gather(self, rows: View, numbers: View, order: View, out: View, stream: int) -> None:
+        """Queue the rows in another order. Interpolation at a knot is the knot's own row."""
+        interpolate(rows, numbers, order, stream=stream, out=out)
+
+    def space(self, moments: int, knots: tuple[int, int], steps: int, stream: int) -> Space:
+        """Memory for a run that can be captured."""
+        return self._skimmer.space(1, moments, *knots, steps, stream=stream)
+
+    def skim(
+        self, banks: _Banks, timestamps: View, steps: int, stream: int, space: Space | None
+    ) -> CudaSkimResult:
+        """Queue a run."""
+        image, audio = banks
+        modality: Modality = "both"
+        if image is None:
+            modality = "audio"
+        elif audio is None:
+            modality = "image"
+        return self._skimmer.run(
+            None if image is None else image[0],
+            None if audio is None else audio[0],
+            None if image is None else image[1],
+            None if audio is None else audio[1],
+            timestamps,
+            steps,
+            modality=modality,
+            stream=stream,
+            space=space,
+        )
+
+    def upload(self, features: NDArray[np.float32], stream: int) -> DeviceArray:
+        """Queue a copy of an array of the host, which may be changed at once."""
+        copy: DeviceArray = native.module().upload(features, self._device, to_stream(stream))
+        return copy
+
+    def new(self, rows: int, stream: int) -> DeviceArray:
+        """A new array float32 [rows, D], in the order of the default stream, which nobody ends."""
+        made: DeviceArray = native.module().empty((rows, self.sizes[0]), self._device, to_stream(None))
+        native.module().await_array(made, to_stream(stream))
+        return made
+
+
+class Lane:
+    """A stream and the memory that one video's end takes; for one thread at a time."""
+
+    def __init__(self, device: Device, kernels: Kernels) -> None:
+        self._device, self._kernels = device, kernels
+        self.stream, self._done = device.stream(), device.event()
+        self._blocks: dict[str, Block] = {}
+        self._pinned: dict[str, Pinned] = {}
+        self._seen: OrderedDict[tuple[int, ...], _Graph | None] = OrderedDict()
+        self._graphs = True
+
+    def run(self, parts: Parts, timestamps: NDArray[np.float64], steps: int) -> SkimResult:
+        """Skim one video and wait for the result; at most one part may be None."""
+        banks, stamps = self._bring(parts, timestamps)
+        width, classes = self._kernels.sizes
+        n = len(timestamps)
+        shapes = [(1, classes), (1, steps, n), (1, steps, n), (1, steps, 2), (1, steps, width)]
+        target = self._pin("result", 4 * sum(int(np.prod(shape)) for shape in shapes))
+        key = (n, *(0 if part is None else len(part.times) for part in parts), steps)
+        held: list[object] = []
+
+        def queue(space: Space | None) -> None:
+            result = self._kernels.skim(banks, stamps, steps, self.stream, space)
+            held.append(result)
+            self._fetch(result, target)
+
+        self._launch(key, queue)
+        self._wait()
+        found = target.array.view(np.float32)
+        arrays = []
+        for shape in shapes:
+            size = int(np.prod(shape))
+            arrays.append(found[:size].reshape(shape).copy())
+            found = found[size:]
+        return SkimResult(*arrays)
+
+    def bring(self, features: NDArray[np.float32]) -> tuple[View, object]:
+        """Queue the way of a bank [M, D] from the host; what is there, and what keeps it."""
+        array = self._kernels.upload(features, self.stream)
+        pointer = int(array.__cuda_array_interface__["data"][0])
+        return View(pointer, (1, *features.shape), np.dtype(np.float32), array), array
+
+    def give(self, part: Part) -> DeviceArray:
+        """The bank in order, float32 [K, D], as an array of its own on the device; waits for it."""
+        made = self._kernels.new(len(part.times), self.stream)
+        pointer = int(made.__cuda_array_interface__["data"][0])
+        out = View(pointer, (1, *made.shape), np.dtype(np.float32), made)
+        numbers, (order,) = self._numbers(part.rows.shape[1], [part.order.astype(np.float64)])
+        self._kernels.gather(part.rows, numbers, order, out, self.stream)
+        self._wait()
+        return made
+
+    def fetch(self, part: Part) -> NDArray[np.float32]:
+        """The bank in order, float32 [K, D], on the host; waits for it."""
+        (bank, _), _ = self._bring((part, None), part.times)
+        assert bank is not None
+        target = self._pin("result", bank[0].nbytes)
+        self._device.download(target.pointer, bank[0].pointer, bank[0].nbytes, self.stream)
+        self._wait()
+        flat = target.array.view(np.float32)[: bank[0].nbytes // 4]
+        found: NDArray[np.float32] = flat.reshape(bank[0].shape[1:]).copy()
+        return found
+
+    def close(self) -> None:
+        """Wait for what is under way, if the device still answers, and free all memory."""
+        with suppress(DeviceError):
+            self._wait()
+        with suppress(DeviceError):
+            self._forget_graphs()
+            for block in (*self._blocks.values(), *self._pinned.values()):
+                block.free()
+            self._device.end_event(self._done)
+            self._device.end_stream(self.stream)
+
+    def _bring(self, parts: Parts, timestamps: NDArray[np.float64]) -> tuple[_Banks, View]:
+        """Queue the times' way to the device, and the banks into order, where the sizes alone say."""
+        present = [part for part in parts if part is not None]
+        columns = [timestamps, *(c for part in present for c in (part.times, part.order.astype(np.float64)))]
+        numbers, arrays = self._numbers(max(part.rows.shape[1] for part in present), columns)
+        banks: list[tuple[View, View] | None] = []
+        rest = iter(arrays[1:])
+        for name, part in zip(("image", "audio"), parts, strict=True):
+            if part is None:
+                banks.append(None)
+                continue
+            times, order = next(rest), next(rest)
+            shape = (1, len(part.times), part.rows.shape[2])
+            bank = view(self._block(name, 4 * int(np.prod(shape))), shape, np.float32)
+            count = View(numbers.pointer, (1, part.rows.shape[1]), numbers.dtype, numbers.owner)
+            self._kernels.gather(part.rows, count, order, bank, self.stream)
+            banks.append((bank, times))
+        return (banks[0], banks[1]), arrays[0]
+
+    def _numbers(self, rows: int, columns: list[NDArray[np.float64]]) -> tuple[View, list[View]]:
+        """0, 1, 2 ... and some columns on the device: float64 [1, ...] each."""
+        # Last, so that where the columns lie depends on their sizes alone: graphs know the place.
+        values = [*columns, np.arange(rows, dtype=np.float64)]
+        whole = np.concatenate(values)
+        source, target = self._pin("numbers", whole.nbytes), self._block("numbers", whole.nbytes)
+        source.array.view(np.float64)[: len(whole)] = whole
+        self._device.upload(target.pointer, source.pointer, whole.nbytes, self.stream)
+        views, offset = [], 0
+        for column in values:
+            views.append(view(target, (1, len(column)), np.float64, offset=offset))
+            offset += column.nbytes
+        return views[-1], views[:-1]
+
+    def _fetch(self, result: CudaSkimResult, target: Pinned) -> None:
+        offset = 0
+        for name in _FIELDS:
+            array = getattr(result, name)
+            pointer = int(array.__cuda_array_interface__["data"][0])
+            self._device.download(target.pointer + offset, pointer, array.nbytes, self.stream)
+            offset += array.nbytes
+
+    def _launch(self, key: tuple[int, ...], queue: Callable[[Space | None], None]) -> None:
+        """Queue the skimmer; from a size's second time on as a graph."""
+        known = self._seen.pop(key, False)
+        self._seen[key] = None
+        if known is None and self._graphs:
+            known = self._capture(key, queue)
+        if isinstance(known, _Graph):
+            self._seen[key] = known
+            self._device.launch(known.handle, self.stream)
+        else:
+            queue(None)
+        while len(self._seen) > _GRAPHS:
+            self._drop(self._seen.popitem(last=False)[1])
+
+    def _capture(self, key: tuple[int, ...], queue: Callable[[Space | None], None]) -> _Graph | None:
+        n, image, audio, steps = key
+        try:
+            space = self._kernels.space(n, (image, audio), steps, self.stream)
+            return _Graph(self._device.capture(self.stream, lambda: queue(space)), space)
+        except DeviceMemoryError:
+            return None  # it runs without
+        except DeviceError as error:
+            self._graphs = False
+            _log.info("the skimmer runs without CUDA graphs: %s", error)
+            return None
+
+    def _wait(self) -> None:
+        self._device.record(self._done, self.stream)
+        self._device.synchronize(self._done)
+
+    def _block(self, name: str, nbytes: int) -> Block:
+        """Memory on the device that is this large at least; graphs know its address."""
+        old = self._blocks.get(name)
+        if old is None or old.nbytes < nbytes:
+            made = self._device.allocate(_rounded(nbytes))
+            self._forget_graphs()
+            self._blocks[name] = made
+            if old is not None:
+                self._wait()
+                old.free()
+        return self._blocks[name]
+
+    def _pin(self, name: str, nbytes: int) -> Pinned:
+        old = self._pinned.get(name)
+        if old is None or old.nbytes < nbytes:
+            made = self._device.pin(_rounded(nbytes))
+            self._forget_graphs()
+            self._pinned[name] = made
+            if old is not None:
+                self._wait()
+                old.free()
+        return self._pinned[name]
+
+    def _forget_graphs(self) -> None:
+        for entry in self._seen.values():
+            self._drop(entry)
+        self._seen.clear()
+
+    def _drop(self, entry: _Graph | None) -> None:
+        if entry is not None:
+            self._wait()
+            self._device.end_graph(entry.handle)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Graph:
+    handle: int
+    space: Space
+    """The memory that the graph works in."""
+
+
+class Lanes:
+    """Lanes, one for each video that is at its end at the same time. Safe from many threads."""
+
+    def __init__(self, device: Device, kernels: Kernels) -> None:
+        self._device, self._kernels = device, kernels
+        self._lock = threading.Lock()
+        self._idle: list[Lane] = []
+
+    @contextmanager
+    def use(self) -> Iterator[Lane]:
+        """A lane that nobody else uses; one in which something failed is not used again."""
+        with self._lock:
+            lane = self._idle.pop() if self._idle else None
+        if lane is None:
+            lane = Lane(self._device, self._kernels)
+        try:
+            yield lane
+        except BaseException:
+            lane.close()
+            raise
+        with self._lock:
+            self._idle.append(lane)
+
+    def close(self) -> None:
+        """Free all; none may be in use."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for lane in idle:
+            lane.close()
+
+
+def _rounded(nbytes: int) -> int:
+    return max(1 << 16, 1 << (nbytes - 1).bit_length())
+
+
+def external(name: str, value: Any, stream: int, width: int) -> tuple[View, object]:
+    """Features [M, D] that another library made, without a copy, as [1, M, D]; and what keeps them.
+
+    The stream waits for whatever the array's maker says it must be waited for.
+
+    Raises:
+        TypeError: It holds no float32 or float16.
+        ValueError: It has another shape, is strided or on another device.
+    """
+    array = Arguments(stream, 0).imported(name, value)
+    if array.dtype not in {np.dtype(np.float32), np.dtype(np.float16)}:
+        raise TypeError(f"{name} on the device must hold float32 or float16, not {array.dtype}")
+    if len(array.shape) != 2 or array.shape[1] != width or not array.shape[0]:
+        raise ValueError(f"{name} must have shape [M, {width}] with M at least 1, not {array.shape}")
+    pointer = int(array.__cuda_array_interface__["data"][0])
+    return View(pointer, (1, *array.shape), np.dtype(array.dtype), array), array

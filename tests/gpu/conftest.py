@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from l2l_engine import Classifier
+from l2l_engine.backends.openvino import OpenVINOEncoder
+from l2l_engine.cuda import CudaSkimmer, native
+from l2l_engine.engines import INPUTS
+from l2l_engine.gpu import frames, loading
+from l2l_engine.media.dali import ON_CPU, DaliDecoder
+from l2l_engine.plan import Plan, write_plan
+from tests.api.graphs import audio_graph, image_graph
+from tests.api.plans import DOCUMENT, random_skim
+from tests.gpu.host import HostDevice, HostKernels, HostNetwork
+
+sys.path.append(str(Path(__file__).parents[1] / "kernels"))
+BIG = (1 << 64) // 4
+
+
+@pytest.fixture(scope="session")
+def plan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny encoders, random skimmer."""
+    path = tmp_path_factory.mktemp("plan") / "tiny.plan"
+    graphs = {"image.fp32": image_graph(), "audio.fp32": audio_graph()}
+    write_plan(path, DOCUMENT, graphs=graphs, skim=random_skim())
+    return path
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The CUDA side of the native core for the host."""
+    from native_build import cuda_on_host  # type: ignore[import-not-found]
+
+    made: ModuleType = cuda_on_host()
+    monkeypatch.setattr(native, "module", lambda: made)
+    made.pretended.waits = []  # type: ignore[attr-defined]
+    yield made
+    made.pretended.missing, made.pretended.captured = "", 0  # type: ignore[attr-defined]
+    made.pretended.most_bytes = BIG  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def device(module: ModuleType) -> HostDevice:
+    return HostDevice(module)
+
+
+@pytest.fixture
+def networks(device: HostDevice, monkeypatch: pytest.MonkeyPatch) -> dict[str, HostNetwork]:
+    """Everything that takes a GPU is the host's; what was loaded comes to stand in the result."""
+    made: dict[str, HostNetwork] = {}
+
+    def network(plan: Plan, part: str, precision: str, trusted: bool) -> HostNetwork:
+        graph = plan.graphs[f"{part}.{precision}"]
+        encoder = OpenVINOEncoder(f"{part}.{precision}", graph, dtype=INPUTS[part], arithmetic="fp32")
+        made[part] = HostNetwork(device, encoder)
+        return made[part]
+
+    real = loading._load_skimmer
+
+    def skimmer(plan: Plan) -> tuple[HostKernels, Any]:
+        kernels, averager = real(plan)
+        return HostKernels(device, kernels._made, kernels.sizes), averager
+
+    monkeypatch.setattr(loading, "why_not", lambda: None)
+    monkeypatch.setattr(loading, "CudaDevice", lambda: device)
+    monkeypatch.setattr(loading, "_load_network", network)
+    monkeypatch.setattr(loading, "CudaSkimmer", partial(CudaSkimmer, precision="fp32"))
+    monkeypatch.setattr(loading, "_load_skimmer", skimmer)
+    monkeypatch.setattr(loading, "ON_GPU", ON_CPU)
+    monkeypatch.setattr(frames, "DaliDecoder", partial(DaliDecoder, device="cpu"))
+    return made
+
+
+@pytest.fixture
+def classifier(networks: dict[str, HostNetwork], plan_file: Path) -> Iterator[Classifier]:
+    with Classifier(plan_file, device="cuda") as made:
+        yield made
+
+
+@pytest.fixture
+def on_cpu(plan_file: Path) -> Iterator[Classifier]:
+    with Classifier(plan_file, device="cpu", precision="fp32") as made:
+        yield made
+
+
+@pytest.fixture
+def same() -> Callable[[Any, Any], None]:
+    """Two predictions say the same, but for who made them and how long it took."""
+
+    def check(got: Any, expected: Any, tolerance: float = 1e-5) -> None:
+        assert got.label == expected.label
+        np.testing.assert_allclose(got.probabilities, expected.probabilities, atol=tolerance)
+        np.testing.assert_array_equal(got.timestamps, expected.timestamps)
+        for ours, theirs in zip(got.moments, expected.moments, strict=True):
+            np.testing.assert_allclose(ours.image_attention, theirs.image_attention, atol=tolerance)
+            np.testing.assert_allclose(ours.audio_attention, theirs.audio_attention, atol=tolerance)
+            np.testing.assert_allclose(ours.modality_scores, theirs.modality_scores, atol=tolerance)
+        if expected.media is not None:
+            for name in ("coverage", "image_knots", "audio_knots", "sampling", "duration", "image_planned"):
+                assert getattr(got.media, name) == getattr(expected.media, name)
+
+    return check

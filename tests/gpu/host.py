@@ -1,0 +1,261 @@
+"""A device of the host for the whole GPU pipeline: streams do their work late, in any order they may.
+
+Nothing that is queued happens until somebody waits for it, and then only as much as that takes, one piece
+of work of a random stream after the other. So whatever lacks an event, frees memory too early or writes to
+pinned memory that is still to be read gives wrong numbers.
+
+The memory is that of the pretended device behind the CUDA side as it is compiled for the host, the kernels
+are that side's, and the networks run in OpenVINO: what comes out can be compared with the CPU's path.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import random
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2l_engine.backends.openvino import OpenVINOEncoder
+from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space
+from l2l_engine.cuda.device import View
+from l2l_engine.errors import DeviceError
+from l2l_engine.gpu.skimming import CudaKernels
+
+Work = Callable[[], None]
+
+
+class HostDevice:
+    """See :class:`l2l_engine.cuda.device.Device`."""
+
+    name = "the host"
+
+    def __init__(self, module: ModuleType, seed: int = 0) -> None:
+        self._module, self._random = module, random.Random(seed)
+        self._lock = threading.RLock()
+        self._numbers = itertools.count(0x1000)
+        self.streams: dict[int, deque[tuple[Callable[[], bool] | None, Work]]] = {}
+        self.events: dict[int, int] = {}
+        self._passed: dict[int, int] = defaultdict(int)
+        self._graphs: dict[int, list[Work]] = {}
+        self._recording: dict[int, list[Work]] = {}
+        self.blocks: set[object] = set()
+        self.waits = self.launches = self.captures = 0
+        self.fail: Callable[[str], None] = lambda _: None
+        """Told of every call; may raise."""
+
+    def use(self) -> None:
+        """There is no context."""
+
+    def allocate(self, nbytes: int) -> _Block:
+        self.fail("allocate")
+        return _Block(self, self._module.empty(((nbytes + 3) // 4,), 0, self._module.Stream(0, None)), nbytes)
+
+    def pin(self, nbytes: int) -> _Pinned:
+        self.fail("pin")
+        return _Pinned(self, nbytes)
+
+    def stream(self) -> int:
+        with self._lock:
+            made = next(self._numbers)
+            self.streams[made] = deque()
+            return made
+
+    def end_stream(self, stream: int) -> None:
+        self.drain()
+        del self.streams[stream]
+
+    def event(self) -> int:
+        with self._lock:
+            made = next(self._numbers)
+            self.events[made] = 0
+            return made
+
+    def end_event(self, event: int) -> None:
+        with self._lock:
+            del self.events[event]
+
+    def record(self, event: int, stream: int) -> None:
+        with self._lock:
+            self.events[event] += 1
+            ticket = self.events[event]
+            self._put(stream, None, lambda: self._pass(event, ticket))
+
+    def wait(self, stream: int, event: int) -> None:
+        with self._lock:
+            ticket = self.events[event]
+            self._put(stream, lambda: self._passed[event] >= ticket, lambda: None)
+
+    def synchronize(self, event: int) -> None:
+        self.fail("synchronize")
+        with self._lock:
+            self.waits += 1
+            ticket = self.events[event]
+            while self._passed[event] < ticket:
+                self._step()
+
+    def upload(self, to: int, source: int, nbytes: int, stream: int) -> None:
+        self.fail("upload")
+        self.queue(stream, lambda: _move(to, source, nbytes))
+
+    download = copy = upload
+
+    def capture(self, stream: int, work: Work) -> int:
+        self.fail("capture")
+        with self._lock:
+            assert stream not in self._recording
+            self._recording[stream] = []
+            try:
+                work()
+            finally:
+                recorded = self._recording.pop(stream)
+            made = next(self._numbers)
+            self._graphs[made] = recorded
+            self.captures += 1
+            return made
+
+    def launch(self, graph: int, stream: int) -> None:
+        self.fail("launch")
+        recorded = self._graphs[graph]
+        self.launches += 1
+
+        def run() -> None:
+            # As in a graph that was captured: the native side may allocate nothing and wait for nothing.
+            self._module.pretended.captured = stream
+            try:
+                for work in recorded:
+                    work()
+            finally:
+                self._module.pretended.captured = 0
+
+        self.queue(stream, run)
+
+    def end_graph(self, graph: int) -> None:
+        del self._graphs[graph]
+
+    def queue(self, stream: int, work: Work) -> None:
+        """Have a piece of work done on a stream, some time."""
+        with self._lock:
+            if stream in self._recording:
+                self._recording[stream].append(work)
+            else:
+                self._put(stream, None, work)
+
+    def drain(self) -> None:
+        """Do all that is queued."""
+        with self._lock:
+            while any(self.streams.values()):
+                self._step()
+
+    def _put(self, stream: int, ready: Callable[[], bool] | None, work: Work) -> None:
+        assert stream not in self._recording, "events are no part of the graphs here"
+        self.streams[stream].append((ready, work))
+
+    def _pass(self, event: int, ticket: int) -> None:
+        self._passed[event] = max(self._passed[event], ticket)
+
+    def _step(self) -> None:
+        able = [queue for queue in self.streams.values() if queue and (queue[0][0] is None or queue[0][0]())]
+        assert able, "streams wait for each other, or for what nobody queued"
+        _, work = self._random.choice(able).popleft()
+        work()
+
+
+class _Block:
+    def __init__(self, device: HostDevice, array: Any, nbytes: int) -> None:
+        self._device, self._array, self.nbytes = device, array, nbytes
+        self.pointer = int(array.__cuda_array_interface__["data"][0])
+        device.blocks.add(self)
+
+    def free(self) -> None:
+        if self._array is not None:
+            self._device.drain()  # as the driver does
+            self._array = None
+            self._device.blocks.discard(self)
+
+
+class _Pinned:
+    def __init__(self, device: HostDevice, nbytes: int) -> None:
+        self._device, self.nbytes = device, nbytes
+        self.array = np.zeros(nbytes, np.uint8)
+        self.pointer = self.array.ctypes.data
+        device.blocks.add(self)
+
+    def free(self) -> None:
+        if self in self._device.blocks:
+            self._device.blocks.discard(self)
+            self.array[:] = 0xFF  # whoever still reads it reads nonsense
+
+
+class HostNetwork:
+    """A graph in OpenVINO, as :class:`l2l_engine.gpu.encoding.Network`."""
+
+    def __init__(self, device: HostDevice, encoder: OpenVINOEncoder, batch: range = range(1, 129)) -> None:
+        self._device, self._encoder, self.batch = device, encoder, batch
+        self.input_shape, self.features = encoder.input_shape, encoder.features
+        self.sizes: list[int] = []
+        """Samples of each call."""
+        self.pointers: list[int] = []
+
+    def worker(self) -> HostNetwork:
+        return self
+
+    def enqueue(self, batch: View, features: View, stream: int) -> None:
+        self._device.fail("enqueue")
+        assert features.shape == (batch.shape[0], self.features)
+        self.sizes.append(batch.shape[0])
+        self.pointers.append(batch.pointer)
+        self._device.queue(stream, lambda: np.copyto(array(features), self._encoder.encode(array(batch))))
+
+
+class HostKernels(CudaKernels):
+    """The CUDA side's kernels, compiled for the host, in the order of late streams."""
+
+    def __init__(self, device: HostDevice, skimmer: CudaSkimmer | None, sizes: tuple[int, int]) -> None:
+        super().__init__(skimmer, sizes)
+        self._late = device
+
+    def gather(self, rows: View, numbers: View, order: View, out: View, stream: int) -> None:
+        work = super().gather
+        self._late.queue(stream, lambda: work(rows, numbers, order, out, stream))
+
+    def skim(
+        self, banks: Any, timestamps: View, steps: int, stream: int, space: Space | None
+    ) -> CudaSkimResult:
+        if space is None:
+            image, audio = (0 if bank is None else bank[0].shape[1] for bank in banks)
+            space = self.space(timestamps.shape[1], (image, audio), steps, stream)
+        work, memory = super().skim, space
+        self._late.queue(stream, lambda: _ignore(work(banks, timestamps, steps, stream, memory)))
+        return memory.result
+
+
+def array(view: View) -> NDArray[Any]:
+    """What lies there."""
+    data = (ctypes.c_uint8 * view.nbytes).from_address(view.pointer)
+    return np.frombuffer(data, view.dtype).reshape(view.shape)
+
+
+def _move(to: int, source: int, nbytes: int) -> None:
+    ctypes.memmove(to, source, nbytes)
+
+
+def _ignore(_: object) -> None:
+    """A result that is somewhere else too."""
+
+
+def broken(call: str, error: type[Exception] = DeviceError, after: int = 0) -> Callable[[str], None]:
+    """For ``HostDevice.fail``: the call fails from its ``after``-th time on."""
+    left = itertools.count(after, -1)
+
+    def fail(name: str) -> None:
+        if name == call and next(left) <= 0:
+            raise error(f"{call} was made to fail")
+
+    return fail
