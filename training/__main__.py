@@ -19,6 +19,7 @@ from training.manifest import render_set
 from training.released import import_released
 from training.skim import train_skimmer
 from training.teach import teach
+from training.variants import train_variants
 
 
 def render(config: Config) -> None:
@@ -51,6 +52,9 @@ STAGES: dict[str, Callable[[Config], object]] = {
     "export": export_plan,
 }
 
+STUDIES: dict[str, Callable[[Config], object]] = {"variants": train_variants}
+"""What results are compared with; no part of ``all``."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every stage continues from what is on disk."""
@@ -77,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stage in STAGES if options.command == "all" else [options.command]:
         print(f"== {stage}", flush=True)
         start = time.monotonic()
-        STAGES[stage](config)
+        (STAGES | STUDIES)[stage](config)
         print(f"== {stage}: {time.monotonic() - start:.0f} s", flush=True)
     return 0
 
@@ -85,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in (*STAGES, "all", "evaluate"):
+    for name in (*STAGES, *STUDIES, "all", "evaluate"):
         command = commands.add_parser(name)
         command.add_argument("--config", type=Path, help="a TOML file")
         command.add_argument(

@@ -6,7 +6,7 @@ from training.config.networks import ModelConfig
 from training.config.parse import to_plain
 from training.config.reports import EvaluateConfig, SamplingConfig
 from training.config.run import Config, load_config, model_config
-from training.config.skim import SkimConfig
+from training.config.skim import SkimConfig, VariantsConfig
 
 __all__ = [
     "Config",
@@ -20,6 +20,7 @@ __all__ = [
     "SkimConfig",
     "StudentConfig",
     "TeacherConfig",
+    "VariantsConfig",
     "load_config",
     "model_config",
     "to_plain",

@@ -12,7 +12,7 @@ from training.config.data import ReencodeConfig, RenderConfig, SetConfig
 from training.config.networks import ModelConfig
 from training.config.parse import build, override, read_toml
 from training.config.reports import EvaluateConfig, SamplingConfig
-from training.config.skim import SkimConfig
+from training.config.skim import SkimConfig, VariantsConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Config:
     distill: DistillConfig = field(default_factory=DistillConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
     skim: SkimConfig = field(default_factory=SkimConfig)
+    variants: VariantsConfig = field(default_factory=VariantsConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
