@@ -79,20 +79,27 @@ def prepare(options: Options) -> dict[str, Any]:
         why = reasons[0] if reasons else f"no class has {options.least} of them"
         raise AnnotationError(f"{options.videos}: of {len(listed)} videos listed, none can be used: {why}")
     split = hold_out(kept, options.validation, options.test)
-    lines = [json.dumps(_entry(options.videos, video, probes[video.path], rare)) + "\n" for video in split]
-    write_atomically(options.output / "manifest.jsonl", lambda file: file.write("".join(lines).encode()))
+    unlearnt = _not_in_training(split)
+    split = [video for video in split if not set(video.labels) <= rare | unlearnt]
+    lines = [
+        json.dumps(_entry(options.videos, video, probes[video.path], rare | unlearnt)) for video in split
+    ]
+    write_atomically(
+        options.output / "manifest.jsonl", lambda file: file.write("\n".join([*lines, ""]).encode())
+    )
     report = {
         "listed": len(listed),
-        "kept": len(kept),
+        "kept": len(split),
         "seconds": round(sum(json.loads(line)["duration"] for line in lines), 1),
-        "without_sound": sum(not probes[video.path].has_audio for video in kept),
-        "without_picture": sum(not probes[video.path].has_video for video in kept),
+        "without_sound": sum(not probes[video.path].has_audio for video in split),
+        "without_picture": sum(not probes[video.path].has_video for video in split),
         "splits": dict(Counter(video.split for video in split)),
-        "classes": _by_class(split, rare),
+        "classes": _by_class(split, rare | unlearnt),
         "missing": [safe(video.path) for video in listed if not video.path.is_file()],
         "unreadable": problems,
         "repeated": {safe(path): why for path, why in twice.items()},
         "classes_with_too_few_videos": sorted(rare),
+        "classes_not_in_training": sorted(unlearnt),
         **_left_aside(library, options.layout, listed),
     }
     write_json(options.output / "report.json", report)
@@ -121,6 +128,12 @@ def _rare_classes(videos: Sequence[Listed], least: int) -> set[str]:
     return {label for label, count in counts.items() if count < least}
 
 
+def _not_in_training(videos: Sequence[Listed]) -> set[str]:
+    """Classes that cannot be learnt, since all of their videos are held out; none where nothing is learnt."""
+    learnt = {label for video in videos if video.split == "train" for label in video.labels}
+    return {label for video in videos for label in video.labels} - learnt if learnt else set()
+
+
 def _by_class(videos: Sequence[Listed], rare: set[str]) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for video in videos:
@@ -146,8 +159,8 @@ def _shown(video: Listed) -> str:
     return safe(video.path) if video.segment is None else f"{safe(video.path)} from {video.segment[0]:g} s"
 
 
-def _entry(root: Path, video: Listed, probed: Probed, rare: set[str]) -> dict[str, Any]:
-    labels = [label for label in video.labels if label not in rare]
+def _entry(root: Path, video: Listed, probed: Probed, others: set[str]) -> dict[str, Any]:
+    labels = [label for label in video.labels if label not in others]
     start, end = video.segment or (0.0, probed.duration)
     end = min(end, probed.duration)
     stretches = [

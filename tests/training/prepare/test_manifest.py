@@ -99,6 +99,15 @@ def test_files_of_the_same_content_do_not_fall_on_both_sides(footage, tmp_path):
     }
 
 
+def test_a_class_of_which_all_is_held_out_cannot_be_learnt(footage, tmp_path):
+    table = tmp_path / "list.csv"
+    rows = ["dog/dog1.mp4,dog,train", "dog/dog2.mp4,dog|cat,test", "cat/cat1.mp4,cat,test"]
+    table.write_text("\n".join(["path,label,split", *rows]))
+    report = prepare(Options(footage, tmp_path / "out", "csv", (table,), least=1, workers=0))
+    assert (report["kept"], report["classes_not_in_training"]) == (2, ["cat"])
+    assert [video.labels for video in read_manifest(tmp_path / "out")] == [("dog",), ("dog",)]
+
+
 def test_what_is_not_used_is_told(footage, tmp_path):
     for name in ("dog/notes.txt", "dog/._dog1.mp4", ".git/dog.mp4", "beside.mp4"):
         (footage / name).parent.mkdir(exist_ok=True)
