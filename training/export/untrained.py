@@ -25,6 +25,7 @@ from training.export.inputs import noise
 from training.export.precisions import more_precisions
 from training.export.versions import versions
 from training.models import AudioEncoder, ImageEncoder, ReleasedAudioEncoder
+from training.models.backbones import RESNET
 
 PRESETS = {
     "paper": SkimSettings(preset="paper"),
@@ -87,11 +88,14 @@ def build_encoders(
 ) -> dict[str, ImageEncoder | AudioEncoder | ReleasedAudioEncoder]:
     """Encoders of the preset's form; those of ``released`` have no layer that brings them to another size."""
     if preset == "released":
-        if model.image_width != model.audio_width:
-            raise ValueError("model.image_width and model.audio_width must be equal in preset released")
+        if model.image != RESNET or model.image_width != model.audio_width:
+            raise ValueError(
+                f"preset released has {RESNET} alone, with model.image_width = model.audio_width"
+            )
         return {"image": ImageEncoder(model.image_width), "audio": ReleasedAudioEncoder(model.audio_width)}
     audio = AudioEncoder(model.audio_width, model.features, stem_stride=model.audio_stem_stride)
-    return {"image": ImageEncoder(model.image_width, model.features), "audio": audio}
+    image = ImageEncoder(model.image_width, model.features, name=model.image, side=model.image_side)
+    return {"image": image, "audio": audio}
 
 
 @torch.no_grad()

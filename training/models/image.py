@@ -4,31 +4,52 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from training.models.resnet import ResNetTrunk
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from training.models.backbones import RESNET, build_backbone, load_published
 
 
 class ImageEncoder(nn.Module):
-    """ResNet-18 on RGB frames.
+    """An image backbone, ResNet-18 by default, on RGB frames.
 
     Args:
-        width: Factor on the trunk's channels; the feature has ``512 * width`` numbers by default.
+        width: Factor on the trunk's channels; ResNet-18's feature has ``512 * width`` numbers by default.
         features: Size of z^I; a linear layer is added where the trunk's differs.
+        name: Of the backbone, see :func:`build_backbone`.
+        side: Pixels of the square that frames are resized to; as they come by default, or as large as the
+            backbone must have them.
+
+    Raises:
+        InputError: If there is no such backbone, or not of that width or side.
     """
 
-    def __init__(self, width: float = 1.0, features: int | None = None) -> None:
+    def __init__(
+        self,
+        width: float = 1.0,
+        features: int | None = None,
+        *,
+        name: str = RESNET,
+        side: int | None = None,
+    ) -> None:
         super().__init__()
-        self.trunk = ResNetTrunk(3, width)
-        self.features = features or self.trunk.features
-        same = self.features == self.trunk.features
-        self.project = nn.Identity() if same else nn.Linear(self.trunk.features, self.features)
-        mean = 255 * torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
-        std = 255 * torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
+        self._backbone = build_backbone(name, width)
+        self._name, self._side = name, side or self._backbone.side
+        self.trunk = self._backbone.network
+        self.features = features or self._backbone.features
+        same = self.features == self._backbone.features
+        self.project = nn.Identity() if same else nn.Linear(self._backbone.features, self.features)
+        mean = 255 * torch.tensor(self._backbone.mean).view(1, 3, 1, 1)
+        std = 255 * torch.tensor(self._backbone.std).view(1, 3, 1, 1)
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("scale", 1 / std, persistent=False)
+
+    def start_from(self, weights: str) -> None:
+        """Begin with published ImageNet weights, see :func:`load_published`.
+
+        Raises:
+            InputError: If they are not there, or are another network's.
+        """
+        load_published(self._backbone, self._name, weights)
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode uint8 [B, H, W, 3] to [B, features]."""
@@ -37,7 +58,10 @@ class ImageEncoder(nn.Module):
     def front(self, images: Tensor) -> Tensor:
         """Pre-processing, in float32 whatever the precision of the rest."""
         # The cast comes first because TensorRT does nothing else on uint8.
-        return (images.to(torch.float32).permute(0, 3, 1, 2) - self.mean) * self.scale
+        x = images.to(torch.float32).permute(0, 3, 1, 2)
+        if self._side is not None and x.shape[2:] != (self._side, self._side):
+            x = functional.interpolate(x, size=(self._side, self._side), mode="bilinear")
+        return (x - self.mean) * self.scale
 
     def body(self, x: Tensor) -> Tensor:
         """The network proper."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from training.models.audio import AudioEncoder
+from training.models.backbones import RESNET
 from training.models.fusion import Fusion
 from training.models.image import ImageEncoder
 
@@ -15,6 +16,7 @@ class Student(nn.Module):
     Args:
         classes: Number of classes.
         image_width, audio_width: Widths of the encoders.
+        image, image_side: Name and side of the image encoder, see :class:`ImageEncoder`.
         audio_stem_stride: See :class:`AudioEncoder`.
         features: D, the size of z^I, z^A and of Psi's output.
         fusion: F, the hidden size of Psi.
@@ -31,9 +33,11 @@ class Student(nn.Module):
         features: int = 512,
         fusion: int = 1024,
         dropout: float = 0.0,
+        image: str = RESNET,
+        image_side: int | None = None,
     ) -> None:
         super().__init__()
-        self.image = ImageEncoder(image_width, features)
+        self.image = ImageEncoder(image_width, features, name=image, side=image_side)
         self.audio = AudioEncoder(audio_width, features, stem_stride=audio_stem_stride)
         self.fusion = Fusion(features, fusion)
         self.dropout = nn.Dropout(dropout)
