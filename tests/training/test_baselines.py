@@ -1,9 +1,16 @@
 import pytest
 import torch
 
-from training.baselines import Skimming, clip_averages, network_macs
+from training.baselines import (
+    SequenceNetwork,
+    SingleQuery,
+    Skimming,
+    Trained,
+    clip_averages,
+    network_macs,
+)
 from training.models import SkimmingNetwork, Student
-from training.sequences import Track
+from training.sequences import Track, collate, fixed_knots
 
 D = 4
 
@@ -92,3 +99,64 @@ def test_skimming_is_a_method():
     torch.testing.assert_close(scores.sum(dim=1), torch.ones(2))
     torch.testing.assert_close(scores[1:], sparse.scores(tracks[1:]))
     assert network_macs(sparse, tracks[0]) < network_macs(whole, tracks[0])
+
+
+def test_a_visual_only_skimmer_encodes_no_sound():
+    skimmer = SkimmingNetwork(3, features=D, fusion=8, keys=4, hidden=8, modalities=("image",))
+    assert Skimming("ours", skimmer, 4, 5).pairs(track(VALUES)) == (4, 0)
+
+
+def noisy(n, audio=True):
+    found = track([0.0] * n, audio)
+    found.image, found.audio = torch.randn(n, D), torch.randn(n, D)
+    return found
+
+
+NETWORKS = {
+    "LSTM": lambda: SequenceNetwork(3, features=D, fusion=8, hidden=6),
+    "NON-RECURRENT": lambda: SingleQuery(SkimmingNetwork(3, features=D, fusion=8, keys=4, hidden=8)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_trained_baselines_read_each_video_by_itself(name):
+    method = Trained(name, NETWORKS[name](), 0.5)
+    tracks = [noisy(7), noisy(30), noisy(12, audio=False)]
+    scores = method.scores(tracks)
+    torch.testing.assert_close(scores.sum(dim=1), torch.ones(3))
+    for number, each in enumerate(tracks):
+        torch.testing.assert_close(scores[number], method.scores([each])[0])
+    assert method.pairs(tracks[1]) == (30, 30)
+    assert method.pairs(tracks[2]) == (12, 0)
+    # Sound that could not be decoded is not heard.
+    tracks[2].audio = torch.randn(12, D)
+    torch.testing.assert_close(scores[2], method.scores(tracks)[2])
+
+
+def test_an_lstm_reads_psi_of_every_pair_and_answers_from_the_last_state():
+    network, each = NETWORKS["LSTM"]().eval(), noisy(5)
+    fused = network.fusion(each.image, each.audio)
+    state = torch.zeros(1, 6), torch.zeros(1, 6)
+    weights = [getattr(network.lstm, name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    for row in fused:
+        state = torch.lstm_cell(row[None], state, *weights)
+    expected = network.classifier(state[0])
+    torch.testing.assert_close(network(collate([fixed_knots(each, 1)], 0.5)), expected)
+    # Psi 8x8 and 8x4, the gates 24x4 and 24x6, at every pair; the classifier 6x3 once.
+    macs = network_macs(Trained("LSTM", network, 0.5), each)
+    assert macs == 5 * (8 * 8 + 8 * 4 + 24 * 4 + 24 * 6) + 6 * 3
+
+
+def test_a_single_query_averages_the_ten_pairs_with_the_most_attention():
+    network, each = NETWORKS["NON-RECURRENT"]().eval(), noisy(25)
+    batch = collate([fixed_knots(each, 1)], 0.5)
+    with torch.no_grad():
+        output = network.skimmer(batch, 1)
+        votes = output.modality_scores[0, 0]
+        mix = votes[0] * output.image_attention[0, 0] + votes[1] * output.audio_attention[0, 0]
+        best = sorted(range(25), key=lambda j: -mix[j].item())[:10]
+        fused = network.skimmer.fusion(each.image[best], each.audio[best])
+        mean = (mix[best, None] * fused).sum(dim=0) / mix[best].sum()
+        torch.testing.assert_close(network(batch)[0], network.skimmer.classifier(mean))
+    network(batch).sum().backward()
+    assert network.skimmer.query_audio[0].weight.grad.abs().max() > 0
