@@ -21,7 +21,7 @@ from training.baselines import Encoded, Method
 from training.features import VideoFeatures
 from training.runs import fingerprint, write_atomically
 from training.scores import Scored, mean_average_precision
-from training.sequences import Track, to_sequences
+from training.sequences import Track, targets, to_sequences
 from training.skim import HOP
 from training.tables.macs import Cost, count, measure, skim_macs
 from training.tables.measures import accuracy, calibration_error
@@ -55,11 +55,7 @@ class Examples:
     @cached_property
     def truth(self) -> NDArray[np.bool_]:
         """Which classes each video has: [V, C]."""
-        truth = np.zeros((len(self.videos), len(self.classes)), np.bool_)
-        for row, item in zip(truth, self.videos, strict=True):
-            for label in item.video.labels:
-                row[self.classes.index(label)] = True
-        return truth
+        return targets(self.tracks, len(self.classes)).numpy()
 
     def right(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether the greatest score [V, C] is at one of the video's labels."""

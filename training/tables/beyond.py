@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from training.export import fit_temperature
-from training.sequences import Track
+from training.sequences import Track, targets
 from training.tables.bench import Bench, Examples, Result
 from training.tables.knots import TwoDensities, skim_items
 from training.tables.measures import calibration_error, paired_difference
@@ -51,14 +50,19 @@ def calibration(bench: Bench, ours: TwoDensities, validation: Sequence[Track]) -
         ours: The skimmer.
         validation: Videos on which the temperatures are fitted.
     """
-    labels = torch.tensor([track.label for track in validation])
+    labels = targets(validation, len(bench.examples.classes))
+    if not ours.several:
+        labels = labels.int().argmax(dim=1)
     fitted_on = skim_items(ours.skimmer, [ours.items(track) for track in validation], ours.steps)
     examples = bench.examples
     tested = skim_items(ours.skimmer, [ours.items(track) for track in examples.tracks], ours.steps)
     rows = []
     for step in range(ours.steps):
         temperature = fit_temperature(fitted_on[:, step], labels)
-        raw, scaled = ((tested[:, step] / by).softmax(dim=1).double().numpy() for by in (1.0, temperature))
+        raw, scaled = (
+            (logits.sigmoid() if ours.several else logits.softmax(dim=1)).double().numpy()
+            for logits in (tested[:, step], tested[:, step] / temperature)
+        )
         rows.append(
             {
                 "steps": step + 1,

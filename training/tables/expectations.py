@@ -8,6 +8,9 @@ from typing import Any
 
 SPARSE, DENSE_OURS = "ours (sparse)", "ours (dense)"
 EARLY, FACTOR = 3, 5
+TEACHER, DISTILLED, UNDISTILLED = "teacher", "image-audio, distilled", "image-audio, undistilled"
+ALL = "100"
+NOT_RUN = "not run"
 
 Row = Mapping[str, Any]
 
@@ -35,8 +38,58 @@ def expectations(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         *(_better(rows, other) for other in ("SCSAMPLER", "LSTM", "NON-RECURRENT")),
         *(_early(name, report["curves"]["steps"].get(name, [])) for name in (SPARSE, DENSE_OURS)),
         _sparse(report["curves"]["factors"]),
+        *_clips(report.get("clips") or {}),
     ]
     return [asdict(item) for item in found]
+
+
+def _clips(report: Mapping[str, Any]) -> list[Expectation]:
+    """What clip classifiers should do, by share of the labels: the report of ``clip_tables``."""
+    shares = {
+        row["method"]: {share: cell["top1"] for share, cell in row["shares"].items() if cell is not None}
+        for row in report.get("rows", [])
+    }
+    students = {name: found for name, found in shares.items() if name != TEACHER}
+    ours = students.pop(DISTILLED, {})
+    return [_best_student(ours, students), _few_labels(ours, shares), _near_teacher(ours, shares)]
+
+
+def _best_student(ours: Mapping[str, float], others: Mapping[str, Mapping[str, float]]) -> Expectation:
+    claim = "the distilled image-audio student beats every undistilled and single-stream student"
+    rivals = {
+        share: max((found[share], name) for name, found in others.items() if share in found)
+        for share in ours
+        if any(share in found for found in others.values())
+    }
+    if not rivals:
+        return Expectation(claim, None, NOT_RUN)
+    words = [
+        f"{share} % of the labels: {_share(ours[share])} against {_share(best)} ({name})"
+        for share, (best, name) in rivals.items()
+    ]
+    return Expectation(
+        claim, all(ours[share] > best for share, (best, _) in rivals.items()), "; ".join(words)
+    )
+
+
+def _few_labels(ours: Mapping[str, float], shares: Mapping[str, Mapping[str, float]]) -> Expectation:
+    claim = "distilling helps most with few labels"
+    without = shares.get(UNDISTILLED, {})
+    gains = {share: 100 * (ours[share] - without[share]) for share in ours if share in without}
+    if len(gains) < 2:
+        return Expectation(claim, None, NOT_RUN)
+    fewest, all_of_them = min(gains, key=float), max(gains, key=float)
+    words = [f"{gain:+.1f} points with {share} %" for share, gain in gains.items()]
+    return Expectation(claim, gains[fewest] > gains[all_of_them], "; ".join(words))
+
+
+def _near_teacher(ours: Mapping[str, float], shares: Mapping[str, Mapping[str, float]]) -> Expectation:
+    claim = "it comes within 5 points of the teacher"
+    teacher = shares.get(TEACHER, {})
+    if ALL not in ours or ALL not in teacher:
+        return Expectation(claim, None, NOT_RUN)
+    gap = 100 * (ours[ALL] - teacher[ALL])
+    return Expectation(claim, at_least(gap, -5), f"{_share(ours[ALL])} against {_share(teacher[ALL])}")
 
 
 def _cheaper_and_better(rows: Mapping[str, Row], points: float = 5, share: float = 0.25) -> Expectation:
@@ -60,7 +113,7 @@ def _better(rows: Mapping[str, Row], other: str) -> Expectation:
 def _early(name: str, steps: Sequence[Row]) -> Expectation:
     claim = f"three steps are within 1 point of ten, {name}"
     if len(steps) <= EARLY:
-        return Expectation(claim, None, "not run")
+        return Expectation(claim, None, NOT_RUN)
     early, last = steps[EARLY - 1], steps[-1]
     found = f"{_percent(early)} after {early['steps']}, {_percent(last)} after {last['steps']}"
     return Expectation(claim, at_least(_points(early, last), -1), found)
@@ -70,7 +123,7 @@ def _sparse(factors: Sequence[Row]) -> Expectation:
     claim = f"factor {FACTOR} is within 1 point of dense"
     by_factor = {row["factor"]: row for row in factors}
     if not {1, FACTOR} <= by_factor.keys():
-        return Expectation(claim, None, "not run")
+        return Expectation(claim, None, NOT_RUN)
     sparse, dense = by_factor[FACTOR], by_factor[1]
     found = f"{_percent(sparse)} at every {FACTOR}th timestamp, {_percent(dense)} at all"
     return Expectation(claim, at_least(_points(sparse, dense), -1), found)
@@ -90,8 +143,12 @@ def _versus(ours: Row, theirs: Row) -> str:
 
 
 def _missing(rows: Mapping[str, Row], *names: str) -> str:
-    return f"not run: {', '.join(name for name in names if name not in rows)}"
+    return f"{NOT_RUN}: {', '.join(name for name in names if name not in rows)}"
 
 
 def _percent(row: Row) -> str:
-    return f"{100 * row['top1']:.1f} %"
+    return _share(row["top1"])
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.1f} %"

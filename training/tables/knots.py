@@ -25,6 +25,7 @@ class TwoDensities:
     steps: int
     image_factor: int
     audio_factor: int
+    several: bool = False
 
     @torch.inference_mode()
     def scores(self, tracks: Sequence[Track]) -> Tensor:
@@ -34,12 +35,14 @@ class TwoDensities:
     @torch.inference_mode()
     def step_scores(self, tracks: Sequence[Track]) -> Tensor:
         """Scores [V, T, C] after each step."""
-        return skim_items(self.skimmer, [self.items(track) for track in tracks], self.steps).softmax(dim=2)
+        logits = skim_items(self.skimmer, [self.items(track) for track in tracks], self.steps)
+        return logits.sigmoid() if self.several else logits.softmax(dim=2)
 
     def pairs(self, track: Track) -> Encoded:
-        """The knots."""
+        """The knots; of the sound only if the skimmer listens."""
         item = self.items(track)
-        return Encoded(len(item.image_knots), len(item.audio_knots))
+        listens = "audio" in self.skimmer.modalities
+        return Encoded(len(item.image_knots), listens * len(item.audio_knots))
 
     def items(self, track: Track) -> Knotted:
         """The knots, as far as they can be decoded."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from training.baselines import Method, Skimming, clip_averages
 from training.config import Config
 from training.models import SkimmingNetwork, Student
 from training.skim import load_skimmer, skimmer_path
+from training.variants import load_variants
 
 TABLE_1 = (
     "RANDOM",
@@ -51,9 +53,23 @@ class Lineup:
 
 def lineup(config: Config, student: Student, classes: int) -> Lineup:
     """Everything that can be evaluated now."""
-    methods: list[Method] = [*clip_averages(student, seed=config.seed)]
+    several = config.skim.several
+    methods: list[Method] = [*clip_averages(student, several=several, seed=config.seed)]
     ours = load_skimmer(config, classes) if skimmer_path(config).exists() else None
     if ours is not None:
-        methods.append(Skimming("ours (sparse)", ours, config.skim.steps, config.factor))
-        methods.append(Skimming("ours (dense)", ours, config.skim.steps, 1))
-    return Lineup(ours, table={method.name: method for method in methods})
+        methods.append(Skimming("ours (sparse)", ours, config.skim.steps, config.factor, several))
+        methods.append(Skimming("ours (dense)", ours, config.skim.steps, 1, several))
+    variants = load_variants(config, student, classes)
+    others = [method for found in variants.values() for method in found]
+    seeds = [found[0] for name, found in variants.items() if name.startswith("seed-")]
+    return Lineup(
+        ours,
+        table=_named([*methods, *others], TABLE_1),
+        combinations=_named(others, COMBINATIONS),
+        presets=_named(others, PRESETS),
+        seeds={method.name: method for method in seeds},
+    )
+
+
+def _named(methods: Sequence[Method], names: Sequence[str]) -> dict[str, Method]:
+    return {method.name: method for method in methods if method.name in names}

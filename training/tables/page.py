@@ -152,12 +152,17 @@ def _sparse_and_early(report: Report) -> Iterator[str]:
 
 def _combinations(report: Report) -> Iterator[str]:
     yield from ("## What chooses and what recognises (Fig. 7, Table 2)", "")
-    yield from methods(report["combinations"])
+    yield from methods([*_rows_of_ours(report), *report["combinations"]])
     yield from (
-        "`image | image` sees and never hears: its own skimmer on image features alone. A row with another "
-        "name after the bar has a recogniser of its own at the moments that were chosen.",
+        "Ours chooses and recognises by image and sound. `image | image` has a skimmer of its own that sees "
+        "and never hears. A recogniser, where there is one, answers from what it sees at the different "
+        "moments looked at; its rows have its name after the bar.",
         "",
     )
+
+
+def _rows_of_ours(report: Report) -> list[Row]:
+    return [row for row in report["video"] if row["method"].startswith("ours")]
 
 
 def _knots(report: Report) -> Iterator[str]:
@@ -185,8 +190,7 @@ def _policy(row: Row) -> list[str]:
 
 def _presets(report: Report) -> Iterator[str]:
     yield from ("## The published modules' way to skim against the paper's", "")
-    ours = [row for row in report["video"] if row["method"].startswith("ours")]
-    yield from methods([*ours, *report["presets"]])
+    yield from methods([*_rows_of_ours(report), *report["presets"]])
 
 
 def _seeds(report: Report) -> Iterator[str]:

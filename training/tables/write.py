@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,8 @@ def two_densities(config: Config, methods: Lineup) -> TwoDensities:
     """Ours as Table 1 has it, sparse."""
     if methods.ours is None:
         raise ValueError("the skimmer is not trained")
-    return TwoDensities(SPARSE, methods.ours, config.skim.steps, config.factor, config.factor)
+    several = config.skim.several
+    return TwoDensities(SPARSE, methods.ours, config.skim.steps, config.factor, config.factor, several)
 
 
 def _ours(config: Config, bench: Bench, methods: Lineup, results: Mapping[str, Result]) -> dict[str, Any]:
@@ -134,7 +136,7 @@ def _ours(config: Config, bench: Bench, methods: Lineup, results: Mapping[str, R
     if methods.ours is None:
         return {"curves": {"factors": [], "steps": {}}}
     sparse = two_densities(config, methods)
-    dense = TwoDensities("ours (dense)", methods.ours, config.skim.steps, 1, 1)
+    dense = replace(sparse, name="ours (dense)", image_factor=1, audio_factor=1)
     validation = [
         track
         for name in config.skim.validation

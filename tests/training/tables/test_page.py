@@ -38,6 +38,26 @@ def test_verdicts_by_hand():
     assert found["factor 5 is within 1 point of dense"] is False
 
 
+def clips(**shares):
+    names = {"teacher": "teacher", "ours": "image-audio, distilled", "without": "image-audio, undistilled"}
+    cells = {
+        names[who]: {share: None if top1 is None else {"top1": top1} for share, top1 in found.items()}
+        for who, found in shares.items()
+    }
+    return {"rows": [{"method": name, "shares": found} for name, found in cells.items()]}
+
+
+def test_verdicts_on_clips_by_hand():
+    numbers = clips(
+        teacher={"5": None, "100": 0.95}, ours={"5": 0.7, "100": 0.9}, without={"5": 0.5, "100": 0.9}
+    )
+    found = list(expectations(report(clips=numbers)))[-3:]
+    assert [item["met"] for item in found] == [False, True, True]
+    assert "100 % of the labels: 90.0 % against 90.0 % (image-audio, undistilled)" in found[0]["found"]
+    assert found[1]["found"] == "+20.0 points with 5 %; +0.0 points with 100 %"
+    assert [item["met"] for item in expectations(report(clips={}))[-3:]] == [None] * 3
+
+
 @pytest.mark.parametrize("dense", [row("DENSE", 0.851, 8.0), row("DENSE", 0.5, 7.9)])
 def test_both_halves_of_the_first_claim_count(dense):
     claims = verdicts(report(video=[row("ours (sparse)", 0.9, 2.0), dense]))
