@@ -18,9 +18,9 @@ from l2l_engine.request import Bank, Report, Stopwatch
 from l2l_engine.result import FloatArray, TimeArray
 from l2l_engine.workers import Job
 
-BATCHES = (8, 4, 2, 1)
-"""Samples an encoder call: enough to keep a core busy, little enough to share out and to stop in time.
-Networks are prepared for each size they meet, so there are few."""
+MOST = {"frames": 8, "audio": 16}
+"""Samples an encoder call by stage: enough to keep a core busy, little enough to share out and to stop in
+time."""
 
 WINDOWS = 64
 """Windows of sound a part. It does not depend on the threads: a decoder may add noise from a generator that
@@ -77,14 +77,12 @@ class Readers:
 class Gathered:
     """The features of one modality so far, in any order; several threads add to them."""
 
-    full = BATCHES[0]
-    """Samples that are worth an encoder call while more are still decoded."""
-
     knots = 1
     """Moments decoded for one sample."""
 
     def __init__(self, stage: str, encoder: Encoder) -> None:
         self.stage, self._encoder = stage, encoder
+        self.most = self._size = MOST[stage]
         self._lock = threading.Lock()
         self._features: list[FloatArray] = []
         self._times: list[TimeArray] = []
@@ -119,17 +117,22 @@ class Gathered:
         with self._lock:
             self._waiting.append((time, sample))
 
-    def sizes(self) -> tuple[int, ...]:
-        """Samples an encoder call, the most first."""
-        return BATCHES
+    def expect(self, count: int) -> None:
+        """Share out ``count`` samples to come evenly: of small batches a sample costs more."""
+        calls = -(-count // self.most)
+        self._size = -(-count // max(1, calls)) or self.most
+
+    @property
+    def full(self) -> int:
+        """Samples that are worth an encoder call while more are still decoded."""
+        return self._size
 
     def batch(self, least: int) -> Batch:
-        """Samples to encode next, as many as one of ``sizes``, if there are at least so many; else none."""
+        """Samples to encode next, ``full`` at most, if there are at least ``least``; else none."""
         with self._lock:
             if len(self._waiting) < least:
                 return []
-            size = max((size for size in self.sizes() if size <= len(self._waiting)), default=0)
-            batch, self._waiting = self._waiting[:size], self._waiting[size:]
+            batch, self._waiting = self._waiting[: self.full], self._waiting[self.full :]
             return batch
 
     def encode(self, batch: Batch) -> None:
@@ -188,6 +191,8 @@ class Extraction:
             for stage in (part.gathered.stage, "encode"):
                 self._knots[stage] = self._knots.get(stage, 0) + len(part.knots)
                 self._done[stage] = 0
+        for gathered in self._parts:
+            gathered.expect(self._knots[gathered.stage] // gathered.knots)
         self._report(report)
         for lane in lanes:
             self._start(list(lane))
@@ -228,12 +233,12 @@ class Extraction:
 
     def _frames(self, source: MediaSource, part: Part) -> Iterator[Seen]:
         media = self._media
-        return source.look(part.knots, short_side=media.short_side, crop=media.crop, poll=self._job.check)
+        return source.look(part.knots, short_side=media.short_side, crop=media.crop, poll=self._job.poll())
 
     def _listen(self, source: MediaSource, part: Part, lost: NDArray[np.bool_]) -> None:
         media = self._media
         windows = source.listen(
-            part.knots, window=media.window, sample_rate=media.sample_rate, poll=self._job.check
+            part.knots, window=media.window, sample_rate=media.sample_rate, poll=self._job.poll()
         )
         for heard in self._watch.each("audio", windows):
             lost[heard.rows] = False
@@ -255,7 +260,7 @@ class Extraction:
                 gathered.encode(batch)
             self._count("encode", len(batch) * gathered.knots)
 
-        self._job.submit(work, urgent=True)
+        self._job.submit(work, later=True)
         self._job.help(self._job.threads)
 
     def _count(self, stage: str, knots: int) -> None:

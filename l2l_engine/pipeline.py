@@ -6,7 +6,7 @@ import numpy as np
 
 from l2l_engine.backends import Encoder
 from l2l_engine.engines import INPUTS
-from l2l_engine.extraction import BATCHES
+from l2l_engine.extraction import MOST
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource, open_media
 from l2l_engine.plan import Plan
 from l2l_engine.recognise import Recogniser
@@ -45,7 +45,7 @@ class Pipeline:
         Raises:
             MediaError: If the file cannot be used, naming it and the cause.
         """
-        job = self._workers.job()
+        job = self._workers.job(request.due)
         opened: list[MediaSource] = []
 
         def probe() -> None:
@@ -76,7 +76,7 @@ class Pipeline:
         def encode() -> None:
             for name in self._document.modalities:
                 encoder = self._encoders[name]
-                for size in BATCHES:
+                for size in range(1, MOST["frames" if name == "image" else "audio"] + 1):
                     encoder.encode(np.zeros((size, *encoder.input_shape), INPUTS[name]))
             if self.recogniser is not None:
                 self.recogniser.warmup()

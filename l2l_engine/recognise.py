@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.backends import Encoder
-from l2l_engine.extraction import BATCHES, Extraction, Gathered, Part, Readers
+from l2l_engine.extraction import MOST, Extraction, Gathered, Part, Readers
 from l2l_engine.media import MediaSource
 from l2l_engine.media.source import Seen
 from l2l_engine.plan import MediaSettings, PlanDocument, RecogniserSettings
@@ -62,13 +62,13 @@ class Recogniser:
         """What the network takes for one moment."""
 
     @property
-    def batches(self) -> tuple[int, ...]:
+    def most(self) -> int:
         """Moments a call of the network: a clip is work enough for one."""
-        return BATCHES if self.settings.kind == "frame" else (1,)
+        return MOST["frames"] if self.settings.kind == "frame" else 1
 
     def warmup(self) -> None:
         """Run the network with each batch size there will be."""
-        for size in self.batches:
+        for size in range(1, self.most + 1):
             self.encoder.encode(np.zeros((size, *self.settings.input_shape), np.uint8))
         self.seconds = self._try()
 
@@ -106,7 +106,7 @@ class Views(Gathered):
     def __init__(self, recogniser: Recogniser, moments: TimeArray) -> None:
         super().__init__("frames", recogniser.encoder)
         self._recogniser = recogniser
-        self.full = recogniser.batches[0]
+        self.most = self._size = recogniser.most
         self.knots = recogniser.settings.frames
         self._places: dict[float, list[tuple[float, int]]] = defaultdict(list)
         for moment, times in zip(moments.tolist(), recogniser.times(moments).tolist(), strict=True):
@@ -119,10 +119,6 @@ class Views(Gathered):
     def wanted(self) -> TimeArray:
         """The frames that are still to come: float64 [K], increasing seconds."""
         return np.array(sorted(self._places), np.float64)
-
-    def sizes(self) -> tuple[int, ...]:
-        """Moments an encoder call."""
-        return self._recogniser.batches
 
     def add(self, time: float, sample: NDArray[Any]) -> None:
         """Take a frame; a moment waits to be encoded once all of its frames are there."""

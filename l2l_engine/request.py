@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -60,6 +61,8 @@ class Request:
     """Called every few milliseconds with the stage and its progress, in the thread of the call; raises to
     stop."""
     watch: Stopwatch
+    due: float = math.inf
+    """When an answer is due, by ``time.perf_counter``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import bisect
+import math
 import os
 import threading
 import time
@@ -16,11 +18,17 @@ from l2l_engine.errors import ClosedError
 
 _T = TypeVar("_T")
 
-TICK_S = 0.005
-"""Seconds between two looks of a waiting caller at its deadline."""
+TICK_S = 0.02
+"""Seconds between two looks of a waiting caller at its progress; each takes the interpreter for a moment."""
+
+DUE_TICK_S = 0.005
+"""The same for a caller whose answer is due at a certain time."""
 
 YIELD_S = 0.0005
-"""Seconds for which a task may keep the interpreter from the others."""
+"""Seconds for which tasks may keep the interpreter from the others."""
+
+BRIEF_S = 0.0001
+"""Seconds between two checks of a task that hardly leaves the interpreter to anybody."""
 
 Task = Callable[[], None]
 
@@ -30,7 +38,7 @@ class Stopped(Exception):  # noqa: N818 - nobody did wrong; it never leaves this
 
 
 class Workers:
-    """Threads that share out the tasks of all jobs: the oldest job's first.
+    """Threads that share out the tasks of all jobs: first of those that are due, then of the oldest.
 
     They start when there is work for them, wait while there is none, and end with :meth:`close` or with this
     object.
@@ -50,13 +58,17 @@ class Workers:
         """How many tasks run at once."""
         return self._crew.most
 
-    def job(self) -> Job:
+    def job(self, due: float = math.inf) -> Job:
         """A new job, a context manager.
+
+        Args:
+            due: When its caller must have an answer, by ``time.perf_counter``: it goes before jobs that are
+                due later.
 
         Raises:
             ClosedError: After ``close``.
         """
-        return Job(self._crew)
+        return Job(self._crew, due)
 
     def close(self) -> None:
         """End the threads once the jobs under way are done; waits for them if there is no job."""
@@ -67,10 +79,11 @@ class Workers:
 class Job:
     """The tasks of one caller, who waits for them; for one thread at a time."""
 
-    def __init__(self, crew: _Crew) -> None:
+    def __init__(self, crew: _Crew, due: float) -> None:
         self._crew = crew
-        self.urgent: deque[Task] = deque()
+        self.due = due
         self.queue: deque[Task] = deque()
+        self.later: deque[Task] = deque()
         self.running = 0
         self.stopping = False
         self.failure: BaseException | None = None
@@ -78,42 +91,56 @@ class Job:
         with crew.lock:
             if crew.ending:
                 raise ClosedError("this Classifier is closed")
-            crew.jobs.append(self)
+            bisect.insort(crew.jobs, self, key=lambda job: job.due)
 
     @property
     def threads(self) -> int:
         """How many tasks run at once."""
         return self._crew.most
 
-    def submit(self, task: Task, *, urgent: bool = False) -> None:
-        """Have a task done; urgent ones before the others. Tasks may submit tasks."""
+    def submit(self, task: Task, *, later: bool = False) -> None:
+        """Have a task done, ``later`` once no others of this job wait. Tasks may submit tasks.
+
+        What is short goes later: at the end it keeps the threads busy beside the last of what is long.
+        """
         with self._crew.lock:
             if self.stopping:
                 return
-            (self.urgent if urgent else self.queue).append(task)
+            (self.later if later else self.queue).append(task)
             self._crew.need_one()
 
     def help(self, most: int) -> None:
-        """Do urgent tasks in this thread, a worker's, while more than ``most`` of them wait."""
+        """Do later tasks in this thread, a worker's, while more than ``most`` of them wait."""
         while True:
             with self._crew.lock:
-                if len(self.urgent) <= most or self.stopping:
+                if len(self.later) <= most or self.stopping:
                     return
-                task = self.urgent.popleft()
+                task = self.later.popleft()
             task()
 
     def check(self) -> None:
-        """To be called by long tasks every now and then: raises ``Stopped`` once nobody waits for them.
-
-        It also lets another thread have the interpreter: one that calls FFmpeg for a few microseconds at a
-        time gives it back so briefly that nobody wakes up in time to take it.
-        """
+        """To be called by long tasks every now and then: raises ``Stopped`` once nobody waits for them."""
         if self.stopping:
             raise Stopped
-        now = time.perf_counter()
-        if now - self._crew.yielded > YIELD_S and self._crew.running > 1:
-            time.sleep(1e-6)
-            self._crew.yielded = time.perf_counter()
+
+    def poll(self) -> Task:
+        """A ``check`` for one task that calls FFmpeg again and again.
+
+        It also lets other threads have the interpreter: a task whose calls take microseconds gives it back
+        so briefly that nobody wakes up in time to take it.
+        """
+        before = time.perf_counter()
+
+        def check() -> None:
+            nonlocal before
+            self.check()
+            now = time.perf_counter()
+            brief, before = now - before < BRIEF_S, now
+            if brief and now - self._crew.yielded > YIELD_S and self._crew.running > 1:
+                time.sleep(1e-6)
+                self._crew.yielded = before = time.perf_counter()
+
+        return check
 
     def run(self, work: Callable[[], _T], tick: Callable[[], None]) -> _T:
         """Have one piece of work done, and wait for its result as ``finish`` does."""
@@ -159,13 +186,13 @@ class Job:
         self.close()
 
     def _left(self) -> bool:
-        return bool(self.running or self.urgent or self.queue)
+        return bool(self.running or self.queue or self.later)
 
     def _done_soon(self) -> bool:
         """Whether all is done, waiting for it a little."""
         with self._crew.lock:
             if self._left():
-                self.ended.wait(TICK_S)
+                self.ended.wait(TICK_S if self.due == math.inf else DUE_TICK_S)
             return not self._left()
 
     def _stop(self) -> None:
@@ -187,8 +214,8 @@ class Job:
         """Forget the tasks that wait, and stop those that run."""
         with self._crew.lock:
             self.stopping = True
-            self.urgent.clear()
             self.queue.clear()
+            self.later.clear()
 
 
 class _Crew:
@@ -250,9 +277,9 @@ class _Crew:
                 self.running -= 1
                 if failure is not None and not job.stopping:
                     job.failure, job.stopping = failure, True
-                    job.urgent.clear()
                     job.queue.clear()
-                if not (job.running or job.urgent or job.queue):
+                    job.later.clear()
+                if not (job.running or job.queue or job.later):
                     job.ended.notify_all()
             del job, failure
 
@@ -261,7 +288,7 @@ class _Crew:
         with self.lock:
             while True:
                 for job in self.jobs:
-                    waiting = job.urgent or job.queue
+                    waiting = job.queue or job.later
                     if waiting:
                         job.running += 1
                         self.running += 1

@@ -69,7 +69,7 @@ class Call:
             return explain(session, self._ask, plan.document, self._name)
 
     def _request(self) -> Request:
-        return Request(self._name, self._report, self._watch)
+        return Request(self._name, self._report, self._watch, self._pace.due)
 
     def _report(self, stage: str, done: float) -> None:
         self._deadline.poll()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,6 +108,11 @@ class Pace:
     def knots(self) -> int:
         """Knots decoded so far."""
         return self._knots
+
+    @property
+    def due(self) -> float:
+        """When the answer is due, by the clock; infinite without a deadline."""
+        return math.inf if self._end is None else self._end
 
     @property
     def timed(self) -> bool:

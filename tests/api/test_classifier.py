@@ -104,7 +104,7 @@ def test_a_gap_below_the_hop_is_one_hop(classifier: Classifier, video: Path, sam
 
 def test_batches_change_nothing(classifier: Classifier, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = classifier.predict(video, max_image_gap_s=HOP, sampling="exact")
-    monkeypatch.setattr(extraction, "BATCHES", (2, 1))
+    monkeypatch.setattr(extraction, "MOST", {"frames": 2, "audio": 3})
     parts = classifier.predict(video, max_image_gap_s=HOP, sampling="exact")
     assert parts.moments == whole.moments
     np.testing.assert_array_equal(parts.probabilities, whole.probabilities)

@@ -53,18 +53,20 @@ def test_never_more_tasks_at_once_than_threads(threads: int) -> None:
     assert most == threads
 
 
-def test_urgent_tasks_and_older_jobs_come_first() -> None:
+def test_what_is_due_and_older_jobs_come_first_and_later_tasks_last() -> None:
     workers, order, go = Workers(1), [], threading.Event()
-    with workers.job() as old, workers.job() as young:
+    with workers.job() as old, workers.job() as young, workers.job(2.0) as due, workers.job(1.0) as sooner:
         young.submit(go.wait)  # type: ignore[arg-type]
         young.submit(lambda: order.append("young"))
+        old.submit(lambda: order.append("later"), later=True)
         old.submit(lambda: order.append("old"))
-        old.submit(lambda: order.append("urgent"), urgent=True)
+        due.submit(lambda: order.append("due later"), later=True)
+        sooner.submit(lambda: order.append("sooner"))
         go.set()
-        young.finish(nothing)
-        old.finish(nothing)
+        for job in (young, old, due, sooner):
+            job.finish(nothing)
     workers.close()
-    assert order == ["urgent", "old", "young"]
+    assert order == ["sooner", "due later", "old", "later", "young"]
 
 
 def test_the_first_error_stops_the_others_and_the_job_goes_on() -> None:
@@ -120,9 +122,9 @@ def test_a_task_helps_when_too_much_waits() -> None:
 
     def produce(job: Job) -> None:
         for _ in range(10):
-            job.submit(nothing, urgent=True)
+            job.submit(nothing, later=True)
             job.help(2)
-            waiting.append(len(job.urgent))
+            waiting.append(len(job.later))
 
     with workers.job() as job:
         job.submit(lambda: produce(job))

@@ -182,7 +182,7 @@ def test_a_file_object_has_one_reader() -> None:
         assert source.reopens
 
 
-def test_gathered_hands_out_batches_of_a_few_sizes() -> None:
+def test_gathered_hands_out_equal_batches() -> None:
     class Count:
         features = 1
 
@@ -194,12 +194,14 @@ def test_gathered_hands_out_batches_of_a_few_sizes() -> None:
     gathered = Gathered("frames", Count())  # type: ignore[arg-type]
     for value in (7, 3, 5, 1, 6, 2, 4, 0, 9, 8, 12):
         gathered.add(float(value), np.array([value]))
+    gathered.expect(11)
+    assert not gathered.batch(12)
     while batch := gathered.batch(1):
         gathered.encode(batch)
     gathered.lose(np.array([10.0, 11.0]))
     bank = gathered.bank()
     assert bank is not None
-    assert sizes == [8, 2, 1]
+    assert sizes == [6, 5]
     np.testing.assert_array_equal(bank.features[:, 0], bank.times)
     assert (gathered.decoded, gathered.asked) == (11, 13)
     np.testing.assert_array_equal(gathered.new(np.arange(14.0)), [13.0])
