@@ -16,6 +16,7 @@ from training.export import PRESETS, export_plan, export_untrained
 from training.features import extract_features
 from training.finetune import finetune
 from training.manifest import render_set
+from training.recogniser import train_recogniser
 from training.released import import_released
 from training.skim import train_skimmer
 from training.teach import teach
@@ -49,6 +50,7 @@ STAGES: dict[str, Callable[[Config], object]] = {
     "finetune": finetune,
     "features": features,
     "skim": train_skimmer,
+    "recogniser": train_recogniser,
     "export": export_plan,
 }
 

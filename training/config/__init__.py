@@ -4,6 +4,7 @@ from training.config.clips import DistillConfig, StudentConfig, TeacherConfig
 from training.config.data import ReencodeConfig, RenderConfig, SetConfig
 from training.config.networks import ModelConfig
 from training.config.parse import to_plain
+from training.config.recogniser import RecogniserConfig
 from training.config.reports import EvaluateConfig, SamplingConfig
 from training.config.run import Config, load_config, model_config
 from training.config.skim import SkimConfig, VariantsConfig
@@ -13,6 +14,7 @@ __all__ = [
     "DistillConfig",
     "EvaluateConfig",
     "ModelConfig",
+    "RecogniserConfig",
     "ReencodeConfig",
     "RenderConfig",
     "SamplingConfig",

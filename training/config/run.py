@@ -11,6 +11,7 @@ from training.config.clips import DistillConfig, StudentConfig, TeacherConfig
 from training.config.data import ReencodeConfig, RenderConfig, SetConfig
 from training.config.networks import ModelConfig
 from training.config.parse import build, override, read_toml
+from training.config.recogniser import RecogniserConfig
 from training.config.reports import EvaluateConfig, SamplingConfig
 from training.config.skim import SkimConfig, VariantsConfig
 
@@ -51,6 +52,7 @@ class Config:
     student: StudentConfig = field(default_factory=StudentConfig)
     skim: SkimConfig = field(default_factory=SkimConfig)
     variants: VariantsConfig = field(default_factory=VariantsConfig)
+    recogniser: RecogniserConfig = field(default_factory=RecogniserConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
 

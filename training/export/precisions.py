@@ -19,13 +19,17 @@ from training.export.graphs import strip_traces, to_onnx
 LEAST_COSINE = {"fp16": 0.999, "int8": 0.9}
 """Mean cosine between a graph's features and PyTorch's in float32, below which it is taken for broken."""
 
+INPUT_NAMES = {"image": "images", "audio": "samples", "recogniser": "frames"}
+"""What graphs call what they take, by part."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Inputs whose ranges the quantised networks keep.
 
     Attributes:
-        inputs: By part: frames uint8 [P, H, W, 3] for "image", samples float32 [P, window] for "audio".
+        inputs: By part: frames uint8 [P, H, W, 3] for "image", samples float32 [P, window] for "audio",
+            frames or clips uint8 [P, 16, H, W, 3] for "recogniser".
         what: Where they come from, for the plan's provenance.
     """
 
@@ -82,7 +86,7 @@ def more_precisions(
             if precision == "int8":
                 graph = quantise(graphs[f"{part}.fp32"], inputs)
             else:
-                graph = to_onnx(HalfEncoder(encoder), inputs[:2], "images" if part == "image" else "samples")
+                graph = to_onnx(HalfEncoder(encoder), inputs[:2], INPUT_NAMES[part])
             cosines[part] = mean_cosine(encoder, graph, inputs[:32])
             if not cosines[part] >= LEAST_COSINE[precision]:
                 raise RuntimeError(
@@ -118,14 +122,14 @@ def quantise(graph: bytes, inputs: Tensor) -> bytes:
 
 
 def front_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes before the stem, which is the first convolution over two dimensions."""
+    """Names of the nodes before the stem, which is the first convolution over two dimensions or more."""
     ranks = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
     names = []
     for node in model.graph.node:  # in the order of computation
-        if node.op_type == "Conv" and ranks.get(node.input[1]) == 4:
+        if node.op_type == "Conv" and ranks.get(node.input[1], 0) >= 4:
             return names
         names.append(node.name)
-    raise ValueError("the graph has no convolution over two dimensions")
+    raise ValueError("the graph has no convolution over two dimensions or more")
 
 
 @torch.inference_mode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -48,16 +49,34 @@ class Teacher(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, BasicBlock):
+                # A block starts as the identity, which lets narrow teachers train from scratch.
+                nn.init.zeros_(module.conv2[1].weight)
         mean, std = (torch.tensor(values).view(1, 3, 1, 1, 1) for values in (KINETICS_MEAN, KINETICS_STD))
         self.register_buffer("mean", 255 * mean, persistent=False)
         self.register_buffer("scale", 1 / (255 * std), persistent=False)
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """Turn uint8 [B, 16, H, W, 3] into z^V [B, features] and logits [B, classes]."""
-        x = (clips.permute(0, 4, 1, 2, 3).to(torch.float32) - self.mean) * self.scale
-        x = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(x)))))
-        features = x.mean(dim=(2, 3, 4))
+        return self.body(self.front(clips))
+
+    def front(self, clips: Tensor) -> Tensor:
+        """Pre-processing, in float32 whatever the precision of the rest."""
+        # The cast comes first because TensorRT does nothing else on uint8.
+        return (clips.to(torch.float32).permute(0, 4, 1, 2, 3) - self.mean) * self.scale
+
+    def body(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The network proper."""
+        x = self.layer3(self.layer2(self.layer1(self.stem(x))))
+        features = self._last(x).mean(dim=(2, 3, 4))
         return features, self.fc(features)
+
+    def _last(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return cast(Tensor, self.layer4(x))
+        # On CPUs bf16 convolutions over as few frames as are left here give weights a gradient of 1e30.
+        with torch.autocast("cpu", enabled=False):
+            return cast(Tensor, self.layer4(x.float()))
 
 
 def load_kinetics(teacher: Teacher, folder: Path) -> None:

@@ -1,0 +1,41 @@
+"""The optional recogniser, which sees the moments that the skimmer looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class RecogniserConfig:
+    """Training of the recogniser on clips of the target (paper 4.2, Fig. 7 and Table 2).
+
+    Attributes:
+        kind: "frame", an image network with its own classifier; "clip", the teacher, trained further on the
+            target, of the width and side that it has; or "none".
+        train, validation: Names of sets; the student's by default.
+        image, width, image_weights, image_side: The image network of kind "frame", as in the model's
+            settings.
+        side: Pixels of the square that kind "frame" sees, 128 at most.
+        folder: A teacher that was trained on the target's clips, for kind "clip"; by default it is trained
+            here, from the source's teacher where there is one.
+    """
+
+    kind: Literal["none", "frame", "clip"] = "none"
+    train: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    image: str = "resnet18"
+    width: float = 1.0
+    image_weights: str | None = None
+    image_side: int | None = None
+    side: int = 112
+    folder: str | None = None
+    epochs: int = 12
+    batch: int = 64
+    rate: float = 2e-3
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.side <= 128:
+            raise ValueError(f"recogniser.side is {self.side}; frames are kept at 128 pixels")
