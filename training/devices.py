@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import broadcast, reduce
+from accelerate.utils import broadcast, gather_object, reduce
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -23,6 +23,7 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _PATIENCE = timedelta(days=2)
 """One process decodes a set while the others wait for it."""
 
+_Item = TypeVar("_Item")
 _Rows = TypeVar("_Rows", bound="Sequence[object] | NDArray | Tensor")
 
 
@@ -65,6 +66,19 @@ def share(rows: _Rows) -> _Rows:
     if len(rows) < count:
         raise ValueError(f"a batch of {len(rows)} cannot be shared by {count} processes")
     return rows[: len(rows) // count * count][processes().process_index :: count]  # type: ignore[return-value]
+
+
+def part(rows: Sequence[_Item]) -> Sequence[_Item]:
+    """This process's part of some work: together, the processes have all of it."""
+    return rows[processes().process_index :: processes().num_processes]
+
+
+def gather(items: list[_Item]) -> list[_Item]:
+    """The lists of all processes, one after the other."""
+    if processes().num_processes == 1:
+        return items
+    gathered: list[_Item] = gather_object(items)
+    return gathered
 
 
 def place(network: nn.Module, *tensors: Tensor) -> tuple[Tensor, ...]:

@@ -18,6 +18,7 @@ from l2l_engine.errors import MediaError
 from l2l_engine.media import open_media
 from l2l_engine.plan import MediaSettings
 from training.config import Config
+from training.devices import gather, part, place, processes, wait
 from training.finetune import load_student, student_path
 from training.manifest import Video, load_sets
 from training.models import Student
@@ -54,17 +55,21 @@ class VideoFeatures:
 def extract_features(config: Config, names: Sequence[str]) -> list[VideoFeatures]:
     """The features of some sets; what an earlier run of the same student left is read, not computed.
 
+    Several processes compute a part each, and then read all of them.
+
     Returns:
         One entry a readable video; the others are named in ``skipped.json``.
     """
     torch.set_num_threads(config.threads)
-    student, _ = load_student(config)
+    student = load_student(config)[0].to(processes().device)
     cache = config.folder("features", file_fingerprint(student_path(config)))
     places = {cache / name / f"{video.name}.safetensors": video for name, video in load_sets(config, names)}
     missing = [(path, video) for path, video in places.items() if not path.exists()]
+    wait()  # until every process has looked what is missing
     if missing:
-        skipped = _extract(config, student, missing)
-        write_json(cache / "skipped.json", skipped)
+        skipped = _extract(config, student, part(missing))
+        write_json(cache / "skipped.json", dict(gather(list(skipped.items()))))
+        wait()
     return [_read(path, video) for path, video in places.items() if path.exists()]
 
 
@@ -77,7 +82,7 @@ def _extract(config: Config, student: Student, missing: Sequence[tuple[Path, Vid
             skipped[str(video.path)] = result
             continue
         tensors = encode(student, result)
-        write_atomically(path, lambda file, tensors=tensors: file.write(save(tensors)))
+        write_atomically(path, lambda file, tensors=tensors: file.write(save(tensors)), by_any_process=True)
         if number % 50 == 49:
             print(f"features: {number + 1} of {len(missing)} videos", flush=True)
     return skipped
@@ -115,11 +120,11 @@ def _decode(video: Video) -> _Decoded | str:
 @torch.inference_mode()
 def encode(student: Student, decoded: _Decoded, batch: int = 64) -> dict[str, Tensor]:
     """The tensors that are cached for one video."""
-    images = torch.from_numpy(decoded.images).split(batch)
-    samples = torch.from_numpy(decoded.samples).split(batch)
+    images, samples = torch.from_numpy(decoded.images), torch.from_numpy(decoded.samples)
+    images, samples = (rows.split(batch) for rows in place(student, images, samples))
     return {
-        "image": torch.cat([student.image(part) for part in images]).half(),
-        "audio": torch.cat([student.audio(part) for part in samples]).half(),
+        "image": torch.cat([student.image(rows) for rows in images]).half().cpu(),
+        "audio": torch.cat([student.audio(rows) for rows in samples]).half().cpu(),
         "image_valid": torch.from_numpy(decoded.image_valid),
         "audio_valid": torch.from_numpy(decoded.audio_valid),
     }

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_atomically(
+    path: Path, write: Callable[[IO[bytes]], object], *, by_any_process: bool = False
+) -> None:
     """Fill a temporary file beside ``path``, then rename it: a killed run leaves the old or the new file.
 
-    Of several processes in training, the leading one alone writes.
+    Of several processes in training the leading one alone writes, unless ``by_any_process``.
     """
-    if not devices.lead():
+    if not (devices.lead() or by_any_process):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

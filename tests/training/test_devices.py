@@ -59,6 +59,12 @@ def test_all_processes_hold_the_same_network_and_augment_differently(two_process
     assert first["noise"] != second["noise"]
 
 
+def test_processes_do_all_of_some_work_in_parts(two_processes):
+    for rank in (0, 1):
+        assert said(two_processes, rank)["gathered"] == [[0, 0], [2, 0], [4, 0], [1, 1], [3, 1]]
+    assert devices.gather(list(devices.part(range(3)))) == [0, 1, 2]
+
+
 def test_the_leading_process_alone_writes(two_processes):
     assert (two_processes / "ignored-0.json").exists()
     assert not (two_processes / "ignored-1.json").exists()

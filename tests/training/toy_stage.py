@@ -63,6 +63,7 @@ def summary(folder):
         "weights": [value.flatten().tolist() for value in net.state_dict().values()],
         "normed": [value.flatten().tolist() for value in normed.state_dict().values()],
         "processes": devices.processes().num_processes,
+        "gathered": devices.gather([[row, devices.rank()] for row in devices.part(range(5))]),
         "noise": float(torch.rand(1)),
     }
 
