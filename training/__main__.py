@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from training.clips import train_clips
 from training.config import Config, load_config, model_config
 from training.distill import distill
 from training.evaluate import evaluate
@@ -52,6 +53,7 @@ STAGES: dict[str, Callable[[Config], object]] = {
     "skim": train_skimmer,
     "recogniser": train_recogniser,
     "export": export_plan,
+    "clips": train_clips,
 }
 
 STUDIES: dict[str, Callable[[Config], object]] = {"variants": train_variants}

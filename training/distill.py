@@ -17,9 +17,9 @@ from training.runs import Checkpoint, file_fingerprint, seed_everything
 from training.students import (
     Encoded,
     Streams,
-    build_student,
     distilled_folder,
     encode_batch,
+    new_student,
     run_student,
     save_student,
     streams_of,
@@ -64,7 +64,7 @@ def distill(config: Config) -> dict[str, float]:
     checkpoint = Checkpoint(folder, settings)
     state = checkpoint.load()
     seed_everything(config.seed)
-    student = build_student(config.model, len(train.classes))
+    student = new_student(config.model, len(train.classes))
 
     def loss(chosen: NDArray[np.int64], learner: Learner) -> Tensor:
         aim = TeacherOutputs(*learner.place(targets.features[chosen], targets.logits[chosen]))
@@ -85,6 +85,7 @@ def distill(config: Config) -> dict[str, float]:
             config.distill.rate,
             config.distill.weight_decay,
             clip=5.0 * config.distill.weight,
+            precision=config.precision,
         ),
         seed=config.seed,
         loss=loss,

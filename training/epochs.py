@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ class Schedule:
 
     Attributes:
         clip: Greatest norm of the gradient.
+        precision: "fp32", "bf16", "fp16" or "auto".
     """
 
     epochs: int
@@ -30,6 +32,7 @@ class Schedule:
     rate: float
     weight_decay: float
     clip: float = 5.0
+    precision: str = "auto"
 
 
 def train_epochs(
@@ -50,6 +53,9 @@ def train_epochs(
         rows: The samples to learn from.
         loss: The loss of some of them, in increasing order, computed where and how the learner says.
         measure: Metrics after every epoch.
+
+    Raises:
+        FloatingPointError: If the loss is no longer a number; the checkpoint is that of the epoch before.
     """
     size = min(schedule.batch, len(rows))
     learner = Learner(
@@ -59,6 +65,7 @@ def train_epochs(
         updates=schedule.epochs * (len(rows) // size),
         warm_up=0.15,
         clip=schedule.clip,
+        precision=schedule.precision,
     )
     learner.restore(state)
     while learner.done < schedule.epochs:
@@ -71,6 +78,8 @@ def train_epochs(
         ]
         learner.done += 1
         line = {"epoch": epoch, "loss": float(torch.stack(losses).mean())}
+        if not math.isfinite(line["loss"]):
+            raise FloatingPointError(f"{checkpoint.folder}: the loss of epoch {epoch} is no number")
         line["seconds"] = time.monotonic() - start
         network.eval()
         checkpoint.log(line | measure())

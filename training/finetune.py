@@ -25,10 +25,10 @@ from training.students import (
     WEIGHTS,
     Encoded,
     Streams,
-    build_student,
     distilled_folder,
     encode_batch,
     load_student,
+    new_student,
     run_student,
     save_student,
     streams_of,
@@ -73,7 +73,7 @@ def finetune(config: Config, folder: Path | None = None, pairs: PairSets | None 
     pairs = pairs or target_pairs(config)
     train, validation = pairs.train, pairs.validation
     seed_everything(config.seed)
-    student = build_student(config.model, len(train.classes), settings.dropout)
+    student = new_student(config.model, len(train.classes), settings.dropout)
     if start:
         start_from(student, start)
     rows = labelled_rows(train, settings.labels, config.seed)
@@ -92,7 +92,11 @@ def finetune(config: Config, folder: Path | None = None, pairs: PairSets | None 
         state,
         rows=rows,
         schedule=Schedule(
-            epochs_for(settings.epochs, settings.labels), settings.batch, settings.rate, settings.weight_decay
+            epochs_for(settings.epochs, settings.labels),
+            settings.batch,
+            settings.rate,
+            settings.weight_decay,
+            precision=config.precision,
         ),
         seed=config.seed,
         loss=loss,

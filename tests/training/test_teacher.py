@@ -46,3 +46,17 @@ def test_a_narrow_teacher(tmp_path):
     assert (features.shape, logits.shape) == ((2, 128), (2, 5))
     with pytest.raises(ValueError, match="width 1"):
         load_kinetics(teacher, tmp_path)
+
+
+def test_gradients_in_bf16_are_those_of_float32_in_size():
+    clips = torch.randint(0, 256, (8, 16, 56, 56, 3), dtype=torch.uint8)
+    teacher = Teacher(5, width=0.25).to(memory_format=torch.channels_last_3d)
+    sizes = []
+    for enabled in (False, True):
+        teacher.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            _, logits = teacher(clips)
+        torch.nn.functional.cross_entropy(logits.float(), torch.arange(8) % 5).backward()
+        sizes.append({name: float(weight.grad.norm()) for name, weight in teacher.named_parameters()})
+    for name, size in sizes[0].items():
+        assert sizes[1][name] < 10 * size, name

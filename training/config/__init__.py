@@ -1,6 +1,6 @@
 """The typed configuration of a training run: a TOML file, then overrides from the command line."""
 
-from training.config.clips import DistillConfig, StudentConfig, TeacherConfig
+from training.config.clips import ClipsConfig, DistillConfig, StudentConfig, TeacherConfig
 from training.config.data import ReencodeConfig, RenderConfig, SetConfig
 from training.config.networks import ModelConfig
 from training.config.parse import to_plain
@@ -10,6 +10,7 @@ from training.config.run import Config, load_config, model_config
 from training.config.skim import SkimConfig, VariantsConfig
 
 __all__ = [
+    "ClipsConfig",
     "Config",
     "DistillConfig",
     "EvaluateConfig",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,21 @@ class DistillConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipsConfig:
+    """The comparison of clip classifiers.
+
+    Attributes:
+        test: Name of the set they are compared on; without one there is no comparison.
+        shares: Of the labelled videos.
+        teacher_epochs: Of the teacher on all labelled clips of the target.
+    """
+
+    test: str | None = None
+    shares: tuple[float, ...] = (0.05, 0.1, 0.25, 1.0)
+    teacher_epochs: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class StudentConfig:
     """Training of the clip classifier.
 
@@ -73,7 +89,7 @@ class StudentConfig:
     drop_image: float = 0.2
     drop_audio: float = 0.4
     dropout: float = 0.1
-    streams: str = "both"
+    streams: Literal["both", "image", "audio"] = "both"
     distilled: bool = True
     labels: float = 1.0
     flip: bool = True

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from training.config.clips import DistillConfig, StudentConfig, TeacherConfig
+from training.config.clips import ClipsConfig, DistillConfig, StudentConfig, TeacherConfig
 from training.config.data import ReencodeConfig, RenderConfig, SetConfig
 from training.config.networks import ModelConfig
 from training.config.parse import build, override, read_toml
@@ -50,6 +50,7 @@ class Config:
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
+    clips: ClipsConfig = field(default_factory=ClipsConfig)
     skim: SkimConfig = field(default_factory=SkimConfig)
     variants: VariantsConfig = field(default_factory=VariantsConfig)
     recogniser: RecogniserConfig = field(default_factory=RecogniserConfig)

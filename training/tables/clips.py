@@ -1,0 +1,233 @@
+"""The clip table (Fig. 5): what one frame and a second of sound know of a clip, beside who sees all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.clips import ALL_STREAMS, Variant, percents, teacher_folder
+from training.config import Config
+from training.losses import feature_distance
+from training.manifest import class_names, load_sets
+from training.models import Student
+from training.pairs import Pairs
+from training.report import percent, table
+from training.scores import Scored, mean_average_precision, top1
+from training.students import STREAMS, distilled_folder, load_student, run_student
+from training.tables.macs import Cost, classifier_cost, clip_cost, image_cost, window_cost
+from training.teach import TeacherOutputs, cached_outputs, clip_pairs, load_teacher
+
+HELPED = 5
+"""Classes and clips that are named where sound helps most."""
+TEACHER = "teacher"
+_NAMES = {"both": "image-audio", "image": "image only", "audio": "audio only"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """A row: a student by streams and start, or the teacher."""
+
+    name: str
+    streams: str | None
+    distilled: bool
+
+    def folder(self, config: Config, share: float) -> Path:
+        if self.streams is None:
+            return teacher_folder(config, share)
+        return Variant(self.streams, self.distilled, share).folder(config)  # type: ignore[arg-type]
+
+
+def methods() -> Iterator[_Method]:
+    """The rows, in the table's order."""
+    yield _Method(TEACHER, None, True)
+    for streams in reversed(ALL_STREAMS):
+        for distilled in (False, True):
+            yield _Method(f"{_NAMES[streams]}, {'' if distilled else 'un'}distilled", streams, distilled)
+
+
+def clip_tables(config: Config) -> dict[str, Any]:
+    """Measure every clip classifier that was trained; the others are None.
+
+    Returns:
+        JSON values; empty where no comparison is configured.
+    """
+    if config.clips.test is None or not config.teacher.train:
+        return {}
+    torch.set_num_threads(config.threads)
+    classes = class_names(video for _, video in load_sets(config, config.student.train))
+    test = clip_pairs(config, (config.clips.test,), classes)
+    held = clip_pairs(config, config.teacher.validation, _source_classes(config))
+    aims = cached_outputs(config, config.folder("teacher"), held, "validation")
+    costs, distances = _costs(config), _distances(config, held, aims)
+    return {
+        "test": {"set": config.clips.test, **_about(test)},
+        "held": {"sets": list(config.teacher.validation), **_about(held)},
+        "source_is_target": config.teacher.train == config.student.train,
+        "shares": [percents(share) for share in config.clips.shares],
+        "rows": [
+            {
+                "method": method.name,
+                **_cost_of(method, costs).to_plain(),
+                "distance": _distance_of(method, distances),
+                "shares": {
+                    percents(share): _judge(config, method, share, test) for share in config.clips.shares
+                },
+            }
+            for method in methods()
+        ],
+        "audio_helps": _audio_helps(config, held, distances),
+    }
+
+
+def _judge(config: Config, method: _Method, share: float, test: Pairs) -> dict[str, float] | None:
+    """Top-1 and mAP of one classifier, None where it was not trained."""
+    folder = method.folder(config, share)
+    if not (folder / "metrics.json").exists():
+        return None
+    if method.streams is None:
+        if teacher_folder(config, share) == config.folder("teacher") and share < 1:
+            return None
+        logits = cached_outputs(config, folder, test, "test").logits
+    else:
+        student, _ = load_student(config, folder)
+        logits = run_student(student, test, STREAMS[method.streams]).logits
+    scored = Scored(logits.softmax(dim=1).numpy(), test.labels)
+    return {"top1": top1(scored), "map": mean_average_precision(scored)}
+
+
+def _distances(config: Config, held: Pairs, aims: TeacherOutputs) -> dict[str, Tensor]:
+    """The L1 distance of every clip [P] from the teacher's feature, by the distilled student's streams."""
+    found = {}
+    for streams in ALL_STREAMS:
+        folder = distilled_folder(Variant(streams, True, 1.0).config(config))
+        if (folder / "metrics.json").exists():
+            student, _ = load_student(config, folder)
+            outputs = run_student(student, held, STREAMS[streams])
+            found[streams] = feature_distance(aims.features, outputs.features)
+    return found
+
+
+def _distance_of(method: _Method, distances: Mapping[str, Tensor]) -> float | None:
+    if method.streams is None:
+        return 0.0
+    if not method.distilled or method.streams not in distances:
+        return None
+    return float(distances[method.streams].mean())
+
+
+def _audio_helps(config: Config, held: Pairs, distances: Mapping[str, Tensor]) -> dict[str, Any] | None:
+    """Where the sound brings the student nearest to the teacher: classes, then single clips."""
+    if not {"both", "image"} <= distances.keys():
+        return None
+    both, image = (distances[streams].numpy() for streams in ("both", "image"))
+    labels = held.labels
+    by_class = [
+        _gain(name, float(image[labels[:, c]].mean()), float(both[labels[:, c]].mean()))
+        for c, name in enumerate(held.classes)
+        if labels[:, c].any()
+    ]
+    names = [f"{name}/{video.name}" for name, video in load_sets(config, config.teacher.validation)]
+    by_clip = [
+        _gain(names[video], float(image[row]), float(both[row]))
+        | {"class": ", ".join(held.classes[c] for c in np.flatnonzero(labels[row]))}
+        for row, video in enumerate(held.videos)
+    ]
+    return {"classes": _best(by_class), "clips": _best(by_clip)}
+
+
+def _gain(name: str, image: float, both: float) -> dict[str, Any]:
+    return {"name": name, "image": image, "both": both, "nearer": image - both}
+
+
+def _best(gains: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(gains, key=lambda gain: -float(gain["nearer"]))[:HELPED]
+
+
+def _costs(config: Config) -> dict[str, Cost]:
+    student, _ = load_student(config)
+    teacher, _ = load_teacher(config, config.folder("teacher"))
+    return _student_costs(student) | {TEACHER: clip_cost(teacher, config.teacher.side)}
+
+
+def _student_costs(student: Student) -> dict[str, Cost]:
+    image, audio, rest = image_cost(student.image), window_cost(student.audio), classifier_cost(student)
+    return {"both": image + audio + rest, "image": image + rest, "audio": audio + rest}
+
+
+def _cost_of(method: _Method, costs: Mapping[str, Cost]) -> Cost:
+    return costs[method.streams or TEACHER]
+
+
+def _source_classes(config: Config) -> tuple[str, ...]:
+    return class_names(video for _, video in load_sets(config, config.teacher.train))
+
+
+def _about(pairs: Pairs) -> dict[str, int]:
+    return {
+        "videos": len(np.unique(pairs.videos)),
+        "clips": len(pairs),
+        "classes": len(pairs.classes),
+    }
+
+
+def clip_markdown(report: Mapping[str, Any]) -> list[str]:
+    """The clip table as lines of Markdown; none for an empty report."""
+    if not report:
+        return []
+    test, held, shares = report["test"], report["held"], report["shares"]
+    head = ["method", *(f"top-1, {share} % of labels" for share in shares)]
+    head += [f"mAP, {share} %" for share in shares] + ["GMAC a clip", "ms a clip", "L1 to the teacher"]
+    lines = [
+        "## Clip level (Fig. 5)",
+        "",
+        *table(head, *(_cells(row, shares) for row in report["rows"])),
+        f"{test['clips']} clips of 16 frames from {test['videos']} videos of {test['classes']} classes, "
+        "which no training used; a student has the first frame and the second of sound from there on. A "
+        "smaller share of the labelled videos lies in every greater one, and is learned from more often. The "
+        "L1 distance (Eq. 3) is that of a distilled student, before it is fine-tuned, to the teacher's "
+        f"feature: the mean over {held['clips']} held-out clips of the {held['classes']} classes that were "
+        "distilled.",
+        "",
+    ]
+    if report["source_is_target"]:
+        lines += [
+            "The teacher learned from these same clips with all their labels, and the student was distilled "
+            "on them without labels: the shares are of what the student's own classifier learned from.",
+            "",
+        ]
+    return lines + _helped(report["audio_helps"])
+
+
+def _cells(row: Mapping[str, Any], shares: Sequence[str]) -> list[str]:
+    found = [row["shares"][share] for share in shares]
+    distance = "-" if row["distance"] is None else f"{row['distance']:.1f}"
+    return [
+        row["method"],
+        *("-" if cell is None else percent(cell["top1"]) for cell in found),
+        *("-" if cell is None else percent(cell["map"]) for cell in found),
+        f"{row['gmac']:.4f}",
+        f"{1000 * row['seconds']:.1f}",
+        distance,
+    ]
+
+
+def _helped(helps: Mapping[str, Any] | None) -> list[str]:
+    if helps is None:
+        return []
+
+    def cells(item: Mapping[str, Any]) -> list[str]:
+        return [f"{item['image']:.1f}", f"{item['both']:.1f}", f"{item['nearer']:.1f}"]
+
+    tail = ["L1, image only", "L1, image-audio", "nearer by"]
+    return [
+        "Where sound helps most, of the held-out clips:",
+        "",
+        *table(["class", *tail], *([item["name"], *cells(item)] for item in helps["classes"])),
+        *table(["clip", "class", *tail], *([i["name"], i["class"], *cells(i)] for i in helps["clips"])),
+    ]
