@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from l2l_engine.plan import MediaSettings
 from training.arrays import Rows, read_arrays, write_arrays
 from training.config import Config
 from training.devices import lead_first
+from training.errors import InputError
 from training.manifest import Video, class_names, describe_set, load_sets
 from training.parallel import parallel_map
 from training.runs import fingerprint, write_json
@@ -44,6 +47,7 @@ class Pairs:
         classes: Names of the classes.
         videos: int64 [P], which video of the sets each comes from.
         clips: uint8 [P, 16, S, S, 3], where they were asked for.
+        has_image: bool [P]; None where all have one. The image of a pair without is zero.
     """
 
     images: NDArray[np.uint8]
@@ -53,6 +57,7 @@ class Pairs:
     classes: tuple[str, ...]
     videos: NDArray[np.int64]
     clips: NDArray[np.uint8] | None = None
+    has_image: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -98,7 +103,7 @@ def load_pairs(
         side: Also keep the clips, for a teacher that sees squares of this side.
 
     Raises:
-        ValueError: If no video of the sets can be read.
+        InputError: If no video of the sets can be read.
     """
     videos = [video for _, video in load_sets(config, sets)]
     classes = classes or class_names(videos)
@@ -109,12 +114,22 @@ def load_pairs(
     with lead_first():
         if not path.exists():
             jobs = [_Job(video, number, count, side, config.seed) for number, video in enumerate(videos)]
-            skipped: dict[str, str] = {}
-            write_arrays(path, _decode(jobs, config.workers, skipped), {"sets": sets, "count": count})
-            write_json(path / "skipped.json", skipped)
+            _write(path, jobs, config.workers)
     arrays = read_arrays(path)
     labels = np.array([[name in video.labels for name in classes] for video in videos])
     return Pairs(**arrays, labels=labels[arrays["videos"]], classes=classes)
+
+
+def _write(path: Path, jobs: Sequence[_Job], workers: int) -> None:
+    """Decode the pairs of a set; what is skipped is told beside them."""
+    skipped: dict[str, str] = {}
+    parts = _decode(jobs, workers, skipped)
+    first = next(parts, None)
+    if first is None:
+        why = next(iter(skipped.values()), "there are none")
+        raise InputError(f"of {len(jobs)} videos, none can be learnt from: {why}")
+    write_arrays(path, chain([first], parts), {"videos": len(jobs), "pairs": jobs[0].count})
+    write_json(path / "skipped.json", skipped)
 
 
 def _decode(jobs: Sequence[_Job], workers: int, skipped: dict[str, str]) -> Iterator[Rows]:
@@ -131,19 +146,19 @@ def _read_pairs(job: _Job) -> Rows | str:
     times = draw_times(np.random.default_rng((job.seed, job.number)), job.video.stretches, job.count)
     try:
         with closing(open_media(job.video.path)) as source:
-            if not source.has_video:
-                return "no video stream"
+            if job.side is not None and not source.has_video:
+                return f"{job.video.path}: no pictures, which a teacher must have"
             pictures, keep = _read_pictures(source, times, job.side)
             samples, heard = _read_samples(source, times, job.video.end)
-            has_audio = source.has_audio
+            has = {"has_image": source.has_video, "has_audio": source.has_audio}
     except MediaError as error:
         return str(error)
-    rows = pictures | {
-        "samples": samples,
-        "has_audio": np.full(len(times), has_audio),
-        "videos": np.full(len(times), job.number),
-    }
-    return {name: array[keep & heard] for name, array in rows.items()}
+    keep = keep & heard
+    if not keep.any():
+        return f"{job.video.path}: nothing of it can be decoded"
+    flags = {name: np.full(len(times), value) for name, value in has.items()}
+    rows = pictures | {"samples": samples, "videos": np.full(len(times), job.number)} | flags
+    return {name: array[keep] for name, array in rows.items()}
 
 
 def _read_pictures(
@@ -151,6 +166,8 @@ def _read_pictures(
 ) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.bool_]]:
     """The frames at ``times``, with the clips that they begin if ``side`` is given, and which there are."""
     size = MediaSettings().short_side
+    if not source.has_video:
+        return {"images": np.zeros((len(times), size, size, 3), np.uint8)}, np.ones(len(times), np.bool_)
     if side is None:
         frames = source.frames(times, short_side=size, crop=size)
         return {"images": frames.images}, frames.valid
@@ -189,7 +206,7 @@ def draw_times(
     rng: np.random.Generator, stretches: Sequence[tuple[float, float]], count: int
 ) -> NDArray[np.float64]:
     """``count`` increasing times, evenly distributed over the stretches (each short of its end)."""
-    lengths = np.array([max(end - start - _TAIL, 0.1) for start, end in stretches])
+    lengths = np.array([min(max(end - start - _TAIL, 0.1), end - start) for start, end in stretches])
     ends = np.cumsum(lengths)
     places = (np.arange(count) + rng.random(count)) / count * ends[-1]
     which = np.minimum(np.searchsorted(ends, places, side="right"), len(lengths) - 1)

@@ -43,11 +43,13 @@ class Encoded:
     Attributes:
         image, audio: float32 [B, D]; zeros where there is none.
         has_audio: bool [B].
+        has_image: bool [B]; None where all have one.
     """
 
     image: Tensor
     audio: Tensor
     has_audio: Tensor
+    has_image: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,19 @@ def build_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Stu
         features=model.features,
         fusion=model.fusion,
         dropout=dropout,
+        image=model.image,
+        image_side=model.image_side,
     )
     # Frames arrive with channels last, and convolutions on CPUs are fastest when weights lie so too.
     return student.to(memory_format=torch.channels_last)
+
+
+def new_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Student:
+    """A student to train: its image encoder starts from published weights, where the model names them."""
+    student = build_student(model, classes, dropout)
+    if model.image_weights is not None:
+        student.image.start_from(model.image_weights)
+    return student
 
 
 def student_path(config: Config) -> Path:
@@ -140,17 +152,21 @@ def encode_batch(
     media, streams = MediaSettings(), streams_of(settings)
     nothing = torch.zeros(len(chosen), student.classifier.in_features)
     (image, has_audio) = learner.place(nothing, torch.from_numpy(pairs.has_audio[chosen]))
+    has_image = None
     audio = image
     if streams.image:
         images = augment_images(torch.from_numpy(pairs.images[chosen]), media.crop, flip=settings.flip)
         (images,) = learner.place(images)
         with learner.autocast():
             image = student.image(images).float()
+        if pairs.has_image is not None:
+            (has_image,) = learner.place(torch.from_numpy(pairs.has_image[chosen]))
+            image = image * has_image[:, None]
     if streams.audio:
         (samples,) = learner.place(augment_samples(torch.from_numpy(pairs.samples[chosen]), media.window))
         with learner.autocast():
             audio = student.audio(samples).float() * has_audio[:, None]
-    return Encoded(image, audio, has_audio)
+    return Encoded(image, audio, has_audio, has_image)
 
 
 def views(batch: Encoded, streams: Streams, *, drop_image: float, drop_audio: float) -> Iterator[View]:
@@ -170,8 +186,10 @@ def views(batch: Encoded, streams: Streams, *, drop_image: float, drop_audio: fl
         yield View(1.0, image, audio, every)
         return
     yield View(1 - drop_image - drop_audio, image, audio, every)
-    if drop_audio > 0:
-        yield View(drop_audio, image, nothing, every)
+    has_image = every if batch.has_image is None else batch.has_image
+    if drop_audio > 0 and has_image.any():
+        share = drop_audio * float(has_image.float().mean())
+        yield View(share, image[has_image], nothing[has_image], has_image)
     if drop_image > 0 and has_audio.any():
         share = drop_image * float(has_audio.float().mean())
         yield View(share, nothing[has_audio], audio[has_audio], has_audio)
@@ -194,6 +212,8 @@ def run_student(student: Student, pairs: Pairs, streams: Streams) -> StudentOutp
         image = audio = torch.zeros(len(images), student.classifier.in_features, device=images.device)
         if streams.image:
             image = student.image(images)
+            if pairs.has_image is not None:
+                image = image * torch.from_numpy(pairs.has_image[part]).to(image.device)[:, None]
         if streams.audio:
             audio = student.audio(samples) * has_audio[:, None]
         fused = student.fusion(image, audio)
