@@ -41,7 +41,7 @@ class Sight:
     several: bool = False
 
 
-def combinations(bench: Bench, sight: Sight, indexes: Sequence[Skimming]) -> dict[str, Result]:
+def recognise(bench: Bench, sight: Sight, indexes: Sequence[Skimming]) -> dict[str, Result]:
     """A row for ten uniform moments, and one for each skimmer's moments; costs of choosing are in them.
 
     Args:

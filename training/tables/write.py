@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from training.baselines import Method
+from training.baselines import Method, Skimming
 from training.config import Config
 from training.features import extract_features
 from training.finetune import load_student, student_path
 from training.manifest import describe_set
 from training.models import Student
 from training.models.teacher import Teacher
+from training.recogniser import load_recogniser, metrics_path
 from training.runs import file_fingerprint, write_json
 from training.skim import HOP
 from training.tables import curves, moments
@@ -29,6 +30,7 @@ from training.tables.lineup import COMBINATIONS, PRESETS, TABLE_1, Lineup, lineu
 from training.tables.macs import classifier_cost, clip_cost, image_cost, skim_parts, window_cost
 from training.tables.page import markdown
 from training.tables.policies import policies
+from training.tables.recognised import Sight, recognise
 
 
 def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
         "video": rows(results, TABLE_1),
         "differences": differences(results, SPARSE),
         **_ours(config, bench, methods, results),
-        "combinations": rows(run_all(bench, methods.combinations), COMBINATIONS),
+        "combinations": rows(_combinations(config, bench, methods), COMBINATIONS),
         "presets": rows(run_all(bench, methods.presets), PRESETS),
         "seeds": _seeds(results, run_all(bench, methods.seeds)),
         "policies": policies(config),
@@ -156,6 +158,18 @@ def _ours(config: Config, bench: Bench, methods: Lineup, results: Mapping[str, R
 def run_all(bench: Bench, methods: Mapping[str, Method]) -> dict[str, Result]:
     """Every method's result."""
     return {name: bench.run(method) for name, method in methods.items()}
+
+
+def _combinations(config: Config, bench: Bench, methods: Lineup) -> dict[str, Result]:
+    """Fig. 7 and Table 2: what was trained, and a recogniser at the moments of all sparse skimmers."""
+    found = run_all(bench, methods.combinations)
+    recogniser = load_recogniser(config) if metrics_path(config).exists() else None
+    if recogniser is not None:
+        sight = Sight(recogniser.network, recogniser.settings, config.skim.several)
+        skimmers = [methods.table.get(SPARSE), *methods.combinations.values()]
+        indexes = [m for m in skimmers if isinstance(m, Skimming) and m.factor == config.factor]
+        found |= recognise(bench, sight, indexes)
+    return found
 
 
 def rows(results: Mapping[str, Result], expected: Sequence[str]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from l2l_engine.plan import RecogniserSettings
 from training.baselines import Skimming
 from training.tables import recognised
 from training.tables.macs import skim_macs
-from training.tables.recognised import Sight, combinations, decode, looked_at, see
+from training.tables.recognised import Sight, decode, looked_at, recognise, see
 
 
 class Colours(nn.Module):
@@ -76,7 +76,7 @@ def test_looked_at_are_the_peaks_that_choose(bench, skimmer):
     index = Skimming("ours (sparse)", skimmer, 4, 5)
     moments = looked_at(index, bench.examples.tracks)
     assert all(1 <= len(chosen) <= 3 and chosen == sorted(set(chosen)) for chosen in moments)
-    rows = combinations(bench, SIGHT, [index])
+    rows = recognise(bench, SIGHT, [index])
     assert list(rows) == ["uniform | frame recogniser", "ours (sparse) | frame recogniser"]
 
 
