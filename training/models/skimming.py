@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import weight_norm
 
 from training.models.banks import Bank, Exclusion, Interpolation, NormedLinear, attend
 from training.models.fusion import Fusion
@@ -66,6 +65,38 @@ class SkimOutput:
     step_features: Tensor
 
 
+class NormedLSTM(nn.Module):
+    """An LSTM cell whose weights are g v / |v|, row by row."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        plain = nn.LSTMCell(features, hidden)
+        self.bias_ih, self.bias_hh = plain.bias_ih, plain.bias_hh
+        for name, weight in (("ih", plain.weight_ih), ("hh", plain.weight_hh)):
+            self.register_parameter(f"weight_{name}_v", weight)
+            self.register_parameter(
+                f"weight_{name}_g", nn.Parameter(weight.detach().norm(dim=1, keepdim=True))
+            )
+
+    @property
+    def weight_ih(self) -> Tensor:
+        """[4H, D]."""
+        return self.weight_ih_g * nn.functional.normalize(self.weight_ih_v, dim=1)
+
+    @property
+    def weight_hh(self) -> Tensor:
+        """[4H, H]."""
+        return self.weight_hh_g * nn.functional.normalize(self.weight_hh_v, dim=1)
+
+    def forward(self, inputs: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+        """One step, as of ``nn.LSTMCell``."""
+        if state is None:
+            nothing = inputs.new_zeros(len(inputs), self.bias_hh.shape[0] // 4)
+            state = nothing, nothing
+        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        return torch.lstm_cell(inputs, state, *weights)
+
+
 class SkimmingNetwork(nn.Module):
     """The skimmer. Parameters carry the plan's names (DESIGN 5), but for what a plan has folded.
 
@@ -100,10 +131,7 @@ class SkimmingNetwork(nn.Module):
         for name in self.modalities:
             layers = [NormedLinear(hidden, hidden)] if self.released else []
             self.add_module(f"query_{name}", nn.ModuleList([*layers, nn.Linear(hidden, keys)]))
-        self.lstm = nn.LSTMCell(features, hidden)
-        if self.released:
-            for weight in ("weight_ih", "weight_hh"):
-                weight_norm(self.lstm, weight)
+        self.lstm = NormedLSTM(features, hidden) if self.released else nn.LSTMCell(features, hidden)
         if len(self.modalities) > 1:
             self.modality = nn.Linear(hidden, 2)
         self.classifier = nn.Linear(features, classes)
