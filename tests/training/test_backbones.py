@@ -1,5 +1,7 @@
 """Image encoders by name, their published weights, and their graphs."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torchvision
@@ -9,6 +11,7 @@ from training.errors import InputError
 from training.export import compare, to_onnx
 from training.export.untrained import build_encoders, settle
 from training.models import AudioEncoder, ImageEncoder
+from training.students import build_student, new_student
 
 PUBLISHED = {
     "resnet18": "resnet18-f37072fd.pth",
@@ -95,6 +98,20 @@ def test_the_configured_encoder_is_the_plans():
     assert encoder(frames()).shape == (2, 24)
     with pytest.raises(ValueError, match="preset released has resnet18 alone"):
         build_encoders("released", model)
+
+
+def test_a_new_student_starts_from_the_configured_weights(tmp_path):
+    published = torchvision.models.squeezenet1_1().state_dict()
+    torch.save(published, tmp_path / "a.pth")
+    model = ModelConfig(image="squeezenet1_1", audio_width=0.125, features=24, fusion=8)
+    model = replace(model, image_weights=str(tmp_path / "a.pth"), image_side=64)
+    first = new_student(model, 3).image
+    assert torch.equal(first.trunk.features[0].weight, published["features.0.weight"])
+    assert first.front(frames()).shape == (2, 3, 64, 64)
+    (tmp_path / "a.pth").unlink()  # a trained student's own weights are all it needs
+    again = build_student(model, 3)
+    assert isinstance(again.image.trunk, torchvision.models.SqueezeNet)
+    assert again.image(frames()).shape == (2, 24)
 
 
 def exported(encoder, inputs, name="images"):
