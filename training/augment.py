@@ -19,21 +19,18 @@ def crop_clips(clips: Tensor, size: int) -> Tensor:
 
 
 def augment_clips(clips: Tensor, size: int, *, flip: bool = True) -> Tensor:
-    """Random crop, flip and colour of uint8 [B, T, H, W, 3], the same for all frames of a clip."""
-    count, frames, height, width, _ = clips.shape
+    """Random crop and flip of uint8 [B, T, H, W, 3], the same for all frames of a clip."""
+    count, _, height, width, _ = clips.shape
     tops = torch.randint(0, height - size + 1, (count,)).tolist()
     lefts = torch.randint(0, width - size + 1, (count,)).tolist()
     crops = [
         clip[:, top : top + size, left : left + size]
         for clip, top, left in zip(clips, tops, lefts, strict=True)
     ]
-    # A clip's frames one below the other are one tall picture.
-    x = torch.stack(crops).flatten(1, 2).permute(0, 3, 1, 2).float() / 255
-    if flip:
-        x = _flip(x)
-    x = _colour(x)
-    x = (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    return x.unflatten(1, (frames, size))
+    x = torch.stack(crops)
+    if not flip:
+        return x
+    return torch.where((torch.rand(len(x)) < 0.5)[:, None, None, None, None], x.flip(3), x)
 
 
 def augment_images(images: Tensor, size: int, *, flip: bool = True) -> Tensor:
@@ -47,16 +44,11 @@ def augment_images(images: Tensor, size: int, *, flip: bool = True) -> Tensor:
     ]
     x = torch.stack(crops).permute(0, 3, 1, 2).float() / 255
     if flip:
-        x = _flip(x)
+        x = torch.where((torch.rand(count) < 0.5)[:, None, None, None], x.flip(3), x)
     x = _colour(x)
     x = _blur(x)
     x = x + 0.03 * torch.rand(count, 1, 1, 1) * torch.randn_like(x)
     return (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-
-
-def _flip(x: Tensor) -> Tensor:
-    """Half of the pictures mirrored."""
-    return torch.where((torch.rand(len(x)) < 0.5)[:, None, None, None], x.flip(3), x)
 
 
 def _colour(x: Tensor) -> Tensor:
