@@ -24,7 +24,7 @@ from l2l_engine.errors import (
     PredictionTimeoutError,
 )
 from l2l_engine.media import Limits
-from l2l_engine.result import MediaInfo, Moment, Prediction, Recognition, StreamInfo, Timings
+from l2l_engine.result import Features, MediaInfo, Moment, Prediction, Recognition, StreamInfo, Timings
 from l2l_engine.rounds import Explanation
 
 __version__ = _version("l2l_engine")
@@ -35,6 +35,7 @@ __all__ = [
     "DeviceError",
     "DeviceMemoryError",
     "Explanation",
+    "Features",
     "L2LError",
     "LimitError",
     "Limits",

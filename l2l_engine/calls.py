@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from l2l_engine import arguments
+from l2l_engine.cuda.arrays import is_on_device, rows_of
+from l2l_engine.cuda.bank import DeviceBank
 from l2l_engine.media import Limits
 from l2l_engine.plan import MAX_STEPS, Plan, PlanDocument
 from l2l_engine.session import Bank
@@ -37,18 +39,28 @@ def image_gap(value: float | None, document: PlanDocument) -> float:
     return min(document.sampling.factor * document.media.hop, document.sampling.max_image_gap_s)
 
 
-def bank(modality: str, rows: ArrayLike | None, times: ArrayLike | None, plan: Plan) -> Bank | None:
-    """Features handed in: rows [M, D], and times [M] that are row index x hop by default."""
+def bank(
+    modality: str, rows: ArrayLike | None, times: ArrayLike | None, plan: Plan, *, device: str = "cpu"
+) -> Bank | DeviceBank | None:
+    """Features handed in: rows [M, D], and times [M] that are row index x hop by default.
+
+    On a GPU rows that are there stay there, and are checked where they are used.
+    """
     if rows is None:
         if times is not None:
             raise ValueError(f"{modality}_times is given without {modality}_bank")
         return None
     if modality not in plan.document.modalities:
         raise ValueError(f"{modality}_bank is given, but the plan knows no {modality}")
-    features = arguments.features(f"{modality}_bank", rows, plan.dimensions.feature)
+    there = is_on_device(rows)
+    if there and device != "cuda":
+        raise TypeError(f"{modality}_bank is in memory of a GPU, and this Classifier is on the {device}")
+    features = rows if there else arguments.features(f"{modality}_bank", rows, plan.dimensions.feature)
+    count = rows_of(f"{modality}_bank", features)
     if times is None:
-        return Bank(features, np.arange(len(features), dtype=np.float64) * plan.document.media.hop)
-    seconds = arguments.times(f"{modality}_times", times)
-    if len(seconds) != len(features):
-        raise ValueError(f"{modality}_times has {len(seconds)} entries for {len(features)} rows")
-    return Bank(features, seconds)
+        seconds = np.arange(count, dtype=np.float64) * plan.document.media.hop
+    else:
+        seconds = arguments.times(f"{modality}_times", times)
+    if len(seconds) != count:
+        raise ValueError(f"{modality}_times has {len(seconds)} entries for {count} rows")
+    return DeviceBank(features, seconds) if there else Bank(np.asarray(features), seconds)

@@ -19,7 +19,7 @@ from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
 from l2l_engine.media.sampling import Policy
 from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan, read_plan
-from l2l_engine.result import Prediction
+from l2l_engine.result import Features, Prediction
 from l2l_engine.session import Stopwatch
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -215,6 +215,37 @@ class Classifier:
         workers = self._threads if workers is None else arguments.positive("workers", workers)
         return in_order(self.predict, paths, workers=workers, keep_errors=on_error == "yield", **options)
 
+    def features(
+        self,
+        path: MediaFile,
+        *,
+        sampling: Literal["auto", "exact", "keyframes"] = "auto",
+        max_image_gap_s: float | None = None,
+        max_knots: int | None = None,
+        timeout_s: float | None = None,
+        progress: Progress | None = None,
+    ) -> Features:
+        """Extract what :meth:`predict` would skim of a file, for :meth:`predict_features`.
+
+        Args:
+            path: A file as for :meth:`predict`.
+            sampling: As for :meth:`predict`, but not "listen", which decodes by what the skimmer hears.
+            max_image_gap_s, max_knots, timeout_s, progress: As for :meth:`predict`.
+
+        Returns:
+            The banks; on a GPU they stay there, and PyTorch, CuPy and PyCUDA take them without a copy.
+
+        Raises:
+            MediaError, PredictionTimeoutError, ClosedError, ValueError, TypeError: As :meth:`predict`.
+        """
+        pipeline = self._require_open()
+        arguments.one_of("sampling", sampling, ("auto", "exact", "keyframes"))
+        ask = rounds.ask(
+            self._plan.document, sampling=sampling, max_image_gap_s=max_image_gap_s, max_knots=max_knots
+        )
+        call = rounds.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), progress)
+        return call.features(pipeline, self._plan)
+
     def predict_features(
         self,
         image_bank: ArrayLike | None,
@@ -229,8 +260,9 @@ class Classifier:
         """Classify one video from features that were extracted before.
 
         Args:
-            image_bank: [Mi, D] image features; None if there is no video.
-            audio_bank: [Ma, D] audio features; None if there is no sound.
+            image_bank: [Mi, D] image features; None if there is no video. On a GPU also an array there,
+                float32 or float16, of PyTorch, CuPy, PyCUDA or others: it is not copied to the host.
+            audio_bank: [Ma, D] audio features, likewise; None if there is no sound.
             image_times, audio_times: [M] seconds, strictly increasing; by default row index x hop.
             timestamps: [N] seconds to attend over; by default the longer bank's times.
             steps: Steps T of the skimmer; by default the plan's.
@@ -245,8 +277,8 @@ class Classifier:
         """
         watch = Stopwatch()
         pipeline = self._require_open()
-        image = calls.bank("image", image_bank, image_times, self._plan)
-        audio = calls.bank("audio", audio_bank, audio_times, self._plan)
+        image = calls.bank("image", image_bank, image_times, self._plan, device=self._device)
+        audio = calls.bank("audio", audio_bank, audio_times, self._plan, device=self._device)
         if image is None and audio is None:
             raise ValueError("image_bank and audio_bank are both None")
         if timestamps is not None:

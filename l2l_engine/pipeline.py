@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from l2l_engine.backends import Encoder
+from l2l_engine.cuda.bank import DeviceBank
 from l2l_engine.engines import INPUTS
 from l2l_engine.extraction import MOST
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource, open_media
@@ -93,9 +94,16 @@ class Pipeline:
         self._workers.close()
 
     def skim(
-        self, image: Bank | None, audio: Bank | None, timestamps: TimeArray, steps: int, watch: Stopwatch
+        self,
+        image: Bank | DeviceBank | None,
+        audio: Bank | DeviceBank | None,
+        timestamps: TimeArray,
+        steps: int,
+        watch: Stopwatch,
     ) -> SkimResult:
         """Run the skimmer on one video; at most one modality may be missing."""
+        assert not isinstance(image, DeviceBank), "features on a GPU come to its pipeline alone"
+        assert not isinstance(audio, DeviceBank)
         with self._workers.job() as job:
             return job.run(
                 lambda: run_skimmer(self._skimmer, image, audio, timestamps, steps, watch=watch),

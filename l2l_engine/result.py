@@ -126,6 +126,26 @@ class Recognition:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What was extracted from a file.
+
+    Attributes:
+        image_bank, audio_bank: float32 [M, D], or None for an absent modality: NumPy arrays, or, of a
+            Classifier on a GPU, arrays there that speak DLPack and ``__cuda_array_interface__``.
+        image_times, audio_times: float64 [M], increasing seconds.
+        timestamps: float64 [N], seconds; the moments that :meth:`Classifier.predict` spreads attention over.
+        decoder: What decoded the frames, as in :class:`Prediction`.
+    """
+
+    image_bank: Any
+    audio_bank: Any
+    image_times: TimeArray | None
+    audio_times: TimeArray | None
+    timestamps: TimeArray
+    decoder: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The answer for one video.
 

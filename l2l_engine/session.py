@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from l2l_engine.media import MediaSource, sampling
 from l2l_engine.plan import PlanDocument
 from l2l_engine.recognise import Kept, Recogniser, Viewing, Views, sees_the_same
 from l2l_engine.request import Bank, Report, Request, Stopwatch
-from l2l_engine.result import FloatArray, MediaInfo, StreamInfo, TimeArray
+from l2l_engine.result import Features, FloatArray, MediaInfo, StreamInfo, TimeArray
 from l2l_engine.skim import SkimmingModel, SkimResult
 from l2l_engine.workers import Job
 
@@ -204,6 +204,29 @@ class Session:
     def _run_skimmer(self, times: TimeArray, steps: int) -> SkimResult:
         image, audio = (None if kind is None else kind.bank() for kind in (self._image, self._audio))
         return run_skimmer(self._skimmer, image, audio, times, steps, watch=self._request.watch)
+
+    def features(self) -> Features:
+        """What was extracted so far.
+
+        Raises:
+            MediaError: If too little of what was asked for could be decoded.
+        """
+        self._coverage()
+        image, audio = (None if kind is None else kind.bank() for kind in (self._image, self._audio))
+        return self._features(
+            (None, None) if image is None else (image.features, image.times),
+            (None, None) if audio is None else (audio.features, audio.times),
+        )
+
+    def _features(self, image: tuple[Any, TimeArray | None], audio: tuple[Any, TimeArray | None]) -> Features:
+        return Features(
+            image_bank=image[0],
+            audio_bank=audio[0],
+            image_times=image[1],
+            audio_times=audio[1],
+            timestamps=self.timestamps,
+            decoder=self.decoder,
+        )
 
     def recognise(self, recogniser: Recogniser, moments: TimeArray) -> Bank | None:
         """Have the recogniser see some moments of a video that has pictures.

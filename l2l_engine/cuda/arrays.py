@@ -25,6 +25,22 @@ def is_on_device(value: object) -> bool:
     return hasattr(value, "__cuda_array_interface__")
 
 
+def rows_of(name: str, array: Any) -> int:
+    """Length of an array's first axis, whoever made it.
+
+    Raises:
+        TypeError, ValueError: It does not say, or has no axis.
+    """
+    shape = getattr(array, "shape", None)
+    if shape is None:
+        shape = getattr(array, "__cuda_array_interface__", {}).get("shape")
+    if shape is None:
+        raise TypeError(f"{name}: an array on a device must say its shape")
+    if not len(shape):
+        raise ValueError(f"{name} must have two axes, not none")
+    return int(shape[0])
+
+
 def to_stream(stream: object) -> Stream:
     """A stream from None (the legacy default stream), a handle, or an object that has one.
 

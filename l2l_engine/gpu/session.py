@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,10 @@ from l2l_engine.gpu.rows import Rows
 from l2l_engine.media import MediaSource
 from l2l_engine.plan import MediaSettings, PlanDocument
 from l2l_engine.request import Bank, Request, Stopwatch
-from l2l_engine.result import TimeArray
+from l2l_engine.result import Features, TimeArray
 from l2l_engine.session import Session, run_skimmer
 from l2l_engine.skim import SkimResult
 from l2l_engine.workers import Job
-
-if TYPE_CHECKING:
-    from l2l_engine.cuda import DeviceArray
 
 _GROUPS = 16
 """Groups of pictures a part: what the GPU's decoder gets at once, twice."""
@@ -136,16 +133,17 @@ class CudaSession(Session):
         """Video frames that went through a decoder."""
         return super().frames_decoded + self._looker.frames_decoded
 
-    def features(self) -> tuple[DeviceArray | None, DeviceArray | None]:
-        """The banks so far, by time, as arrays of their own on the device: float32 [M, D] each."""
+    def features(self) -> Features:
+        """What was extracted so far, in arrays of their own on the device."""
+        self._coverage()
 
-        def give() -> tuple[DeviceArray | None, DeviceArray | None]:
+        def give() -> Features:
             with self._lanes_there.use() as lane:
-                image, audio = self._parts(lane)
-                return (
-                    None if image is None else lane.give(image),
-                    None if audio is None else lane.give(audio),
-                )
+                banks = [
+                    (None, None) if part is None else (lane.give(part), part.times)
+                    for part in self._parts(lane)
+                ]
+            return self._features(banks[0], banks[1])
 
         return self._job.run(give, lambda: self._request.report("encode", 1.0))
 

@@ -143,7 +143,7 @@ class DaliDecoder:
         size = self._crop * self._crop * 3
         pointers: list[int] = []
         for i, clip in enumerate(clips):
-            first = samples.at(i).data_ptr()
+            first = samples[i].data_ptr()
             pointers += [first + frame * size for frame in range(len(clip.frames))]
         return Decoded(tuple(pointers), samples)
 

@@ -9,9 +9,10 @@ from l2l_engine.deadline import Deadline, Progress
 from l2l_engine.media import MediaFile, display_name
 from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan
-from l2l_engine.result import Prediction
+from l2l_engine.result import Features, Prediction
 from l2l_engine.rounds.ask import Ask
 from l2l_engine.rounds.explain import Explanation, explain
+from l2l_engine.rounds.knots import planned, policy
 from l2l_engine.rounds.pace import Pace
 from l2l_engine.rounds.recognising import recognise
 from l2l_engine.rounds.run import run
@@ -62,6 +63,13 @@ class Call:
             recognised=recognised,
             seen=seen,
         )
+
+    def features(self, pipeline: Pipeline, plan: Plan) -> Features:
+        """Open, decode, and hand over the features."""
+        with pipeline.open(self._file, self._request()) as session:
+            knots = planned(session, self._ask, plan.document, policy(session, self._ask))
+            session.extract(knots.image, knots.audio)
+            return session.features()
 
     def explain(self, pipeline: Pipeline, plan: Plan) -> Explanation:
         """Open, and say what would be decoded."""
