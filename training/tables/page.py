@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from training.report import percent, table
+from training.tables.clips import clip_markdown
 
 Row = Mapping[str, Any]
 Report = Mapping[str, Any]
@@ -21,6 +22,7 @@ def markdown(report: Report) -> str:
         _expected,
         _video,
         _costs,
+        _clips,
         _sparse_and_early,
         _combinations,
         _knots,
@@ -128,6 +130,10 @@ def _costs(report: Report) -> Iterator[str]:
             "",
         )
         yield from table(list(skim["macs"]), [f"{macs / 1e6:.3f}" for macs in skim["macs"].values()])
+
+
+def _clips(report: Report) -> Iterator[str]:
+    yield from clip_markdown(report["clips"]) or ("## Clip level (Fig. 5)", "", NOT_RUN, "")
 
 
 def _sparse_and_early(report: Report) -> Iterator[str]:

@@ -24,6 +24,7 @@ from training.skim import HOP
 from training.tables import curves, moments
 from training.tables.bench import Bench, Encoders, Examples, Result
 from training.tables.beyond import by_class, calibration, differences, fewer_frames, spread
+from training.tables.clips import clip_tables
 from training.tables.expectations import SPARSE, expectations
 from training.tables.knots import TwoDensities
 from training.tables.lineup import COMBINATIONS, PRESETS, TABLE_1, Lineup, lineup
@@ -31,6 +32,8 @@ from training.tables.macs import classifier_cost, clip_cost, image_cost, skim_pa
 from training.tables.page import markdown
 from training.tables.policies import policies
 from training.tables.recognised import Sight, recognise
+
+TEACHER_WEIGHTS = "teacher.safetensors"
 
 
 def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
@@ -65,10 +68,11 @@ def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
         "presets": rows(run_all(bench, methods.presets), PRESETS),
         "seeds": _seeds(results, run_all(bench, methods.seeds)),
         "policies": policies(config),
+        "clips": clip_tables(config) if config.folder("teacher", TEACHER_WEIGHTS).exists() else {},
     }
     report["expectations"] = expectations(report)
     report["found"] = _link(target, config.evaluate.found)
-    report["commands"] = list(commands)
+    report["commands"] = _all_commands(commands)
     draw(config, examples, methods, report, target)
     write_json(target.with_suffix(".json"), report)
     page = markdown(report)
@@ -195,6 +199,12 @@ def draw(config: Config, examples: Examples, methods: Lineup, report: dict[str, 
     numbers = [number for number in config.evaluate.pictures if number < len(examples.videos)]
     moments.draw(examples, two_densities(config, methods), numbers, picture)
     report["plots"] = {"curves": plot.name, "moments": picture.name}
+
+
+def _all_commands(commands: Sequence[str]) -> list[str]:
+    """With the one that trains what is compared, before the last, which evaluates."""
+    variants = [command.replace("training evaluate", "training variants") for command in commands[-1:]]
+    return [*commands[:-1], *variants, *commands[-1:]]
 
 
 def _link(target: Path, page: str | None) -> str | None:
