@@ -29,7 +29,15 @@ from training.tables.measures import accuracy, calibration_error
 TIMED = 9
 """Videos, of all lengths, whose median time is reported."""
 
-CODE = ("models", "baselines", "tables/bench.py", "tables/knots.py", "sequences.py", "skim.py")
+CODE = (
+    "models",
+    "baselines",
+    "tables/bench.py",
+    "tables/knots.py",
+    "tables/recognised.py",
+    "sequences.py",
+    "skim.py",
+)
 """What an answer depends on, beside weights and features."""
 
 

@@ -35,7 +35,7 @@ def expectations(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = {row["method"]: row for row in report["video"] if "top1" in row}
     found = [
         _cheaper_and_better(rows),
-        *(_better(rows, other) for other in ("SCSAMPLER", "LSTM", "NON-RECURRENT")),
+        *(_better(rows, other, report["differences"]) for other in ("SCSAMPLER", "LSTM", "NON-RECURRENT")),
         *(_early(name, report["curves"]["steps"].get(name, [])) for name in (SPARSE, DENSE_OURS)),
         _sparse(report["curves"]["factors"]),
         *_clips(report.get("clips") or {}),
@@ -102,12 +102,14 @@ def _cheaper_and_better(rows: Mapping[str, Row], points: float = 5, share: float
     return Expectation(claim, at_least(gained, points) and cost <= share, found)
 
 
-def _better(rows: Mapping[str, Row], other: str) -> Expectation:
+def _better(rows: Mapping[str, Row], other: str, differences: Mapping[str, Row]) -> Expectation:
     claim = f"ours (sparse) beats {other}"
     ours, theirs = rows.get(SPARSE), rows.get(other)
     if ours is None or theirs is None:
         return Expectation(claim, None, _missing(rows, SPARSE, other))
-    return Expectation(claim, ours["top1"] > theirs["top1"], _versus(ours, theirs))
+    ahead = differences[other]
+    found = f"{_versus(ours, theirs)}, by {ahead['low']:+.1f} to {ahead['high']:+.1f} points (95 %)"
+    return Expectation(claim, ours["top1"] > theirs["top1"], found)
 
 
 def _early(name: str, steps: Sequence[Row]) -> Expectation:

@@ -125,8 +125,9 @@ def _costs(report: Report) -> Iterator[str]:
         skim = costs["skim"]
         yield from (
             f"A skim of a video of median length, {skim['steps']} steps over {skim['timestamps']} timestamps "
-            f"with {skim['image_knots']} image knots and {skim['audio_knots']} audio knots, in 10^6 "
-            "multiply-adds; attention is scores and mixtures (Eq. 6-8), key is what every knot needs once:",
+            f"with {skim['image_knots']} image knots and {skim['audio_knots']} audio knots, takes "
+            f"{1000 * skim['seconds']:.1f} ms in PyTorch, and in 10^6 multiply-adds (attention is scores and "
+            "mixtures of Eq. 6-8, key is what every knot needs once):",
             "",
         )
         yield from table(list(skim["macs"]), [f"{macs / 1e6:.3f}" for macs in skim["macs"].values()])

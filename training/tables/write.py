@@ -28,7 +28,15 @@ from training.tables.clips import clip_tables
 from training.tables.expectations import SPARSE, expectations
 from training.tables.knots import TwoDensities
 from training.tables.lineup import COMBINATIONS, PRESETS, TABLE_1, Lineup, lineup
-from training.tables.macs import classifier_cost, clip_cost, image_cost, skim_parts, window_cost
+from training.tables.macs import (
+    classifier_cost,
+    clip_cost,
+    image_cost,
+    measure,
+    skim_batch,
+    skim_parts,
+    window_cost,
+)
 from training.tables.page import markdown
 from training.tables.policies import policies
 from training.tables.recognised import Sight, recognise
@@ -118,13 +126,14 @@ def costs(
         tracks = examples.tracks
         sizes = np.array([(len(track), *sparse.pairs(track)) for track in tracks])
         n, images, windows = np.median(sizes, axis=0).astype(int).tolist()
-        macs = skim_parts(methods.ours, tracks[0].image.shape[1], (n, images, windows), config.skim.steps)
+        features, steps = tracks[0].image.shape[1], config.skim.steps
         found["skim"] = {
             "timestamps": n,
             "image_knots": images,
             "audio_knots": windows,
-            "steps": config.skim.steps,
-            "macs": macs,
+            "steps": steps,
+            "macs": skim_parts(methods.ours, features, (n, images, windows), steps),
+            "seconds": measure(methods.ours, skim_batch(features, n, images, windows), steps),
         }
     return found
 

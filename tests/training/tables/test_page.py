@@ -20,7 +20,11 @@ def report(**changes):
     ]
     steps = [row("", share) | {"steps": n} for n, share in enumerate((0.2, 0.5, 0.89, 0.9), 1)]
     factors = [row("", 0.92) | {"factor": 1}, row("", 0.90) | {"factor": 5}]
-    whole = {"video": video, "curves": {"steps": {"ours (sparse)": steps}, "factors": factors}}
+    whole = {
+        "video": video,
+        "curves": {"steps": {"ours (sparse)": steps}, "factors": factors},
+        "differences": {"SCSAMPLER": {"points": 0.0, "low": -1.0, "high": 1.0}},
+    }
     return whole | changes
 
 
