@@ -24,9 +24,9 @@ from training.manifest import Video, load_sets
 from training.models import Student
 from training.report import markdown
 from training.runs import fingerprint, write_json
-from training.sequences import Track
 from training.skim import attention_ratio, load_skimmer, skim_tracks
 from training.tables.bench import Examples
+from training.tables.beyond import by_knots_inside
 from training.tables.measures import accuracy, calibration_error
 from training.tables.write import write_tables
 
@@ -196,24 +196,6 @@ def curves(config: Config, examples: Examples, temperatures: Sequence[float]) ->
         "factors": [float(skim(factor)[1][:, -1].mean()) for factor in FACTORS],
         "knots_inside": by_knots_inside(tracks, right, config.factor, config.skim.early_steps),
     }
-
-
-def by_knots_inside(
-    tracks: Sequence[Track], right: NDArray[np.bool_], factor: int, early: int
-) -> list[dict[str, float]]:
-    """Top-1 of the videos with sound after ``early`` and all steps, by the knots that lie in the action."""
-    inside = np.array([int(track.inside[::factor].sum()) for track in tracks])
-    sound = np.array([bool(track.audio_valid.any()) for track in tracks])
-    rows = []
-    for least, most in ((0, 1), (2, 2), (3, math.inf)):
-        chosen = right[sound & (inside >= least) & (inside <= most)]
-        if len(chosen):
-            shares = chosen.mean(axis=0)
-            early_share = float(shares[min(early, len(shares)) - 1])
-            rows.append(
-                {"least": least, "videos": len(chosen), "early": early_share, "top1": float(shares[-1])}
-            )
-    return rows
 
 
 def attention(outcomes: Sequence[Outcome]) -> dict[str, float]:

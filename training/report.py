@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -32,12 +32,7 @@ def markdown(report: dict[str, Any]) -> str:
             ["calibration error", *map(percent, curves["calibration_errors"])],
         ),
         *table(["every k-th timestamp", *report["factors"]], ["top-1", *map(percent, curves["factors"])]),
-        *table(
-            ["knots in the action, with sound", *(_range(row["least"]) for row in curves["knots_inside"])],
-            ["videos", *(row["videos"] for row in curves["knots_inside"])],
-            [f"top-1 after {report['early_steps']} steps", *map(percent, _column(curves, "early"))],
-            ["top-1 after all steps", *map(percent, _column(curves, "top1"))],
-        ),
+        *knots_table(curves["knots_inside"], report["early_steps"]),
         "These three are of the same skimmer on cached float32 features.",
         "",
         "| attention (median over the videos) | looking | listening |",
@@ -72,8 +67,23 @@ def _cell(value: object) -> str:
     return str(value).replace("|", "\\|")
 
 
-def _column(curves: dict[str, Any], name: str) -> list[float]:
-    return [row[name] for row in curves["knots_inside"]]
+def knots_table(rows: Sequence[Mapping[str, float]], early: int) -> list[str]:
+    """Top-1 by how many knots lie in the action; also with all timestamps, where that was measured."""
+    names = {
+        "early": f"top-1 after {early} steps",
+        "top1": "top-1 after all steps",
+        "dense_early": f"with all timestamps, after {early} steps",
+        "dense": "with all timestamps, after all steps",
+    }
+    return table(
+        ["knots in the action, with sound", *(_range(int(row["least"])) for row in rows)],
+        ["videos", *(row["videos"] for row in rows)],
+        *(
+            [words, *(percent(row[name]) for row in rows)]
+            for name, words in names.items()
+            if all(name in row for row in rows)
+        ),
+    )
 
 
 def _range(least: int) -> str:

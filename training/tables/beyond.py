@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.export import fit_temperature
 from training.sequences import Track, targets
@@ -40,6 +42,24 @@ def by_class(examples: Examples, ours: Result, uniform: Result) -> list[dict[str
             gain = 100 * (shares["ours"] - shares["uniform"])
             rows.append({"class": name, "videos": int(of_class.sum()), **shares, "gain": gain})
     return sorted(rows, key=lambda row: -row["gain"])
+
+
+def by_knots_inside(
+    tracks: Sequence[Track], right: NDArray[np.bool_], factor: int, early: int
+) -> list[dict[str, float]]:
+    """Top-1 of the videos with sound after ``early`` and all steps, by the knots that lie in the action."""
+    inside = np.array([int(track.inside[::factor].sum()) for track in tracks])
+    sound = np.array([bool(track.audio_valid.any()) for track in tracks])
+    rows = []
+    for least, most in ((0, 1), (2, 2), (3, math.inf)):
+        chosen = right[sound & (inside >= least) & (inside <= most)]
+        if len(chosen):
+            shares = chosen.mean(axis=0)
+            early_share = float(shares[min(early, len(shares)) - 1])
+            rows.append(
+                {"least": least, "videos": len(chosen), "early": early_share, "top1": float(shares[-1])}
+            )
+    return rows
 
 
 def calibration(bench: Bench, ours: TwoDensities, validation: Sequence[Track]) -> list[dict[str, Any]]:

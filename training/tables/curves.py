@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from training.tables.bench import Bench, describe
+from training.tables.beyond import by_knots_inside
 from training.tables.knots import TwoDensities
 from training.tables.macs import Cost, skim_macs
 
@@ -32,9 +35,7 @@ def by_factor(bench: Bench, ours: TwoDensities, factors: Sequence[int] = FACTORS
 
 def by_step(bench: Bench, ours: TwoDensities) -> list[dict[str, Any]]:
     """Fig. 6b: a row a number of steps after which the skimmer stops."""
-    tracks = bench.examples.tracks
-    kept = bench.keep(["steps", describe(ours)], lambda: {"scores": ours.step_scores(tracks)})
-    scores = kept["scores"].numpy()
+    tracks, scores = bench.examples.tracks, step_scores(bench, ours)
     images, windows = np.mean([ours.pairs(track) for track in tracks], axis=0)
     timestamps, features = float(np.mean([len(track) for track in tracks])), tracks[0].image.shape[1]
     rows = []
@@ -43,6 +44,29 @@ def by_step(bench: Bench, ours: TwoDensities) -> list[dict[str, Any]]:
         gmac = (bench.encoders.of(images, windows) + head).gmac
         rows.append({"steps": steps, **bench.examples.quality(scores[:, steps - 1]), "gmac": gmac})
     return rows
+
+
+def by_knots(bench: Bench, sparse: TwoDensities, dense: TwoDensities, early: int) -> list[dict[str, float]]:
+    """Why sparse features cost accuracy: top-1 after ``early`` and all steps, by the knots in the action.
+
+    The same videos' numbers with all timestamps stand beside them: what they lack, knots do not explain.
+    """
+    tracks, rows = bench.examples.tracks, []
+    for ours in (sparse, dense):
+        scores = step_scores(bench, ours)
+        right = np.stack([bench.examples.right(scores[:, step]) for step in range(ours.steps)], axis=1)
+        rows.append(by_knots_inside(tracks, right, sparse.audio_factor, early))
+    return [
+        {**few, "dense_early": all_["early"], "dense": all_["top1"]} for few, all_ in zip(*rows, strict=True)
+    ]
+
+
+def step_scores(bench: Bench, ours: TwoDensities) -> NDArray[np.float32]:
+    """Scores [V, T, C] after each step."""
+    tracks = bench.examples.tracks
+    kept = bench.keep(["steps", describe(ours)], lambda: {"scores": ours.step_scores(tracks)})
+    scores: NDArray[np.float32] = kept["scores"].numpy()
+    return scores
 
 
 def draw(
@@ -60,6 +84,7 @@ def draw(
     left, right = figure.subplots(1, 2, sharey=True)
     _curve(left, [row["factor"] for row in factors], factors, "ours", 0)
     left.set(xlabel="every k-th timestamp", ylabel="top-1, %", title="sparse features")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     for number, (name, rows) in enumerate(steps.items()):
         _curve(right, [row["steps"] for row in rows], rows, name, number)
     right.set(xlabel="steps", title="stopping early")

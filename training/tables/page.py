@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from training.report import percent, table
+from training.report import knots_table, percent, table
 from training.tables.clips import clip_markdown
 
 Row = Mapping[str, Any]
@@ -155,6 +155,7 @@ def _sparse_and_early(report: Report) -> Iterator[str]:
             for at in zip(*steps.values(), strict=True)
         ),
     )
+    yield from knots_table(report["knots_inside"], report["settings"]["early"])
 
 
 def _combinations(report: Report) -> Iterator[str]:

@@ -67,7 +67,12 @@ def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
     report = {
         "data": config.evaluate.data,
         "test": _about(examples),
-        "settings": {"factor": config.factor, "steps": config.skim.steps, "threads": config.threads},
+        "settings": {
+            "factor": config.factor,
+            "steps": config.skim.steps,
+            "early": config.skim.early_steps,
+            "threads": config.threads,
+        },
         "costs": costs(config, student, encoders, methods, examples),
         "video": rows(results, TABLE_1),
         "differences": differences(results, SPARSE),
@@ -149,7 +154,7 @@ def two_densities(config: Config, methods: Lineup) -> TwoDensities:
 def _ours(config: Config, bench: Bench, methods: Lineup, results: Mapping[str, Result]) -> dict[str, Any]:
     """Everything that needs the skimmer."""
     if methods.ours is None:
-        return {"curves": {"factors": [], "steps": {}}}
+        return {"curves": {"factors": [], "steps": {}}, "knots_inside": []}
     sparse = two_densities(config, methods)
     dense = replace(sparse, name="ours (dense)", image_factor=1, audio_factor=1)
     validation = [
@@ -162,6 +167,7 @@ def _ours(config: Config, bench: Bench, methods: Lineup, results: Mapping[str, R
             "factors": curves.by_factor(bench, sparse),
             "steps": {ours.name: curves.by_step(bench, ours) for ours in (sparse, dense)},
         },
+        "knots_inside": curves.by_knots(bench, sparse, dense, config.skim.early_steps),
         "fewer_frames": fewer_frames(bench, sparse),
         "classes": by_class(bench.examples, results[SPARSE], results["UNIFORM"]),
         "calibration": calibration(bench, sparse, validation),

@@ -85,3 +85,14 @@ def test_the_picture_of_moments(examples, skimmer, tmp_path, monkeypatch):
     assert "listened to" not in rows
     moments.draw(examples, ours, [0, 2], tmp_path / "moments.jpg")
     assert 5_000 < (tmp_path / "moments.jpg").stat().st_size < 500_000
+
+
+def test_knots_in_the_action_explain_sparse_features(bench, skimmer):
+    # The action lasts a second: timestamps 0 and 1, of which every 2nd knot hits one.
+    sparse, dense = TwoDensities("", skimmer, 2, 2, 2), TwoDensities("", skimmer, 2, 1, 1)
+    (row,) = curves.by_knots(bench, sparse, dense, 1)
+    tracks = [track for number, track in enumerate(bench.examples.tracks) if number != 2]
+    for name, ours in (("top1", sparse), ("dense", dense)):
+        said = ours.scores(tracks).argmax(dim=1).tolist()
+        assert row[name] == pytest.approx(np.mean([a == t.label for a, t in zip(said, tracks, strict=True)]))
+    assert (row["least"], row["videos"]) == (0, 5)
