@@ -63,7 +63,8 @@ class Examples:
     @cached_property
     def truth(self) -> NDArray[np.bool_]:
         """Which classes each video has: [V, C]."""
-        return targets(self.tracks, len(self.classes)).numpy()
+        truth: NDArray[np.bool_] = targets(self.tracks, len(self.classes)).numpy()
+        return truth
 
     def right(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether the greatest score [V, C] is at one of the video's labels."""

@@ -60,8 +60,7 @@ def _recurrent(
     inputs: Sequence[int], of_input: Sequence[int], of_state: Sequence[int], *_: Any, **__: Any
 ) -> int:
     """Operations of a recurrent layer over [T, B, features], which the counter does not know by itself."""
-    steps, batch, *_ = inputs
-    return 2 * steps * batch * (math.prod(of_input) + math.prod(of_state))
+    return 2 * inputs[0] * inputs[1] * (math.prod(of_input) + math.prod(of_state))
 
 
 _FORMULAS = {torch.ops.aten.mkldnn_rnn_layer: _recurrent}
@@ -103,7 +102,7 @@ def clip_cost(teacher: nn.Module, side: int, batch: int = 2) -> Cost:
 
 def classifier_cost(student: Student, pairs: int = 16) -> Cost:
     """Of Psi and the clip classifier on one pair of features."""
-    rows = torch.randn(pairs, student.fusion[0].in_features // 2)
+    rows = torch.randn(pairs, student.classifier.in_features)
     return cost(student.eval().classify, rows, rows)
 
 
