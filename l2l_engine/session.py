@@ -25,6 +25,8 @@ __all__ = ["Bank", "Report", "Request", "Session", "Skimmed", "Stopwatch", "run_
 
 _T = TypeVar("_T")
 
+_USUAL_RATE = 25.0
+
 LEAST_COVERAGE = 0.5
 """Below this share of readable frames and windows a file is an error, not a guess."""
 
@@ -128,6 +130,11 @@ class Session:
     def streams(self) -> tuple[StreamInfo, ...]:
         """The streams in use, as their container declares them."""
         return self._source.streams
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second, by the container; a usual rate where it does not say."""
+        return next((s.frame_rate for s in self.streams if s.kind == "video" and s.frame_rate), _USUAL_RATE)
 
     @property
     def has_video(self) -> bool:

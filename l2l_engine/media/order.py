@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_EPSILON = 1e-3
+AT_KEY = 1e-3
 """Seconds from a key frame within which a moment costs that frame alone."""
 
 
@@ -45,7 +45,7 @@ def coarse_to_fine(knots: NDArray[np.float64], keys: NDArray[np.float64]) -> NDA
     """
     if len(keys) == 0:
         return knots[spread(len(knots))]
-    group = np.searchsorted(keys, knots + _EPSILON, side="right")
+    group = np.searchsorted(keys, knots + AT_KEY, side="right")
     _, first, sizes = np.unique(group, return_index=True, return_counts=True)
     order = spread(len(first))
     heads = first[order]
@@ -70,7 +70,7 @@ def walked(
     if len(knots) == 0:
         return np.zeros(0)
     starts = np.concatenate([[0.0], keys])
-    begin = starts[np.searchsorted(starts, knots + _EPSILON, side="right") - 1]
+    begin = starts[np.searchsorted(starts, knots + AT_KEY, side="right") - 1]
     before = np.concatenate([[position], knots[:-1]])
     steps: NDArray[np.float64] = np.clip(knots - np.maximum(begin, before), 0.0, None)
     return steps

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l2l_engine.media.order import walked
+from l2l_engine.media.order import AT_KEY, walked
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import PlanDocument
 from l2l_engine.result import TimeArray
@@ -14,10 +14,6 @@ from l2l_engine.rounds.ask import Ask
 from l2l_engine.rounds.knots import NOTHING, planned, policy
 from l2l_engine.rounds.listening import MOMENTS
 from l2l_engine.session import Session
-
-_AT_KEY = 1e-3
-_USUAL_RATE = 25.0
-"""Frames a second of a video whose container does not say."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +64,8 @@ def explain(session: Session, ask: Ask, document: PlanDocument, path: str | None
     knots = planned(session, ask, document, followed)
     keys = session.key_times() if session.has_video else NOTHING
     way = float(walked(knots.image, keys).sum())
-    rate = next((s.frame_rate for s in session.streams if s.kind == "video" and s.frame_rate), _USUAL_RATE)
-    group = np.searchsorted(keys, knots.image + _AT_KEY, side="right")
+    rate = session.frame_rate
+    group = np.searchsorted(keys, knots.image + AT_KEY, side="right")
     nearest = np.abs(knots.image[:, None] - keys[None]).min(axis=1, initial=np.inf)
     widest = None
     if len(knots.image):
@@ -86,7 +82,7 @@ def explain(session: Session, ask: Ask, document: PlanDocument, path: str | None
         audio_knots=knots.audio,
         widest_gap_s=widest,
         key_frames=len(keys),
-        knots_at_key_frames=int((nearest <= _AT_KEY).sum()),
+        knots_at_key_frames=int((nearest <= AT_KEY).sum()),
         groups=len(np.unique(group)),
         walked_s=way,
         frames=round(session.duration * rate) if session.has_video else 0,
@@ -100,8 +96,8 @@ _WHY = {
     "keyframes": "key frames alone, which cost one decoded frame each, whatever gaps that leaves",
     "auto": "key frames where they are dense enough, and elsewhere the moments nearest after one "
     "that keep the gap: the fewest frames decoded",
-    "listen": "all the sound and a few key frames first, then exact frames where it listened, "
-    f"at most {MOMENTS}, until it is sure",
+    "listen": "all the sound and a few key frames first, then exact frames where it listened most, "
+    f"and if it is not sure then, everywhere else it did: at most {MOMENTS}",
 }
 
 

@@ -35,6 +35,10 @@ class Video(Protocol):
         """Whether there is sound."""
 
     @property
+    def frame_rate(self) -> float:
+        """Frames a second, positive."""
+
+    @property
     def looked_at(self) -> TimeArray:
         """Moments that have an image feature by now, increasing."""
 

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.media.order import walked
+from l2l_engine.media.order import AT_KEY, walked
 from l2l_engine.result import FloatArray, TimeArray
 
 MOMENTS = 24
 """Moments looked at because of the sound, whatever the video's length."""
 
 SURE = 0.9
-"""Confidence that is enough. Looking until it is sure takes fewer frames than a fixed number of looks, and
+"""Confidence that is enough. Looking until it is sure takes fewer frames than always looking everywhere, and
 sees more where the sound misled."""
 
-SPACING = 0.9
-"""Seconds between such moments, as a share of the largest gap between frames."""
+SPACING = 0.5
+"""Seconds between such moments, as a share of the largest gap between frames: several may show one action."""
 
-_WALK = 0.4
-"""Share of the video's length that may go through the decoder on the way to them."""
+FIRST_GROUPS = 2
+"""Groups of pictures of the first look. Mostly the answer is in them; if not, all others are looked at
+together, because every look has an end at which threads wait for each other."""
+
+_SHARE = 0.25
+"""Frames that may go through the decoder on the way to the moments, as a share of what "exact" decodes."""
+
+_FRAMES = 800
+_MOST = 0.75
+"""So many frames may do so in any case, a few groups of pictures, up to this share of the same: of a short
+video that has few key frames the quarter may not reach one moment."""
 
 _CANDIDATES = 256
 """Timestamps considered, those of most attention."""
@@ -37,14 +44,31 @@ def heard(attention: FloatArray) -> NDArray[np.float64]:
     return total
 
 
+def allowed(exact: TimeArray, keys: TimeArray, frame_rate: float) -> float:
+    """Seconds of video that may go through the decoder on the way to the moments.
+
+    Args:
+        exact: float64 [M], the moments that "exact" would decode, increasing seconds.
+        keys: float64 [K], when key frames are shown.
+        frame_rate: Frames a second.
+    """
+    whole = float(walked(exact, keys).sum())
+    return max(_SHARE * whole, min(_FRAMES / frame_rate, _MOST * whole))
+
+
 def moments(
-    weight: NDArray[np.float64], timestamps: TimeArray, keys: TimeArray, *, spacing: float, most: int
+    weight: NDArray[np.float64],
+    timestamps: TimeArray,
+    keys: TimeArray,
+    *,
+    spacing: float,
+    most: int,
+    way: float,
 ) -> TimeArray:
     """The moments worth a look, those heard most first in line.
 
-    A moment costs the frames since its key frame. One that would make the way longer than its share of
-    the video is passed over for one of less attention but nearer to a key frame, or in a group of pictures
-    that is decoded anyway.
+    A moment costs the frames since its key frame. One that would make the way too long is passed over for
+    one of less attention but nearer to a key frame, or in a group of pictures that is decoded anyway.
 
     Args:
         weight: float64 [N], attention to each timestamp.
@@ -52,11 +76,11 @@ def moments(
         keys: float64 [K], when key frames are shown.
         spacing: Seconds between moments, at least.
         most: Moments at most.
+        way: Seconds of video decoded on the way to them, at most.
 
     Returns:
         float64, in order of attention.
     """
-    allowed = _WALK * float(timestamps[-1])
     taken: list[float] = []
     order = np.argsort(-weight, kind="stable")[:_CANDIDATES]
     for time in timestamps[order[weight[order] > 0]].tolist():
@@ -64,32 +88,27 @@ def moments(
             break
         if any(abs(time - other) < spacing for other in taken):
             continue
-        if walked(np.array(sorted([*taken, time])), keys).sum() <= allowed:
+        if walked(np.array(sorted([*taken, time])), keys).sum() <= way:
             taken.append(time)
     return np.array(taken, np.float64)
 
 
-def looks(ranked: TimeArray, keys: TimeArray) -> Iterator[TimeArray]:
-    """Moments in the order given, those on the way to one along with it; each by time.
+def looks(ranked: TimeArray, keys: TimeArray) -> list[TimeArray]:
+    """One look or two: at the groups of pictures of the most important moments, and at all others.
 
-    First one, mostly it is enough; later as many as there have been. The more were needed so far, the less
-    likely is the next to be the last, and several are decoded side by side.
+    What lies in one group is looked at together: nothing is decoded twice.
 
     Args:
         ranked: float64 [M], the most important first.
         keys: float64 [K], when key frames are shown.
+
+    Returns:
+        float64 arrays that are not empty, each by time.
     """
-    left = ranked.tolist()
-    done = 0
-    while left:
-        few = [left.pop(0) for _ in range(min(len(left), max(1, done)))]
-        done += len(few)
-        way = walked(np.sort(few), keys).sum() + 1e-6
-        for time in tuple(left):
-            if walked(np.sort([*few, time]), keys).sum() <= way:
-                few.append(time)
-                left.remove(time)
-        yield np.sort(few)
+    group = np.searchsorted(keys, ranked + AT_KEY, side="right")
+    _, first = np.unique(group, return_index=True)
+    early = np.isin(group, group[np.sort(first)[:FIRST_GROUPS]])
+    return [np.sort(part) for part in (ranked[early], ranked[~early]) if len(part)]
 
 
 def near(timestamps: TimeArray, knots: TimeArray, reach: float) -> NDArray[np.bool_]:

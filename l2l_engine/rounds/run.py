@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.errors import MediaError
+from l2l_engine.media import sampling
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import Plan
 from l2l_engine.result import StoppedBy, TimeArray
@@ -69,7 +70,7 @@ class _Run:
         return planned(self._video, self._ask, self._plan.document, followed)
 
     def _look_closer(self) -> Found | None:
-        """Look where it listened, at more and more moments at a time, until it is sure."""
+        """Look where it listened: first where most, and if that leaves doubts, everywhere else."""
         self._listening = False
         weight = listening.heard(self._skim_all().result.audio_attention[0])
         if np.ptp(weight) <= _FLAT * weight.max():  # a track, but no sound in it that says anything
@@ -133,8 +134,10 @@ class _Run:
         left = listening.MOMENTS
         if most is not None:
             left = min(left, most - max(len(self._planned.image), len(self._planned.audio)))
-        spacing = listening.SPACING * self._ask.max_image_gap_s
-        return listening.moments(weight, times, self._video.key_times(), spacing=spacing, most=left)
+        keys, gap = self._video.key_times(), self._ask.max_image_gap_s
+        exact = sampling.image_knots(times, keys, policy="exact", max_gap=gap)
+        way = listening.allowed(exact, keys, self._video.frame_rate)
+        return listening.moments(weight, times, keys, spacing=listening.SPACING * gap, most=left, way=way)
 
     def _skim(self) -> Skimmed:
         """Skim what there is, once, for an answer.

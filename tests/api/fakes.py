@@ -56,6 +56,7 @@ class FakeVideo:
         self.keys = np.arange(0.0, seconds, gop)
         self.frame, self.walk, self.window, self.skim_time = frame, walk, window, skim
         self.has_video, self.has_audio = has_video, has_audio
+        self.frame_rate = 25.0
         self.answer, self.heard = answer, heard
         self.poll: Callable[[str], None] = lambda _: None
         self.rounds: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
