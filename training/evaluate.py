@@ -57,11 +57,16 @@ def evaluate(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
         commands: How to repeat it; printed in the reports.
 
     Returns:
-        The numbers of the end-to-end report.
+        The numbers of the end-to-end report; none if there is no plan yet and tables are wanted.
     """
-    report = end_to_end(config, commands)
-    if config.evaluate.tables is not None:
-        write_tables(config, commands)
+    if config.evaluate.tables is None:
+        return end_to_end(config, commands)
+    report = {}
+    if Path(config.plan).exists():
+        report = end_to_end(config, commands)
+    else:
+        print(f"{config.plan}: no such plan yet; the end-to-end report is left out", flush=True)
+    write_tables(config, commands)
     return report
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from training import evaluate
+from training.config import Config, EvaluateConfig
 from training.evaluate import Outcome, by_knots_inside, predict_all
 from training.manifest import Video
 from training.sequences import Track
@@ -47,3 +48,13 @@ def test_accuracy_by_the_knots_that_hit_the_action():
         {"least": 0, "videos": 2, "early": 1.0, "top1": 0.5},
         {"least": 2, "videos": 2, "early": 0.0, "top1": 1.0},
     ]
+
+
+def test_tables_need_no_plan(tmp_path, monkeypatch, capsys):
+    wanted = EvaluateConfig(tables=str(tmp_path / "tables"))
+    config = Config(work=str(tmp_path), plan=str(tmp_path / "none.plan"), evaluate=wanted)
+    written = []
+    monkeypatch.setattr(evaluate, "write_tables", lambda *arguments: written.append(arguments))
+    assert evaluate.evaluate(config, ["again"]) == {}
+    assert written == [(config, ["again"])]
+    assert "none.plan: no such plan yet" in capsys.readouterr().out

@@ -63,12 +63,12 @@ class Examples:
     @cached_property
     def truth(self) -> NDArray[np.bool_]:
         """Which classes each video has: [V, C]."""
-        truth: NDArray[np.bool_] = targets(self.tracks, len(self.classes)).numpy()
-        return truth
+        return targets(self.tracks, len(self.classes)).numpy()
 
     def right(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether the greatest score [V, C] is at one of the video's labels."""
-        return self.truth[np.arange(len(scores)), scores.argmax(axis=1)]
+        right: NDArray[np.bool_] = self.truth[np.arange(len(scores)), scores.argmax(axis=1)]
+        return right
 
     def quality(self, scores: NDArray[np.float32]) -> dict[str, float]:
         """Top-1 with its interval, mAP, and the calibration error of the greatest score."""
