@@ -18,7 +18,7 @@ import numpy as np
 from l2l_engine.backends.builder import Batch, require_self_contained
 from l2l_engine.backends.device_array import DeviceArray, device_pointer
 from l2l_engine.backends.gpu import find_gpu
-from l2l_engine.errors import DeviceError, PlanError
+from l2l_engine.errors import DeviceError, DeviceMemoryError, PlanError
 
 Flavour = Literal["tensorrt", "tensorrt_rtx"]
 FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)
@@ -233,12 +233,14 @@ class TensorRTEncoder:
         """An execution context, for one thread and one stream at a time.
 
         Raises:
-            DeviceError: If it cannot be made, as when GPU memory runs out.
+            DeviceError: If it cannot be made; DeviceMemoryError when GPU memory runs out.
         """
         with self._lock:
             context = self._engine.create_execution_context()
         if context is None:
-            raise DeviceError(f"compiled.{self._name} cannot be started: {self._library.last_words()}")
+            words = self._library.last_words()
+            kind = DeviceMemoryError if "memory" in words.lower() else DeviceError
+            raise kind(f"compiled.{self._name} cannot be started: {words}")
         return TensorRTWorker(self, context)
 
 

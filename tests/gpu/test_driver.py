@@ -1,0 +1,153 @@
+"""The driver's interface: each call with the arguments that CUDA's header says, and its errors."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from l2l_engine.backends import gpu
+from l2l_engine.cuda.driver import CudaDevice
+from l2l_engine.errors import DeviceError, DeviceMemoryError
+
+
+def _header() -> Path | None:
+    """The folder of CUDA's header: the toolkit's, or that of the package PyTorch brings."""
+    folders = []
+    if nvcc := shutil.which("nvcc"):
+        folders.append(Path(nvcc).resolve().parents[1] / "include")
+    folders.append(Path("/usr/local/cuda/include"))
+    for name in ("nvidia", "triton"):
+        spec = importlib.util.find_spec(name)
+        for place in spec.submodule_search_locations or () if spec else ():
+            folders += [Path(place) / "cu13" / "include", Path(place) / "backends" / "nvidia" / "include"]
+    return next((folder for folder in folders if (folder / "cuda.h").exists()), None)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    header, compiler = _header(), shutil.which("cc") or shutil.which("gcc")
+    if header is None or compiler is None:
+        pytest.skip("there is no cuda.h, or no C compiler")
+    path = tmp_path_factory.mktemp("driver") / "libcuda_on_host.so"
+    source = Path(__file__).with_name("libcuda_on_host.c")
+    warn = ("-Wall", "-Wextra", "-Werror")
+    command = [compiler, "-shared", "-fPIC", "-O1", *warn, f"-I{header}", str(source), "-o", str(path)]
+    subprocess.run(command, check=True)
+    return ctypes.CDLL(str(path))
+
+
+@pytest.fixture
+def device(driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> Iterator[CudaDevice]:
+    monkeypatch.setattr(gpu, "_LIBRARY", driver._name)
+    yield CudaDevice()
+    ctypes.c_int.in_dll(driver, "fail_with").value = 0
+    ctypes.c_size_t.in_dll(driver, "most_bytes").value = (1 << 64) - 1
+
+
+def count(driver: ctypes.CDLL, name: str) -> int:
+    return ctypes.c_long.in_dll(driver, name).value
+
+
+def test_bytes_go_there_and_back(device: CudaDevice) -> None:
+    assert device.name == "Pretended GPU"
+    stream, event = device.stream(), device.event()
+    assert stream > 1 << 32
+    source, target = device.pin(1000), device.pin(1000)
+    first, second = device.allocate(1000), device.allocate(1000)
+    source.array[:] = np.random.default_rng(0).integers(0, 256, 1000)
+    device.upload(first.pointer, source.pointer, 1000, stream)
+    device.copy(second.pointer + 10, first.pointer, 990, stream)
+    device.download(target.pointer, second.pointer + 10, 990, stream)
+    device.record(event, stream)
+    device.wait(stream, event)
+    device.synchronize(event)
+    assert np.array_equal(target.array[:990], source.array[:990])
+
+
+def test_everything_is_given_back_once(device: CudaDevice, driver: ctypes.CDLL) -> None:
+    names = ("allocated", "pinned", "streams", "events", "graphs")
+    before = [count(driver, name) for name in names]
+    blocks = [device.allocate(0), device.allocate(5), device.pin(0), device.pin(5)]
+    stream, event = device.stream(), device.event()
+    graph = device.capture(stream, lambda: None)
+    assert [count(driver, name) for name in names] != before
+    for block in blocks * 2:
+        block.free()
+    device.end_graph(graph)
+    device.end_event(event)
+    device.end_stream(stream)
+    assert [count(driver, name) for name in names] == before
+
+
+def test_a_graph_is_done_when_it_is_launched(device: CudaDevice, driver: ctypes.CDLL) -> None:
+    stream, source, target = device.stream(), device.pin(8), device.allocate(8)
+    result = device.pin(8)
+
+    def work() -> None:
+        device.upload(target.pointer, source.pointer, 8, stream)
+        device.download(result.pointer, target.pointer, 8, stream)
+
+    graph = device.capture(stream, work)
+    for value in (3, 7):
+        source.array[:] = value
+        assert result.array[0] != value
+        device.launch(graph, stream)
+        assert (result.array == value).all()
+    before = count(driver, "graphs")
+    with pytest.raises(KeyError):
+        device.capture(stream, lambda: {}["nothing"])
+    assert count(driver, "graphs") == before
+    device.end_graph(device.capture(stream, work))  # the stream is not left in its capture
+
+
+def test_it_works_in_every_thread(device: CudaDevice, driver: ctypes.CDLL) -> None:
+    """Each thread has a context of its own to set, and another library may have set another."""
+    before = count(driver, "without_context")
+    driver.cuCtxSetCurrent(ctypes.c_void_p(0x99))
+    device.allocate(10).free()
+    thread = threading.Thread(target=lambda: device.end_event(device.event()))
+    thread.start()
+    thread.join()
+    assert count(driver, "without_context") == before
+
+
+def test_errors_are_typed_and_say_what_failed(device: CudaDevice, driver: ctypes.CDLL) -> None:
+    ctypes.c_size_t.in_dll(driver, "most_bytes").value = 100
+    for take in (device.allocate, device.pin):
+        with pytest.raises(DeviceMemoryError, match=r"Pretended GPU has not enough memory .*: 101 bytes"):
+            take(101)
+        take(100).free()
+    stream = device.stream()
+    for status, words in ((700, "an illegal memory access"), (719, "unknown error")):
+        ctypes.c_int.in_dll(driver, "fail_with").value = status
+        with pytest.raises(DeviceError, match=rf"Pretended GPU fails: cuEventRecord: {words} \({status}\)"):
+            device.record(stream, stream)
+    with pytest.raises(DeviceError, match="cuStreamBeginCapture"):
+        device.capture(stream, lambda: device.record(stream, stream))
+
+
+def test_a_driver_that_is_too_old(
+    driver: ctypes.CDLL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, path = tmp_path / "old.c", tmp_path / "libold.so"
+    names = ("cuInit", "cuDeviceGetCount", "cuDriverGetVersion", "cuDeviceGet", "cuDeviceGetName")
+    text = "".join(f"int {name}(void* p) {{ (void)p; return 0; }}\n" for name in names[:1])
+    text += "int cuDeviceGetCount(int* n) { return *n = 1, 0; }\n"
+    text += "".join(f"int {name}(int* p) {{ return *p = 0, 0; }}\n" for name in names[2:4])
+    text += "int cuDeviceGetName(char* n, int l, int d) { (void)l, (void)d; return *n = 0; }\n"
+    text += "int cuDeviceGetAttribute(int* v, int a, int d) { (void)a, (void)d; return *v = 3, 0; }\n"
+    source.write_text(text)
+    subprocess.run(
+        [str(shutil.which("cc") or "gcc"), "-shared", "-fPIC", str(source), "-o", str(path)], check=True
+    )
+    monkeypatch.setattr(gpu, "_LIBRARY", str(path))
+    with pytest.raises(DeviceError, match="driver is too old: it has no cuDevicePrimaryCtxRetain"):
+        CudaDevice()
