@@ -19,6 +19,7 @@ def markdown(report: Report) -> str:
     """The report as a page."""
     sections = (
         _head,
+        _trained,
         _expected,
         _video,
         _costs,
@@ -49,6 +50,19 @@ def _head(report: Report) -> Iterator[str]:
     )
 
 
+def _trained(report: Report) -> Iterator[str]:
+    trained = report["trained"]
+    if trained["distilled"] is not None:
+        start = "a distilled one" if trained["distilled"] else "random weights, not from a distilled one"
+        yield from (f"The student started from {start}.", "")
+    if trained["differs"]:
+        yield from (
+            "The weights were trained with other settings than the configuration has now: "
+            f"{'; '.join(trained['differs'])}. So the commands below would not make them again.",
+            "",
+        )
+
+
 def _expected(report: Report) -> Iterator[str]:
     yield from ("## What was expected, and what came out", "")
     verdicts = {True: "yes", False: "**no**", None: NOT_RUN}
@@ -72,6 +86,8 @@ def _video(report: Report) -> Iterator[str]:
         "is not in them. The calibration error is of the scores as they are, in 10 bins.",
         "",
     )
+    learned = ", ".join(f"{name} {updates}" for name, updates in report["trained"]["updates"].items())
+    yield from (f"Updates that each learned for, in batches of features: {learned or 'none'}.", "")
     if report["differences"]:
         ahead = [
             [name, f"{row['points']:+.1f}", f"{row['low']:+.1f} to {row['high']:+.1f}"]

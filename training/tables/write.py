@@ -39,6 +39,7 @@ from training.tables.macs import (
 )
 from training.tables.page import markdown
 from training.tables.policies import policies
+from training.tables.provenance import provenance
 from training.tables.recognised import Sight, recognise
 
 TEACHER_WEIGHTS = "teacher.safetensors"
@@ -67,6 +68,7 @@ def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
     report = {
         "data": config.evaluate.data,
         "test": _about(examples),
+        "trained": provenance(config),
         "settings": {
             "factor": config.factor,
             "steps": config.skim.steps,

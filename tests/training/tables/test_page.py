@@ -1,9 +1,13 @@
 """What is claimed follows from the numbers, and what was not run says so."""
 
+import json
+
 import pytest
 
+from training.config import Config
 from training.tables.expectations import at_least, expectations
 from training.tables.page import methods
+from training.tables.provenance import provenance
 
 
 def row(name, top1, gmac=1.0):
@@ -77,3 +81,24 @@ def test_a_missing_method_has_no_numbers():
     lines = methods([row("image | image", 0.5), {"method": "LSTM"}])
     assert lines[2] == "| image \\| image | 50.0 % | 50.0 % to 50.0 % | 50.0 % | 1.000 | 0 | 0.0 % |"
     assert lines[3] == "| LSTM | not run | - | - | - | - | - |"
+
+
+def test_settings_that_have_changed_are_named(tmp_path):
+    config = Config(work=str(tmp_path), plan="")
+    (tmp_path / "student").mkdir()
+    recorded = {"student": {"epochs": 99, "rate": config.student.rate, "gone": 1}, "start": None}
+    (tmp_path / "student/settings.json").write_text(json.dumps(recorded))
+    found = provenance(config)
+    assert found["differs"] == [f"student.epochs was 99, is {config.student.epochs}"]
+    assert found["distilled"] is False
+    (tmp_path / "student/settings.json").unlink()
+    assert provenance(config) == {"settings": {}, "distilled": None, "differs": [], "updates": {}}
+
+
+def test_updates_of_what_is_finished_are_named(tmp_path):
+    for name, updates in (("skim", 5000), ("skims/lstm", 2000), ("skims/half", 100)):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "settings.json").write_text(json.dumps({"skim": {"updates": updates}}))
+        if name != "skims/half":
+            (tmp_path / name / "skimmer.safetensors").touch()
+    assert provenance(Config(work=str(tmp_path), plan=""))["updates"] == {"ours": 5000, "lstm": 2000}

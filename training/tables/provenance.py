@@ -1,0 +1,52 @@
+"""What the evaluated weights were trained with, and whether the configuration still says the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from training.config import Config, to_plain
+from training.skim import WEIGHTS
+
+_WHERE = {"student": "student", "skim": "skim"}
+
+
+def provenance(config: Config) -> dict[str, Any]:
+    """The settings beside the weights of the student and the skimmer, as far as both are there.
+
+    Returns:
+        ``settings`` by stage; whether the student is ``distilled``, None if that is not known; what
+        ``differs`` from the configuration; and the ``updates`` of the skimmer and of every variant.
+    """
+    settings = {}
+    for stage, folder in _WHERE.items():
+        path = config.folder(folder, "settings.json")
+        if path.exists():
+            settings[stage] = json.loads(path.read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(to_plain(config)))
+    differs = [
+        found
+        for stage, recorded in settings.items()
+        for found in differences(recorded.get(stage, {}), now[stage], f"{stage}.")
+    ]
+    distilled = bool(settings["student"].get("start")) if "student" in settings else None
+    return {"settings": settings, "distilled": distilled, "differs": differs, "updates": updates(config)}
+
+
+def updates(config: Config) -> dict[str, int]:
+    """How many updates the skimmer and each variant that is finished learned for."""
+    folders = [config.folder("skim"), *sorted(config.folder("skims").glob("*"))]
+    found = {}
+    for folder in folders:
+        if (folder / WEIGHTS).exists() and (folder / "settings.json").exists():
+            recorded = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+            found["ours" if folder.name == "skim" else folder.name] = int(recorded["skim"]["updates"])
+    return found
+
+
+def differences(recorded: Mapping[str, Any], now: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Settings that were recorded with other values, e.g. "student.epochs was 14, is 6"."""
+    for name, value in recorded.items():
+        if name in now and now[name] != value:
+            yield f"{prefix}{name} was {json.dumps(value)}, is {json.dumps(now[name])}"
