@@ -1,8 +1,9 @@
 """Writes plans: of what was trained, or of random weights."""
 
 from training.export.graphs import compare, example_inputs, to_onnx
-from training.export.trained import export_plan, fit_temperature, skim_tensors
+from training.export.trained import export_plan, skim_tensors
 from training.export.untrained import PRESETS, export_untrained
+from training.temperature import fit_temperature
 
 __all__ = [
     "PRESETS",

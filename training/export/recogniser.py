@@ -90,6 +90,6 @@ def _moments(config: Config, settings: RecogniserSettings) -> Tensor:
     """What the recogniser learned from, evenly from all of it."""
     pairs = recogniser_pairs(config).train
     rows = np.unique(np.linspace(0, len(pairs) - 1, MOMENTS[settings.kind]).astype(int))
-    if pairs.clips is not None:
+    if settings.kind == "clip" and pairs.clips is not None:
         return crop_clips(torch.from_numpy(pairs.clips[rows]), settings.crop).contiguous()
     return crop_images(torch.from_numpy(pairs.images[rows]), settings.crop).contiguous()

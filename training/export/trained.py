@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from l2l_engine.plan import MediaSettings, Plan, PlanDocument, SamplingSettings, write_plan
 from training.config import Config, to_plain
@@ -23,13 +22,13 @@ from training.export.recogniser import check_plan, export_recogniser
 from training.export.untrained import PRESETS
 from training.export.versions import versions
 from training.finetune import load_student, student_path
-from training.losses import class_loss
 from training.manifest import load_sets
 from training.models import SkimmingNetwork, Student
 from training.models.banks import NormedLinear
 from training.runs import write_json
 from training.sequences import targets
 from training.skim import HOP, load_skimmer, load_tracks, skim_tracks, skimmer_path
+from training.temperature import fit_temperature
 
 
 def export_plan(config: Config) -> Path:
@@ -130,21 +129,6 @@ def skim_tensors(skimmer: SkimmingNetwork) -> dict[str, NDArray[np.float32]]:
     tensors |= {"lstm.weight_ih": lstm.weight_ih, "lstm.weight_hh": lstm.weight_hh}
     tensors["lstm.bias"] = lstm.bias_ih + lstm.bias_hh
     return {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
-
-
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature that minimises the classes' loss, between 0.05 and 20, to three digits.
-
-    Args:
-        logits: [V, C].
-        labels: int64 [V], or bool [V, C] where a video may have several.
-    """
-    several = labels.dtype == torch.bool
-    if not several:
-        labels = functional.one_hot(labels, logits.shape[1]).bool()
-    temperatures = torch.logspace(np.log10(0.05), np.log10(20), 400)
-    losses = torch.stack([class_loss(logits / t, labels, several).mean() for t in temperatures])
-    return float(f"{float(temperatures[losses.argmin()]):.3g}")
 
 
 def provenance(config: Config, differences: dict[str, float]) -> dict[str, Any]:
