@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ _SAME = 1e-6
 """Seconds by which two times may differ that are the same tick of a clock."""
 _GROUP_S = 0.5
 """What going to another group of pictures costs, in seconds of video walked through."""
-_PART_S = 3.0
+_PART_S = 1.0
 """Least cost of a part of the picture, in the same unit: little enough to share out evenly."""
 
 _T = TypeVar("_T")
@@ -79,6 +80,9 @@ class Gathered:
 
     knots = 1
     """Moments decoded for one sample."""
+
+    undivided = 4
+    """Samples of a batch that is too small to be divided between threads."""
 
     def __init__(self, stage: str, encoder: Encoder) -> None:
         self.stage, self._encoder = stage, encoder
@@ -167,6 +171,8 @@ class Part:
 
     gathered: Gathered
     knots: TimeArray
+    cost: float = math.inf
+    """Seconds of video to walk through; what costs most should be begun first."""
 
 
 class Extraction:
@@ -254,14 +260,18 @@ class Extraction:
 
     def _encode(self, gathered: Gathered, batch: Batch) -> None:
         """Let somebody encode a batch; in this thread if too many wait already."""
-
-        def work() -> None:
-            with self._watch.stage("encode"):
-                gathered.encode(batch)
-            self._count("encode", len(batch) * gathered.knots)
-
-        self._job.submit(work, later=True)
+        self._job.submit(lambda: self._encode_now(gathered, batch), later=True)
         self._job.help(self._job.threads)
+
+    def _encode_now(self, gathered: Gathered, batch: Batch) -> None:
+        """Encode a batch; at the end, half of it is left to a thread that would have nothing to do."""
+        if len(batch) > gathered.undivided and not any(self._parts.values()) and self._job.idle:
+            half = -(-len(batch) // 2)
+            batch, rest = batch[:half], batch[half:]
+            self._job.submit(lambda: self._encode_now(gathered, rest), later=True)
+        with self._watch.stage("encode"):
+            gathered.encode(batch)
+        self._count("encode", len(batch) * gathered.knots)
 
     def _count(self, stage: str, knots: int) -> None:
         with self._lock:
@@ -285,10 +295,10 @@ def video_parts(gathered: Gathered, knots: TimeArray, keys: TimeArray | None) ->
     parts, begin, cost = [], 0, 0.0
     for first, stop in zip(begins, [*begins[1:], len(knots)], strict=True):
         if cost > _PART_S:
-            parts.append(Part(gathered, knots[begin:first]))
+            parts.append(Part(gathered, knots[begin:first], cost))
             begin, cost = int(first), 0.0
         cost += _GROUP_S + max(0.0, float(knots[stop - 1] - keys[group[first]]))
-    return [*parts, Part(gathered, knots[begin:])]
+    return [*parts, Part(gathered, knots[begin:], cost)]
 
 
 def audio_parts(gathered: Gathered, starts: TimeArray) -> list[Part]:

@@ -267,7 +267,10 @@ class Session:
         self.close()
 
     def _lanes(self, parts: list[Part]) -> list[list[Part]]:
-        return [[part] for part in parts] if self._source.reopens else [parts]
+        if not self._source.reopens:
+            return [parts]
+        # The longest first, so that the threads end together. The sound is one long part.
+        return [[part] for part in sorted(parts, key=lambda part: -part.cost)]
 
     def _image_parts(self, gathered: Gathered, knots: TimeArray) -> list[Part]:
         if not len(knots):

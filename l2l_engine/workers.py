@@ -98,6 +98,12 @@ class Job:
         """How many tasks run at once."""
         return self._crew.most
 
+    @property
+    def idle(self) -> bool:
+        """Whether no task waits, of any job, and another thread has none or will soon have none."""
+        with self._crew.lock:
+            return self._crew.most > 1 and not any(job.queue or job.later for job in self._crew.jobs)
+
     def submit(self, task: Task, *, later: bool = False) -> None:
         """Have a task done, ``later`` once no others of this job wait. Tasks may submit tasks.
 

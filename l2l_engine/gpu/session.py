@@ -30,7 +30,7 @@ _GROUPS = 16
 class DeviceGathered(Gathered):
     """The features of one modality on the device, in the order they were computed."""
 
-    full = FULL
+    full = undivided = FULL
 
     def __init__(self, stage: str, encoder: DeviceEncoder) -> None:
         super().__init__(stage, encoder)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l2l_engine import Classifier, MediaError
+from l2l_engine import Classifier, MediaError, workers
 from l2l_engine.extraction import Extraction, Gathered, Part, Readers
 from l2l_engine.media import MediaSource
 from l2l_engine.media.source import Seen
@@ -96,7 +96,11 @@ def extract_again_and_again(session: Session) -> None:
         session.extract(session.timestamps, session.timestamps)
 
 
-def test_an_interrupted_extraction_can_go_on(crews: dict[int, Classifier]) -> None:
+def test_an_interrupted_extraction_can_go_on(
+    crews: dict[int, Classifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "TICK_S", 0.001)  # so that a caller looks up while it lasts
+
     class Enough(Exception):  # noqa: N818
         pass
 
@@ -174,12 +178,45 @@ class Slow:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_decoded_samples_do_not_pile_up(threads: int) -> None:
     Endless.out = Slow.done = Slow.most = 0
-    workers = Workers(threads)
+    crew = Workers(threads)
     source: MediaSource = Endless()  # type: ignore[assignment]
     gathered = Gathered("frames", Slow())  # type: ignore[arg-type]
-    with workers.job() as job:
+    with crew.job() as job:
         extraction = Extraction(job, Readers(source), MediaSettings(), Stopwatch())
         extraction.run([[Part(gathered, np.arange(2000.0))]], lambda *_: None)
-    workers.close()
+    crew.close()
     assert gathered.decoded == Endless.out == Slow.done == 2000
     assert Slow.most <= 8 * (2 * threads + 2)
+
+
+def test_the_last_batch_is_divided_where_a_thread_has_nothing_to_do() -> None:
+    sizes: list[int] = []
+
+    class Count:
+        def encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+            sizes.append(len(batch))
+            return batch.reshape(-1, 1).astype(np.float32)
+
+    def encoded(threads: int, more: bool = False) -> tuple[list[int], list[float]]:
+        sizes.clear()
+        crew, go = Workers(threads), threading.Event()
+        gathered = Gathered("audio", Count())  # type: ignore[arg-type]
+        for value in range(15):
+            gathered.add(float(value), np.array([value]))
+        with crew.job() as job, crew.job() as other:
+            for _ in range((threads + 1) * more):  # one more than the threads can take up
+                other.submit(go.wait)  # type: ignore[arg-type]
+            extraction = Extraction(job, Readers(Endless()), MediaSettings(), Stopwatch())  # type: ignore[arg-type]
+            extraction._done["encode"] = 0
+            extraction._encode_now(gathered, gathered.batch(1))
+            go.set()
+            job.finish(lambda: None)
+            other.finish(lambda: None)
+        crew.close()
+        bank = gathered.bank()
+        assert bank is not None
+        return sorted(sizes), bank.features[:, 0].tolist()
+
+    assert encoded(1) == ([15], list(range(15)))
+    assert encoded(2, more=True) == ([15], list(range(15)))
+    assert encoded(2) == ([3, 4, 8], list(range(15)))
