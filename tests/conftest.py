@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from l2l_engine.cuda import why_not
 from tests.api.videos import write_video
+from tests.gpu_hooks import pytest_runtest_makereport, pytest_runtest_setup
+
+__all__ = ["pytest_runtest_makereport", "pytest_runtest_setup"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,22 +42,3 @@ def sound_file() -> bytes:
     data = io.BytesIO()
     write_video(data, video=False, container_format="wav")
     return data.getvalue()
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """GPU tests are skipped where there is none."""
-    missing = why_not() if item.get_closest_marker("gpu") else None
-    if missing is not None:
-        pytest.skip(missing)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With L2L_REQUIRE_GPU=1, a GPU test that is skipped for any reason has failed."""
-    report = yield
-    if report.skipped and item.get_closest_marker("gpu") and os.environ.get("L2L_REQUIRE_GPU") == "1":
-        report.outcome = "failed"
-        report.longrepr = f"skipped, but L2L_REQUIRE_GPU=1: {report.longrepr}"
-    return report

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -18,18 +19,20 @@ from l2l_engine.cli import selftest
 from l2l_engine.cli.show import literal
 from l2l_engine.engines import EngineCache
 from l2l_engine.errors import DeviceError, L2LError
+from l2l_engine.gpu import why_not
 
 _PACKAGES = ("l2l_engine", "numpy", "av", "openvino", "safetensors")
 _DALI = "nvidia-dali-cuda130"
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
-def report(out: Console, plan: Path | None = None) -> bool:
+def report(out: Console, plan: Path | None = None, device: str = "auto") -> bool:
     """Print the findings; True if every test passed.
 
     Args:
         out: Where to print.
         plan: A plan to load and to predict with; None tests decoder and skimmer alone.
+        device: What the plan is loaded on.
     """
     for name, fact in _facts():
         out.print(f"{name:<12} {literal(fact)}")
@@ -42,7 +45,7 @@ def report(out: Console, plan: Path | None = None) -> bool:
             f"{name:<12} {'[green]passed[/green]' if problem is None else f'[red]{literal(problem)}[/red]'}"
         )
     if plan is not None:
-        healthy &= _plan_test(out, plan)
+        healthy &= _plan_test(out, plan, device)
     return healthy
 
 
@@ -90,9 +93,11 @@ def _cpu_flags() -> set[str]:
 
 def _gpu() -> str:
     try:
-        return f"{find_gpu()}; this version has no GPU pipeline yet, predictions run on the processor"
+        found = find_gpu()
     except DeviceError as error:
         return f"{error}; predictions run on the processor"
+    missing = why_not()
+    return f"{found}; {missing or 'device=cuda is there for predictions, and not yet run on a GPU'}"
 
 
 def _tensorrt(flavour: Flavour) -> str:
@@ -108,12 +113,12 @@ def _cache() -> str:
     return f"{state.folder}: {content if state.problem is None else f'not used: {state.problem}'}"
 
 
-def _plan_test(out: Console, plan: Path) -> bool:
+def _plan_test(out: Console, plan: Path, device: Any) -> bool:
     loads = []
     try:
         for _ in range(2):  # the second finds engines that the first may have had to build
             begin = time.perf_counter()
-            with Classifier(plan) as classifier:
+            with Classifier(plan, device=device) as classifier:
                 loads.append(f"{time.perf_counter() - begin:.2f} s")
                 answer = classifier.predict(selftest.sample_video())
     except Exception as error:
@@ -121,7 +126,8 @@ def _plan_test(out: Console, plan: Path) -> bool:
         return False
     seconds = answer.timings.total
     out.print(
-        f"{'plan':<12} [green]passed[/green]: a 2 s video in {seconds * 1000:.0f} ms, {answer.precision}, "
+        f"{'plan':<12} [green]passed[/green]: a 2 s video in {seconds * 1000:.0f} ms, {answer.device}, "
+        f"{answer.precision}, "
         f"loaded in {loads[0]}, again in {loads[1]}"
     )
     return True

@@ -69,6 +69,7 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         float | None, typer.Option(help="Answer as soon as the confidence is this, from 0 to 1.")
     ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds before a file is given up.")] = None,
+    device: Annotated[str, typer.Option(help="What does the work: auto, cpu, cuda.")] = "auto",
     precision: Annotated[
         str, typer.Option(help=f"Arithmetic of the encoders: {', '.join(get_args(Precision))}.")
     ] = "auto",
@@ -125,8 +126,9 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         "stop_when": stop_when,
         "timeout_s": timeout,
     }
-    chosen: Any = precision  # any text: the Classifier refuses what it does not know
-    with _fatal_errors(), Classifier(plan, precision=chosen) as classifier:
+    # Any text: the Classifier refuses what it does not know.
+    chosen: dict[str, Any] = {"device": device, "precision": precision}
+    with _fatal_errors(), Classifier(plan, **chosen) as classifier:
         if explain:
             failed = explain_all(classifier, found, show.console(), _complain, **decoding)
             raise typer.Exit(1 if failed or not complete else 0)
@@ -193,6 +195,7 @@ def doctor(
     plan: Annotated[
         Path | None, typer.Option("--plan", "-p", help="Also load this plan and predict with it.")
     ] = None,
+    device: Annotated[str, typer.Option(help="What the plan is loaded on: auto, cpu, cuda.")] = "auto",
 ) -> None:
     """Say what this machine has and lacks, and test the decoder, the skimmer and, if given, a plan.
 
@@ -200,7 +203,7 @@ def doctor(
 
     Example: l2l doctor --plan engine.plan
     """
-    if not doctor_room.report(show.console(), plan):
+    if not doctor_room.report(show.console(), plan, device):
         raise typer.Exit(1)
 
 

@@ -386,3 +386,19 @@ def test_what_it_loaded_is_told(
     with Classifier(plan_file, device="cuda") as classifier:
         assert (classifier.device, classifier.precision) == ("cuda", "fp32")
     assert "networks loaded on the host in" in caplog.text
+
+
+def test_the_command_line_reaches_it(networks: dict[str, HostNetwork], plan_file: Path, video: Path) -> None:
+    from tests.api.commands import inside
+
+    status, out, _ = inside("predict", video, "--plan", plan_file, "--device", "cuda")
+    assert status == 0
+    assert "by:   cuda, pyav, fp32" in out
+    status, out, _ = inside("doctor", "--plan", plan_file, "--device", "cuda")
+    assert status == 0
+    (line,) = (line for line in out.splitlines() if line.startswith("plan"))
+    assert "ms, cuda, fp32, loaded in" in line
+    assert "again in" in line
+    status, _, err = inside("predict", video, "--plan", plan_file, "--device", "abacus")
+    assert status == 2
+    assert "device must be one of" in err
