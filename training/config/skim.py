@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from training.config.parse import added
+
 
 @dataclass(frozen=True, slots=True)
 class SkimConfig:
@@ -29,9 +31,9 @@ class SkimConfig:
 
     train: tuple[str, ...] = ("train",)
     validation: tuple[str, ...] = ("validation",)
-    preset: str = "paper"
-    modalities: tuple[str, ...] = ("image", "audio")
-    output: str = "softmax"
+    preset: str = added("paper")
+    modalities: tuple[str, ...] = added(("image", "audio"))
+    output: str = added("softmax")
     steps: int = 10
     early_steps: int = 3
     updates: int = 5000
@@ -68,9 +70,9 @@ class VariantsConfig:
     """What ``python -m training variants`` trains beside the skimmer, on the same features.
 
     Attributes:
-        names: Of "released", "visual-only", "lstm", "non-recurrent", and "seed-N" for another seed.
+        names: Of "lstm", "non-recurrent", "visual-only", "released", and "seed-N" for another seed.
         updates: Of "lstm" and "non-recurrent", which see every timestamp in every update.
     """
 
-    names: tuple[str, ...] = ("released", "visual-only", "lstm", "non-recurrent", "seed-1", "seed-2")
-    updates: int = 2000
+    names: tuple[str, ...] = ("lstm", "non-recurrent", "visual-only", "released", "seed-1", "seed-2")
+    updates: int = 1500
