@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from l2l_engine.errors import L2LError
 from training.clips import train_clips
+from training.commands import build_parser
 from training.config import Config, load_config, model_config
 from training.distill import distill
+from training.errors import InputError
 from training.evaluate import evaluate
-from training.export import PRESETS, export_plan, export_untrained
+from training.export import export_plan, export_untrained
 from training.features import extract_features
 from training.finetune import finetune
+from training.journey import Request, make_plan, run_stages
 from training.manifest import render_set
+from training.prepare import Options, prepare
 from training.recogniser import train_recogniser
 from training.released import import_released
 from training.skim import train_skimmer
@@ -42,8 +47,6 @@ def features(config: Config) -> None:
     extract_features(config, (*config.skim.train, *config.skim.validation))
 
 
-PRECISIONS = ("fp32", "fp16", "int8")
-
 STAGES: dict[str, Callable[[Config], object]] = {
     "render": render,
     "teacher": teach,
@@ -62,69 +65,100 @@ STUDIES: dict[str, Callable[[Config], object]] = {"variants": train_variants}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every stage continues from what is on disk."""
-    parser = _parser()
+    parser = build_parser((*STAGES, *STUDIES))
     options = parser.parse_args(arguments)
     try:
-        if options.command == "export" and options.random:
-            return _export_random(options)
-        if options.command == "import-released":
-            return _import_released(options)
-        if options.config is None:
-            raise ValueError("--config is missing")
-        config = load_config(options.config, options.set)
-        if options.command == "export" and options.precision:
-            config = replace(config, precisions=tuple(options.precision))
-    except (OSError, ValueError) as error:
+        return _run(options)
+    except (OSError, InputError, L2LError) as error:
         parser.error(str(error))
+    except subprocess.CalledProcessError as error:
+        parser.error(f"a tool failed, and said why above: {' '.join(map(str, error.cmd))}")
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run the command that was parsed."""
+    if options.command == "prepare":
+        return _prepare(options)
+    if options.command == "all":
+        return _all(options)
+    if options.command == "import-released" or (options.command == "export" and options.random):
+        make = _import_released if options.command == "import-released" else _export_random
+        try:
+            return make(options)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    config = _config(options)
+    print(f"== {options.command}", flush=True)
+    start = time.monotonic()
     if options.command == "evaluate":
-        settings = " ".join(
-            [f"--config {options.config}", *(f"--set {override}" for override in options.set)]
-        )
+        settings = " ".join([f"--config {options.config}", *(f"--set {name}" for name in options.set)])
         evaluate(config, [f"python -m training {command} {settings}" for command in ("all", "evaluate")])
-        return 0
-    for stage in STAGES if options.command == "all" else [options.command]:
-        print(f"== {stage}", flush=True)
-        start = time.monotonic()
-        (STAGES | STUDIES)[stage](config)
-        print(f"== {stage}: {time.monotonic() - start:.0f} s", flush=True)
+    else:
+        (STAGES | STUDIES)[options.command](config)
+    print(f"== {options.command}: {time.monotonic() - start:.0f} s", flush=True)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in (*STAGES, *STUDIES, "all", "evaluate"):
-        command = commands.add_parser(name)
-        command.add_argument("--config", type=Path, help="a TOML file")
-        command.add_argument(
-            "--set", action="append", default=[], metavar="NAME=VALUE", help="e.g. student.epochs=3"
+def _config(options: argparse.Namespace) -> Config:
+    if options.config is None:
+        raise InputError("--config is missing" + (", or --data" if options.command == "all" else ""))
+    try:
+        config = load_config(options.config, options.set)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    precisions = options.precision if options.command == "export" else None
+    return replace(config, precisions=tuple(precisions)) if precisions else config
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    report = prepare(
+        Options(
+            options.data,
+            options.output,
+            options.layout,
+            tuple(options.annotations),
+            validation=options.validation,
+            test=options.test,
+            least=options.least,
+            workers=options.workers,
         )
-        if name == "export":
-            command.add_argument(
-                "--random", action="store_true", help="random weights, of the paper's sizes unless --set"
-            )
-            command.add_argument("--preset", choices=PRESETS, default="paper", help="of --random")
-            command.add_argument("--classes", type=int, default=200, help="of --random")
-            command.add_argument("--seed", type=int, default=0, help="of --random")
-            command.add_argument(
-                "--precision", nargs="+", choices=PRECISIONS, help="of the graphs; fp32 is always there"
-            )
-            command.add_argument("--output", type=Path, help="the plan that --random writes")
-    command = commands.add_parser("import-released", help="a plan from a checkpoint of the published modules")
-    command.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="one or more files")
-    command.add_argument("--output", type=Path, required=True, help="the plan")
-    command.add_argument("--classes", type=Path, help="class names, one a line, in the classifier's order")
-    command.add_argument(
-        "--no-exclude", action="store_true", help="let attention return to moments it was at before"
     )
-    return parser
+    splits = ", ".join(f"{count} {split}" for split, count in report["splits"].items())
+    print(f"{options.output / 'manifest.jsonl'}: {report['kept']} of {report['listed']} videos ({splits})")
+    for name in ("unreadable", "missing", "repeated", "not_listed", "no_media"):
+        if report[name]:
+            print(f"{name.replace('_', ' ')}: {len(report[name])}, named in {options.output / 'report.json'}")
+    return 0
+
+
+def _all(options: argparse.Namespace) -> int:
+    if options.data is None:
+        run_stages(STAGES, _config(options), {})
+        return 0
+    if options.output is None:
+        raise InputError("--data needs --output, the plan to write")
+    stages = {name: run for name, run in STAGES.items() if name != "clips"}
+    request = Request(
+        options.data,
+        options.output,
+        options.work or options.output.with_suffix(".work"),
+        options.layout,
+        tuple(options.annotations),
+        options.config,
+        tuple(options.set),
+    )
+    make_plan(request, stages)
+    return 0
 
 
 def _export_random(options: argparse.Namespace) -> int:
     if options.output is None:
-        raise ValueError("--random needs --output")
+        raise InputError("--random needs --output")
     if options.classes < 1:
-        raise ValueError(f"--classes must be at least 1, not {options.classes}")
+        raise InputError(f"--classes must be at least 1, not {options.classes}")
     plan = export_untrained(
         options.output,
         preset=options.preset,

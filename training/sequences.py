@@ -181,6 +181,9 @@ def draw_knots(rng: np.random.Generator, track: Track, density: Density, setting
     """Random knots, now and then without one of the modalities."""
     image, audio = _draw_both(rng, len(track), density)
     image, audio = image[track.image_valid[image].numpy()], audio[track.audio_valid[audio].numpy()]
+    if not len(image) and not len(audio):
+        # A short video may slip between sparse knots, and of nothing there is nothing to learn.
+        image, audio = np.flatnonzero(track.image_valid), np.flatnonzero(track.audio_valid)
     draw = rng.random()
     if draw < settings.drop_audio and len(image):
         audio = audio[:0]

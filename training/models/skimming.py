@@ -187,6 +187,7 @@ class SkimmingNetwork(nn.Module):
         if len(self.modalities) == 1:
             return torch.ones_like(state[:, :1])
         silenced = absent if blocked is None else absent | (blocked & ~absent.flip(1))
+        silenced = silenced & ~silenced.all(dim=1, keepdim=True)  # of nothing, both vote for nothing
         return self.modality(state).masked_fill(silenced, float("-inf")).softmax(dim=1)
 
     def _output(
