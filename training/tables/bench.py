@@ -130,7 +130,7 @@ class Bench:
     """
 
     def __init__(self, examples: Examples, encoders: Encoders, cache: Path) -> None:
-        self.examples, self.encoders, self._cache = examples, encoders, cache
+        self.examples, self.encoders, self.cache = examples, encoders, cache
         self._code = code_fingerprint()
 
     def run(self, method: Method) -> Result:
@@ -150,9 +150,20 @@ class Bench:
             quality=self.examples.quality(scores),
         )
 
+    def on(self, examples: Examples) -> Bench:
+        """The same bench with other examples."""
+        return Bench(examples, self.encoders, self.cache)
+
+    def quality(self, method: Method) -> dict[str, float]:
+        """How good the method's answers are, without what they cost."""
+        kept = self.keep(
+            ["scores", describe(method)], lambda: {"scores": method.scores(self.examples.tracks)}
+        )
+        return self.examples.quality(kept["scores"].numpy())
+
     def keep(self, what: Any, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         """What an earlier run found for the same description, or what ``compute`` finds now."""
-        path = self._cache / f"{fingerprint([what, self.examples.origin, self._code])}.safetensors"
+        path = self.cache / f"{fingerprint([what, self.examples.origin, self._code])}.safetensors"
         if not path.exists():
             found = {name: value.contiguous() for name, value in compute().items()}
             write_atomically(path, lambda file: file.write(save(found)))

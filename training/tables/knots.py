@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from training.baselines import Encoded
+from training.baselines import Encoded, Method
 from training.models import SkimmingNetwork
 from training.sequences import Knotted, Track, collate, regular_knots
 from training.skim import HOP
@@ -52,6 +52,29 @@ class TwoDensities:
         return Knotted(
             track, image[track.image_valid[image].numpy()], audio[track.audio_valid[audio].numpy()]
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Thinned:
+    """Any method on every k-th timestamp alone, as if there were no others."""
+
+    name: str
+    method: Method
+    factor: int
+
+    def scores(self, tracks: Sequence[Track]) -> Tensor:
+        """See :class:`training.baselines.Method`."""
+        return self.method.scores([thin(track, self.factor) for track in tracks])
+
+    def pairs(self, track: Track) -> Encoded:
+        """What the method needs of what is left."""
+        return self.method.pairs(thin(track, self.factor))
+
+
+def thin(track: Track, factor: int) -> Track:
+    """Every ``factor``-th timestamp from the first on."""
+    names = ("image", "audio", "image_valid", "audio_valid", "inside")
+    return replace(track, **{name: getattr(track, name)[::factor] for name in names})
 
 
 @torch.inference_mode()

@@ -27,6 +27,8 @@ def markdown(report: Report) -> str:
         _sparse_and_early,
         _combinations,
         _knots,
+        _as_sparse,
+        _longer,
         _presets,
         _seeds,
         _classes,
@@ -210,6 +212,31 @@ def _policy(row: Row) -> list[str]:
         f"{row['frames_decoded']:.0f}",
         f"{1000 * row['median_s']:.0f}",
     ]
+
+
+def _longer(report: Report) -> Iterator[str]:
+    rows = report["longer"]
+    names = list(rows[0]["top1"]) if rows else []
+    yield from ("## Longer videos", "")
+    yield from table(
+        ["times as long", "timestamps", *names],
+        *(
+            [row["times"], f"{row['mean_timestamps']:.0f}", *map(percent, row["top1"].values())]
+            for row in rows
+        ),
+    )
+    yield from (
+        "Top-1 on the same videos with pieces of others between their own, none of them of an action: the "
+        "action is a half, or a quarter, as much of the video. Nothing was trained on videos of that length.",
+        "",
+    )
+
+
+def _as_sparse(report: Report) -> Iterator[str]:
+    yield from (f"## Every method on every {report['settings']['factor']}th timestamp alone", "")
+    sparse = [row for row in _rows_of_ours(report) if "sparse" in row["method"]]
+    yield from methods([*sparse, *report["as_sparse"]])
+    yield from ("The trained ones learned from all timestamps.", "")
 
 
 def _presets(report: Report) -> Iterator[str]:

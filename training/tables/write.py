@@ -26,8 +26,9 @@ from training.tables.bench import Bench, Encoders, Examples, Result
 from training.tables.beyond import by_class, calibration, differences, fewer_frames, spread
 from training.tables.clips import clip_tables
 from training.tables.expectations import SPARSE, expectations
-from training.tables.knots import TwoDensities
+from training.tables.knots import Thinned, TwoDensities
 from training.tables.lineup import COMBINATIONS, PRESETS, TABLE_1, Lineup, lineup
+from training.tables.longer import by_length
 from training.tables.macs import (
     classifier_cost,
     clip_cost,
@@ -42,6 +43,7 @@ from training.tables.policies import policies
 from training.tables.provenance import provenance
 from training.tables.recognised import Sight, recognise
 
+DENSE_ROWS = ("DENSE", "SCSAMPLER", "LSTM", "NON-RECURRENT")
 TEACHER_WEIGHTS = "teacher.safetensors"
 
 
@@ -79,6 +81,8 @@ def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
         "video": rows(results, TABLE_1),
         "differences": differences(results, SPARSE),
         **_ours(config, bench, methods, results),
+        "as_sparse": rows(run_all(bench, as_sparse(methods, config.factor)), ()),
+        "longer": by_length(bench, methods.table),
         "combinations": rows(_combinations(config, bench, methods), COMBINATIONS),
         "presets": rows(run_all(bench, methods.presets), PRESETS),
         "seeds": _seeds(results, run_all(bench, methods.seeds)),
@@ -197,6 +201,13 @@ def rows(results: Mapping[str, Result], expected: Sequence[str]) -> list[dict[st
     """A row a name, without numbers where there is no such method; then what was not expected."""
     names = dict.fromkeys([*expected, *results])
     return [results[name].row() if name in results else {"method": name} for name in names]
+
+
+def as_sparse(methods: Lineup, factor: int) -> dict[str, Method]:
+    """Those that see every timestamp in Table 1, on every ``factor``-th alone."""
+    chosen = [methods.table[name] for name in DENSE_ROWS if name in methods.table]
+    thinned = [Thinned(f"{method.name}, 1 of {factor}", method, factor) for method in chosen]
+    return {method.name: method for method in thinned}
 
 
 def _seeds(results: Mapping[str, Result], others: Mapping[str, Result]) -> dict[str, Any]:

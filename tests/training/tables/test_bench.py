@@ -8,7 +8,7 @@ from torch import nn
 
 from training.baselines import Encoded
 from training.tables.bench import describe
-from training.tables.knots import TwoDensities
+from training.tables.knots import Thinned, TwoDensities
 
 
 @dataclass(frozen=True)
@@ -74,3 +74,19 @@ def test_any_of_several_labels_is_right(examples):
     object.__setattr__(two, "labels", ("ball", "ring"))
     scores = torch.tensor([[0.0, 0.0, 1.0]]).expand(6, 3).numpy()
     assert examples.right(scores).tolist() == [True, False, True, False, False, True]
+
+
+def test_a_thinned_method_sees_every_kth_timestamp(bench, skimmer):
+    class Lengths(Fixed):
+        def scores(self, tracks):
+            return torch.tensor([[float(len(track)), 0.0, float(track.image[1, 0])] for track in tracks])
+
+        def pairs(self, track):
+            return Encoded(len(track), 0)
+
+    method = Thinned("thinned", Lengths("", nn.Linear(8, 3)), 5)
+    tracks = bench.examples.tracks
+    found = method.scores(tracks[:2])
+    assert found[:, 0].tolist() == [4, 5]
+    assert found[:, 2].tolist() == [float(track.image[5, 0]) for track in tracks[:2]]
+    assert method.pairs(tracks[1]) == Encoded(5, 0)
