@@ -291,6 +291,19 @@ def test_kept_frames_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [kept.get(float(moment)) is not None for moment in range(4)] == [True, True, False, False]
 
 
+def test_the_quickest_run_tells_what_a_moment_takes() -> None:
+    recogniser = Recogniser(SMALL_DOCUMENT, Counting())
+    recogniser.seconds = 1.0
+    views = Views(recogniser, np.array([0.0]))
+    for time in (0.0, 1.0):
+        views.add(time, np.zeros((4, 4, 3), np.uint8))
+    views.encode(views.batch(1))
+    assert recogniser.seconds < 1.0
+    quick = recogniser.seconds
+    recogniser.took(5.0)
+    assert recogniser.seconds == quick
+
+
 class Watched(FakeVideo):
     threads = 2
     seconds = 0.0
