@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from tests.media.makers import bursts, media, read_index
-from training.config import Config, SetConfig, StudentConfig
+from training.config import Config, SetConfig, SkimConfig, StudentConfig
 from training.errors import InputError
 from training.features import VideoFeatures
 from training.features import _decode as decode_all
 from training.manifest import Video, describe_set, load_sets
+from training.models import SkimBatch, SkimmingNetwork
 from training.pairs import load_pairs
 from training.segments import segment_times, silence_after
+from training.sequences import Density, Track, draw_knots
 from training.students import STREAMS, Encoded, views
 
 
@@ -114,3 +116,21 @@ def test_sets_are_read_from_manifests_and_caches_follow_their_content(tmp_path):
         load_sets(config, ["other"])
     with pytest.raises(ValueError, match="more than one set is called own"):
         Config("w", "p", sets=config.sets, reencode={"own": None})
+
+
+def test_a_short_video_is_never_without_any_knot():
+    features, yes = torch.ones(2, 3), torch.ones(2, dtype=torch.bool)
+    silent = Track(features, torch.zeros(2, 3), yes, ~yes, yes, 0)
+    rng, settings = np.random.default_rng(0), SkimConfig()
+    sparse = Density(image=9, audio=9, few_frames=True)
+    drawn = [draw_knots(rng, silent, sparse, settings) for _ in range(100)]
+    assert all(len(knotted.image_knots) and not len(knotted.audio_knots) for knotted in drawn)
+
+
+def test_of_a_video_without_anything_the_skimmer_says_something_finite():
+    nothing = torch.zeros(1, 1, 4)
+    zero, one = torch.zeros(1, dtype=torch.long), torch.ones(1, dtype=torch.long)
+    times = torch.zeros(1, 1)
+    skimmer = SkimmingNetwork(3, features=4, fusion=5, keys=2, hidden=6)
+    output = skimmer(SkimBatch(nothing, nothing, times, times, zero, zero, one, 0.5), 3)
+    assert torch.isfinite(output.logits).all()
