@@ -39,7 +39,8 @@ class Classifier:
         threads: Processor threads it may use; by default those this process may run on.
         precision: Arithmetic of the encoders: "fp32", "bf16" (CPU), "fp16" (GPU), "int8" (the last two if
             the plan was exported with it), or "auto" for bf16 where the CPU has it and fp16 on a GPU, else
-            fp32. Never int8 unasked: it costs some accuracy.
+            fp32. Never int8 unasked: it costs some accuracy. On a CPU that multiplies bf16 the skimmer keeps
+            its weights so, unless this is "fp32".
         trust_compiled: Use engines compiled into the plan even if this machine did not build them. Such
             an engine is as good as executable code.
         limits: What one file may cost; see :class:`l2l_engine.Limits`.
