@@ -22,7 +22,7 @@ from training.export.recogniser import check_plan, export_recogniser
 from training.export.untrained import PRESETS
 from training.export.versions import versions
 from training.finetune import load_student, student_path
-from training.manifest import load_sets
+from training.manifest import describe_set, load_sets
 from training.models import SkimmingNetwork, Student
 from training.models.banks import NormedLinear
 from training.runs import write_json
@@ -138,7 +138,7 @@ def provenance(config: Config, differences: dict[str, float]) -> dict[str, Any]:
         for stage, path in (("student", student_path(config)), ("skim", skimmer_path(config)))
     }
     return {
-        "data": "AV-Kinetic, rendered by training.data.synth; seeds and counts under settings.render",
+        "data": {name: describe_set(config, name) for name in config.skim.train},
         "settings": to_plain(config),
         "validation": metrics,
         "openvino_difference": differences,
