@@ -14,6 +14,7 @@ from l2l_engine.loading import load_encoders
 from l2l_engine.plan import Plan, RecogniserSettings
 from training.augment import crop_clips, crop_images
 from training.config import Config
+from training.errors import InputError
 from training.export.graphs import compare, to_onnx
 from training.export.precisions import INPUT_NAMES, Calibration, more_precisions
 from training.recogniser import Recogniser, load_recogniser, recogniser_pairs
@@ -52,14 +53,14 @@ def export_recogniser(config: Config, classes: tuple[str, ...]) -> RecogniserExp
     """The graphs of the trained recogniser; None where none is configured.
 
     Raises:
-        ValueError: If it was trained on other classes.
+        InputError: If it was trained on other classes.
         RuntimeError: If a graph computes something else than PyTorch does.
     """
     recogniser = load_recogniser(config)
     if recogniser is None:
         return None
     if recogniser.classes != classes:
-        raise ValueError("the recogniser was trained on other classes than the student")
+        raise InputError("the recogniser was trained on other classes than the student")
     inputs = _moments(config, recogniser.settings)
     graph = to_onnx(recogniser.network, inputs[:2], INPUT_NAMES[PART])
     difference = compare(recogniser.network, graph, inputs[:3])
