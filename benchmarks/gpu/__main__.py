@@ -1,11 +1,11 @@
-"""Runs the sections and writes benchmarks/results/gpu-<device>.json.
+"""Builds the GPU side for this machine's GPU, checks and times it, and writes what came out.
 
-A section whose tools are not here is "not run", with the reason; it never counts as passed. Ends with 0 if
-all passed, 1 if one failed, 2 if none failed but some were not run.
+Every section runs in a process of its own, within what is left of eight minutes. One whose tools are not
+here is "not run", with the reason; it never counts as passed. Ends with 0 if all passed, 1 if one failed, 2
+if none failed but some were not run. Writes benchmarks/results/gpu-<device>.json, and a log beside it.
 
-Wants the package built where nvcc is (`L2L_CUDA=ON pip install .`), with PyAV, ml_dtypes and what the `test`
-extra names for pytest; PyTorch for the timings; CuPy and PyCUDA for their tests; compute-sanitizer on the
-PATH.
+Needs this checkout, Python, nvcc, CMake, pybind11 and NumPy; pytest for the tests, PyTorch for the timings;
+uses TensorRT, TensorRT-RTX, DALI, PyAV, OpenVINO, CuPy, PyCUDA and compute-sanitizer where they are.
 """
 
 from __future__ import annotations
@@ -14,58 +14,112 @@ import argparse
 import datetime
 import json
 import re
+import subprocess
 import sys
-import traceback
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu import checks, timings
-from benchmarks.gpu.section import NotRunError, Section
-from l2l_engine.cuda import native, why_not
+from benchmarks.gpu import site
+from benchmarks.gpu.child import SECTIONS
+from benchmarks.gpu.section import NotRunError
 
-RESULTS = Path(__file__).parents[1] / "results"
-SECTIONS: dict[str, Section] = {
-    "tests": checks.tests,
-    "memcheck": checks.memcheck,
-    "racecheck": checks.racecheck,
-    "skimmer": timings.skimmer,
-    "ways": timings.ways,
-    "interpolation": timings.interpolation,
-}
+RESULTS = site.ROOT / "benchmarks" / "results"
+LIMIT_S = 465.0
+LEAST_S = 10.0
 
 
-def run(name: str) -> dict[str, Any]:
-    """One section's record; whatever goes wrong in it stays in it."""
-    print(f"{name} ...", flush=True)
-    try:
-        if (missing := why_not()) is not None:
-            raise NotRunError(missing)
-        record = SECTIONS[name]()
-    except NotRunError as reason:
-        record = {"status": "not run", "reason": str(reason)}
-    except Exception:
-        record = {"status": "failed", "reason": traceback.format_exc()}
-    print(json.dumps(record, indent=1), flush=True)
-    return record
+class Run:
+    """All sections, one after the other, with one log."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._end = time.monotonic() + LIMIT_S
+        log.write_text("", encoding="utf-8")
+
+    def build(self) -> dict[str, Any]:
+        """What all the others import."""
+        begin = time.monotonic()
+        try:
+            record = site.build(self._end - begin)
+        except NotRunError as reason:
+            record = {"status": "not run", "reason": str(reason)}
+        except subprocess.TimeoutExpired as error:
+            record = {"status": "failed", "reason": str(error)}
+        return self._said("build", record, begin)
+
+    def section(self, name: str) -> dict[str, Any]:
+        """One section's record."""
+        begin = time.monotonic()
+        if self._end - begin < LEAST_S:
+            record = {"status": "not run", "reason": f"the {LIMIT_S:.0f} s of a run are over"}
+        else:
+            record = self._child(name)
+        return self._said(name, record, begin)
+
+    def device(self) -> str | None:
+        """The GPU's name; None where the build is missing, or there is none."""
+        found = self._child("device") if (site.SITE / "l2l_engine").exists() else None
+        return found if isinstance(found, str) else None
+
+    def _child(self, name: str) -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "record.json"
+            command = [sys.executable, "-m", "benchmarks.gpu.child", name, str(target)]
+            limit = max(LEAST_S, self._end - time.monotonic())
+            try:
+                done = subprocess.run(
+                    command,
+                    cwd=site.SITE,  # with -m, modules are looked for here first
+                    env=site.environment(),
+                    capture_output=True,
+                    text=True,
+                    timeout=limit,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                return {"status": "failed", "reason": f"not done within the {limit:.0f} s that were left"}
+            self._write(done.stdout + done.stderr)
+            if target.exists():
+                return json.loads(target.read_text(encoding="utf-8"))
+            words = (done.stdout + done.stderr)[-3000:]
+            return {"status": "failed", "reason": f"it ended with {done.returncode}: {words}"}
+
+    def _said(self, name: str, record: dict[str, Any], begin: float) -> dict[str, Any]:
+        record = {**record, "seconds": round(time.monotonic() - begin, 1)}
+        self._write(f"{name}: {json.dumps(record, indent=1)}\n")
+        print(line(name, record), flush=True)
+        return record
+
+    def _write(self, text: str) -> None:
+        with self._log.open("a", encoding="utf-8") as file:
+            file.write(text)
 
 
-def device() -> str | None:
-    """The GPU's name."""
-    return None if why_not() is not None else str(native.module().device_name(0))
+def line(name: str, record: dict[str, Any]) -> str:
+    """A section in a line of the table."""
+    reason = str(record.get("reason", "")).strip().splitlines()
+    words = record.get("summary") or (reason[-1][:100] if reason else "")
+    return f"{name:<15} {record['status']:<8} {record['seconds']:6.1f} s  {words}"
 
 
-def write(path: Path, records: dict[str, Any]) -> None:
-    """Replaces the sections that ran; keeps the others."""
+def merged(path: Path, device: str | None, records: dict[str, Any]) -> dict[str, Any]:
+    """The document at ``path`` with these sections replaced; the others are kept."""
     document: dict[str, Any] = {"sections": {}}
     if path.exists():
         document = json.loads(path.read_text(encoding="utf-8"))
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    document["device"] = device()
+    document["device"] = device
     for name, record in records.items():
         document["sections"][name] = {"when": now, **record}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"written to {path}")
+    return document
+
+
+def exit_status(records: dict[str, Any]) -> int:
+    """0 if all passed, 1 if one failed, 2 if none failed but some were not run."""
+    states = {record["status"] for record in records.values()}
+    return 1 if "failed" in states else 2 if states != {"passed"} else 0
 
 
 def main() -> int:
@@ -77,15 +131,21 @@ def main() -> int:
     unknown = set(options.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
-    records = {name: run(name) for name in options.sections or SECTIONS}
-    name = device()
-    path = options.results
-    if path is None and name is not None:
-        path = RESULTS / f"gpu-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
+    site.BUILT.mkdir(parents=True, exist_ok=True)
+    run = Run(site.BUILT / "log.txt")
+    records = {"build": run.build()}
+    for name in options.sections or SECTIONS:
+        records[name] = run.section(name)
+    device, path = run.device(), options.results
+    if path is None and device is not None:
+        path = RESULTS / f"gpu-{re.sub(r'[^a-z0-9]+', '-', device.lower()).strip('-')}.json"
     if path is not None:
-        write(path, records)
-    states = {record["status"] for record in records.values()}
-    return 1 if "failed" in states else 2 if "not run" in states else 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(merged(path, device, records), indent=1, sort_keys=True)
+        path.write_text(text + "\n", encoding="utf-8")
+        path.with_suffix(".log").write_bytes((site.BUILT / "log.txt").read_bytes())
+    print(f"written to {path}" if path else f"there is no GPU: nothing written but {site.BUILT / 'log.txt'}")
+    return exit_status(records)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -10,49 +10,75 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.section import NotRunError
+from benchmarks.gpu import site
+from benchmarks.gpu.section import NotRunError, needs, status
 
-ROOT = Path(__file__).parents[2]
 # Without PyTorch, whose own kernels a sanitizer would follow too, and of sizes that it gets through.
 SMALL = "cuda and not on-host and (one or two or seven or on-timestamps) and not graph"
-LIMIT_S = 570
+KERNELS = tuple(str(site.ROOT / "tests" / "kernels" / f"test_{name}.py") for name in ("cuda_gpu", "parity"))
+PLUGIN = ("-p", "tests.gpu_hooks", "--confcutdir", str(site.ROOT / "tests" / "kernels"))
+LIBRARIES = {"pytorch": "torch", "cupy": "cupy", "pycuda": "pycuda"}
+"""Words in the names of tests, and what those tests need."""
+LIMIT_S = 240
+SETTINGS = Path(__file__).with_name("pytest.ini")
 
 
-def _pytest(arguments: list[str], before: tuple[str, ...] = ()) -> dict[str, Any]:
+def _pytest(
+    arguments: list[str], before: tuple[str, ...] = (), *, limit_s: float = LIMIT_S
+) -> dict[str, Any]:
     """All tests ran and passed: a skipped one fails."""
-    environment = {**os.environ, "L2L_REQUIRE_GPU": "1"}
-    command = [
-        *before,
-        sys.executable,
-        "-m",
-        "pytest",
-        "-m",
-        "gpu",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        *arguments,
-    ]
+    needs("pytest")
+    command = [*before, sys.executable, "-m", "pytest", "-c", str(SETTINGS), "--rootdir", str(site.ROOT)]
+    command += ["-m", "gpu", "-q", "-p", "no:cacheprovider", *arguments]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
+            command,
+            cwd=site.SITE,
+            env=site.environment(L2L_REQUIRE_GPU="1"),
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        return {"status": "failed", "reason": f"not done after {LIMIT_S} s"}
+        return {"status": "failed", "reason": f"not done after {limit_s} s"}
     passed = re.search(r"(\d+) passed", done.stdout)
     good = done.returncode == 0 and passed is not None
-    record: dict[str, Any] = {
-        "status": "passed" if good else "failed",
-        "tests": int(passed[1]) if passed else 0,
-    }
+    count = int(passed[1]) if passed else 0
+    record: dict[str, Any] = {"status": status(good), "tests": count, "summary": f"{count} passed"}
     if not good:
         record["reason"] = (done.stdout + done.stderr)[-6000:]
     return record
 
 
+def _with_libraries(arguments: list[str]) -> dict[str, Any]:
+    """Tests of libraries that are not here are left out, and named."""
+    absent = [word for word, name in LIBRARIES.items() if importlib.util.find_spec(name) is None]
+    chosen = " and ".join(f"not {word} and not {LIBRARIES[word]}" for word in absent)
+    record = _pytest([*arguments, *(["-k", chosen] if chosen else [])])
+    if absent:
+        record["not run"] = [f"tests with {word}: it is not installed" for word in absent]
+        record["summary"] += f", without {', '.join(absent)}"
+    return record
+
+
 def tests() -> dict[str, Any]:
-    """Every test that is marked `gpu`; with PyTorch, CuPy and PyCUDA missing, theirs fail."""
-    return _pytest(["tests/kernels"])
+    """The kernels' GPU tests, which take little beside pytest."""
+    for package in ("hypothesis", "ml_dtypes"):
+        needs(package)
+    return _with_libraries([*PLUGIN, *KERNELS])
+
+
+def pipeline() -> dict[str, Any]:
+    """Whole predictions' GPU tests."""
+    lacking = site.lacking()
+    if lacking:
+        raise NotRunError(f"not installed: {', '.join(lacking)}")
+    from l2l_engine.gpu import why_not  # noqa: PLC0415
+
+    if (missing := why_not()) is not None:
+        raise NotRunError(missing)
+    return _with_libraries([str(site.ROOT / "tests" / "gpu" / "test_on_gpu.py")])
 
 
 def _sanitized(tool: str) -> dict[str, Any]:
@@ -60,7 +86,7 @@ def _sanitized(tool: str) -> dict[str, Any]:
     if program is None:
         raise NotRunError("compute-sanitizer is not on the PATH")
     before = (program, "--tool", tool, "--error-exitcode", "9", "--target-processes", "all")
-    return _pytest(["tests/kernels/test_parity.py", "-k", SMALL], before)
+    return _pytest([*PLUGIN, KERNELS[1], "-k", SMALL], before)
 
 
 def memcheck() -> dict[str, Any]:

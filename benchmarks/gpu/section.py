@@ -20,3 +20,16 @@ def needs(package: str) -> ModuleType:
         return importlib.import_module(package)
     except ImportError as error:
         raise NotRunError(f"{package} cannot be imported: {error}") from None
+
+
+def needs_torch() -> Any:
+    """PyTorch on a GPU, or NotRunError."""
+    torch = needs("torch")
+    if not torch.cuda.is_available():
+        raise NotRunError("PyTorch sees no GPU")
+    return torch
+
+
+def status(good: bool) -> str:
+    """In words."""
+    return "passed" if good else "failed"

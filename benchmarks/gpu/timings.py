@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu.section import NotRunError, needs
+from benchmarks.gpu.section import needs_torch, status
 from l2l_engine.cuda import CudaSkimmer, interpolate
 
 sys.path.append(str(Path(__file__).parents[2] / "tests" / "kernels"))  # the cases
@@ -19,14 +19,7 @@ ROUNDS, CALLS = 30, 20
 Work = Callable[[], object]
 
 
-def _torch() -> Any:
-    torch = needs("torch")
-    if not torch.cuda.is_available():
-        raise NotRunError("PyTorch sees no GPU")
-    return torch
-
-
-def _microseconds(torch: Any, works: dict[str, Work]) -> dict[str, float]:
+def microseconds(torch: Any, works: dict[str, Work]) -> dict[str, float]:
     """The median over rounds of one call's time, each round timing all in turn."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
@@ -45,7 +38,7 @@ def _microseconds(torch: Any, works: dict[str, Work]) -> dict[str, float]:
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
-def _graph(torch: Any, work: Work) -> Work:
+def graph(torch: Any, work: Work) -> Work:
     """The same work, captured once."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -53,10 +46,10 @@ def _graph(torch: Any, work: Work) -> Work:
         for _ in range(3):
             work()
     torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    captured = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(captured):
         work()
-    replay: Work = graph.replay
+    replay: Work = captured.replay
     return replay
 
 
@@ -106,31 +99,32 @@ def _plain(torch: Any, weights: Any, inputs: list[Any]) -> Work:
 
 def skimmer() -> dict[str, Any]:
     """B=1 N=205 T=10 in fp16 against PyTorch, eager and in a CUDA graph."""
-    torch = _torch()
+    torch = needs_torch()
     weights, inputs = _weights(), _inputs(torch, 1, 205, torch.float16)
     ours, space = _ours(torch, CudaSkimmer(weights, precision="fp16"), inputs)
     plain = _plain(torch, weights, inputs)
-    works: dict[str, Work] = {"ours": ours, "ours in a graph": _graph(torch, ours)}
-    works |= {"PyTorch eager": plain, "PyTorch in a graph": _graph(torch, plain)}
+    works: dict[str, Work] = {"ours": ours, "ours in a graph": graph(torch, ours)}
+    works |= {"PyTorch eager": plain, "PyTorch in a graph": graph(torch, plain)}
     ours()
     wanted = torch.as_tensor(plain()).float()
     distance = float((torch.from_dlpack(space.result.logits) - wanted).abs().max())
-    times = _microseconds(torch, works)
+    times = microseconds(torch, works)
     best = min(times["ours"], times["ours in a graph"])
     ratios = {"eager": times["PyTorch eager"] / best, "graph": times["PyTorch in a graph"] / best}
     good = best <= 100 and ratios["eager"] >= 10 and ratios["graph"] >= 3 and distance < 0.1
     return {
-        "status": "passed" if good else "failed",
+        "status": status(good),
         "goals": "at most 100 us, 10x PyTorch eager, 3x PyTorch in a graph; logits within 0.1",
         "us": times,
         "times faster": ratios,
         "logits apart": distance,
+        "summary": f"{best:.0f} us, {ratios['eager']:.1f}x PyTorch eager, {ratios['graph']:.1f}x in a graph",
     }
 
 
 def ways() -> dict[str, Any]:
     """Each way of launching at several sizes: what "auto" should choose. To pass, all have to agree."""
-    torch, weights = _torch(), _weights()
+    torch, weights = needs_torch(), _weights()
     table: dict[str, Any] = {}
     good = True
     for batch, moments in ((1, 205), (1, 1050), (1, 6300), (4, 205), (8, 205), (32, 1050)):
@@ -145,16 +139,16 @@ def ways() -> dict[str, Any]:
                 works[name], space = _ours(torch, made, inputs)
                 works[name]()
                 logits[name] = space.result.numpy().logits
-        times = _microseconds(torch, works)
+        times = microseconds(torch, works)
         apart = max(float(np.abs(x - next(iter(logits.values()))).max()) for x in logits.values())
         good = good and apart < 0.1
         table[f"B={batch} N={moments}"] = {"us": times, "logits apart": apart}
-    return {"status": "passed" if good else "failed", "table": table}
+    return {"status": status(good), "table": table}
 
 
 def interpolation() -> dict[str, Any]:
     """B=512 against the bandwidth of a copy of the output."""
-    torch = _torch()
+    torch = needs_torch()
     batch, moments, knots, size = 512, 1050, 210, 512
     timestamps = torch.arange(moments, dtype=torch.float64).cuda().repeat(batch, 1) * (16 / 30)
     knot_times = timestamps[:, ::5].contiguous()
@@ -166,13 +160,14 @@ def interpolation() -> dict[str, Any]:
         ),
         "copy": lambda: copy.copy_(out),
     }
-    times = _microseconds(torch, works)
+    times = microseconds(torch, works)
     written = out.numel() * 4
     ours = (written + bank.numel() * 4) / times["ours"] / 1e3
     copied = 2 * written / times["copy"] / 1e3
     return {
-        "status": "passed" if ours >= 0.8 * copied else "failed",
+        "status": status(ours >= 0.8 * copied),
         "goals": "80 % of the bandwidth of a copy",
         "us": times,
         "GB/s": {"ours": ours, "copy": copied},
+        "summary": f"{ours:.0f} GB/s, a copy {copied:.0f}",
     }

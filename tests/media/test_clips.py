@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l2l_engine.errors import MediaError
+from l2l_engine.errors import LimitError, MediaError
+from l2l_engine.media import Limits, open_media
 from l2l_engine.media import clips as clips_room
 from l2l_engine.media.clips import Clip, ClipCutter
 from l2l_engine.media.demux import Demuxer
+from l2l_engine.media.ffmpeg import FFmpegSource
 from l2l_engine.media.limits import DEFAULT_LIMITS
 from l2l_engine.media.opening import open_reader
 
@@ -126,3 +128,23 @@ def test_a_clip_is_a_file_with_one_stream() -> None:
     with av.open(io.BytesIO(clip.data)) as container:
         assert container.format.name.startswith("matroska")
         assert [stream.type for stream in container.streams] == ["video"]
+
+
+def test_clips_of_an_opened_file_are_on_its_clock_and_within_its_limits() -> None:
+    content = media("matroska", frames=100, video_start=3.5, audio_start=3.7)
+    moments = np.array([0.1, 1.5, 3.2])
+    with open_media(content) as source:
+        assert isinstance(source, FFmpegSource)
+        expected = source.frames(moments, short_side=128, crop=112)
+        got = {
+            row: time
+            for clip in source.clips(moments)
+            for row, time in zip(clip.rows, clip.times, strict=True)
+        }
+        assert [got[row] for row in range(3)] == pytest.approx(expected.shown_at.tolist(), abs=1e-6)
+        with pytest.raises(ValueError, match="not decrease"):
+            list(source.clips(moments[::-1]))
+    with open_media(content, limits=Limits(frames=20)) as source:
+        assert isinstance(source, FFmpegSource)
+        with pytest.raises(LimitError, match="more than 20 frames"):
+            list(source.clips(moments))

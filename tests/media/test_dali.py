@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import dataclasses
 import sys
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from l2l_engine.errors import DeviceError
 from l2l_engine.media import open_media
-from l2l_engine.media.dali import DaliDecoder, load_dali
+from l2l_engine.media.dali import DaliDecoder, load_dali, unsuitable
 
 from .makers import media
 from .test_clips import cut
@@ -46,6 +48,37 @@ def test_the_frames_of_pyav(name: str) -> None:
         assert np.abs(got.astype(int) - expected.images[rows]).mean() < 2
         shown = [time - start for clip in part for time in clip.times]
         np.testing.assert_allclose(shown, expected.shown_at[rows], atol=1e-6)
+
+
+def test_frames_can_be_left_where_they_were_decoded() -> None:
+    """In as few clips as there are, and as long as somebody holds them."""
+    clips = cut(media(frames=75, **VIDEOS["vp9"]), np.linspace(0, 2.9, 17))  # type: ignore[arg-type]
+    dali = decoder()
+    kept = [(dali.decode_in_place(some, stream=77), dali.decode(some)) for some in (clips[:2], clips[2:3])]
+    for left, expected in kept:
+        assert len(left.pointers) == len(expected)
+        for pointer, frame in zip(left.pointers, expected, strict=True):
+            found = np.ctypeslib.as_array((ctypes.c_uint8 * frame.size).from_address(pointer))
+            np.testing.assert_array_equal(found.reshape(frame.shape), frame)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({}, None),
+        ({"rotation": 90}, "turned"),
+        ({"rotation": 180}, "turned"),
+        ({"pix_fmt": "yuv444p"}, "pixels are yuv444p"),
+        ({"size": (2048, 16)}, "2048 x 16"),
+        ({"size": (200, 200)}, "200 x 200"),
+    ],
+)
+def test_what_is_left_to_the_other_decoder(options: dict[str, object], reason: str | None) -> None:
+    (clip, *_) = cut(media("matroska", frames=5, **options), np.array([0.0]))  # type: ignore[arg-type]
+    found = unsuitable(clip, most_pixels=38_000)
+    assert found is None if reason is None else reason in str(found)
+    damaged = dataclasses.replace(clip, data=clip.data[: len(clip.data) // 4])
+    assert "first frame" in str(unsuitable(damaged, most_pixels=1 << 20))
 
 
 def test_a_video_it_cannot_decode_is_an_error_that_leaves_it_usable() -> None:

@@ -1,0 +1,102 @@
+"""A place to import the package from that needs no installation: the checkout's sources, and what was built.
+
+Nothing of the package is imported here: that is for the sections, which run in processes of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.section import NotRunError
+
+ROOT = Path(__file__).parents[2]
+BUILT = ROOT / "build" / f"gpu-{sys.version_info[0]}{sys.version_info[1]}"
+SITE = BUILT / "site"
+RUNTIME = ("av", "openvino", "safetensors", "ml_dtypes", "typer", "rich", "pydantic")
+
+# An editable installation of the package would come first otherwise.
+_CUSTOMIZE = """import sys
+sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "ScikitBuildRedirectingFinder"]
+"""
+_BARE = '''"""The package without what this machine lacks: only the CUDA side can be used."""
+from l2l_engine.errors import *
+__version__ = "0"
+'''
+
+
+def lacking() -> list[str]:
+    """Packages that whole predictions take and that are not here."""
+    return [name for name in RUNTIME[:-1] if importlib.util.find_spec(name) is None]
+
+
+def capability() -> str | None:
+    """The first GPU's compute capability as nvcc names it, e.g. "90"; None where nothing tells."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    command = [program, "--query-gpu=compute_cap", "--format=csv,noheader"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = re.match(r"(\d+)\.(\d+)", done.stdout.strip())
+    return f"{found[1]}{found[2]}" if done.returncode == 0 and found else None
+
+
+def build(limit_s: float) -> dict[str, Any]:
+    """Compile the native core and its CUDA side for this GPU, and lay out :data:`SITE`."""
+    cmake = shutil.which("cmake")
+    if cmake is None:
+        raise NotRunError("cmake is not on the PATH (pip install cmake)")
+    if shutil.which("nvcc") is None:
+        raise NotRunError("nvcc is not on the PATH")
+    if importlib.util.find_spec("pybind11") is None:
+        raise NotRunError("pybind11 is not installed (pip install pybind11)")
+    import pybind11  # noqa: PLC0415
+
+    architecture = capability() or "90"
+    options = {
+        "L2L_CUDA": "ON",
+        "CMAKE_CUDA_ARCHITECTURES": architecture,
+        "pybind11_DIR": pybind11.get_cmake_dir(),
+        "Python_EXECUTABLE": sys.executable,
+    }
+    defined = [f"-D{name}={value}" for name, value in options.items()]
+    for command in (
+        [cmake, "-S", str(ROOT), "-B", str(BUILT), *defined],
+        [cmake, "--build", str(BUILT), f"-j{len(os.sched_getaffinity(0))}"],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+        if done.returncode:
+            return {"status": "failed", "reason": (done.stdout + done.stderr)[-6000:]}
+    lay_out()
+    return {"status": "passed", "architecture": architecture, "lacking": lacking()}
+
+
+def lay_out() -> None:
+    """Links to the sources, with the built modules beside them."""
+    shutil.rmtree(SITE, ignore_errors=True)
+    package = SITE / "l2l_engine"
+    package.mkdir(parents=True)
+    for path in (ROOT / "l2l_engine").iterdir():
+        if path.name not in {"__init__.py", "__pycache__"} and path.suffix != ".so":
+            (package / path.name).symlink_to(path)
+    for path in BUILT.glob("_*.so"):
+        (package / path.name).symlink_to(path)
+    if lacking():
+        (package / "__init__.py").write_text(_BARE)
+    else:
+        (package / "__init__.py").symlink_to(ROOT / "l2l_engine" / "__init__.py")
+    (SITE / "sitecustomize.py").write_text(_CUSTOMIZE)
+    about = SITE / "l2l_engine-0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: l2l_engine\nVersion: 0\n")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """For a process that imports the package from :data:`SITE`."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(SITE), str(ROOT)]), **more}

@@ -1,0 +1,63 @@
+"""Long videos in a moment: ten seconds are encoded, and their packets repeated."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+RATE, SOUND_RATE, LOOP_S = 30, 16000, 10
+
+
+def long_video(seconds: int, size: tuple[int, int], *, seed: int = 0) -> bytes:
+    """H.264 with a key frame every two seconds or so, and AAC; moving shapes and changing tones.
+
+    Args:
+        seconds: A multiple of ``LOOP_S``.
+        size: Width and height.
+        seed: Of what is seen and heard.
+    """
+    import av  # noqa: PLC0415
+
+    loop = io.BytesIO()
+    rng = np.random.default_rng(seed)
+    with av.open(loop, "w", format="matroska") as container:
+        picture = container.add_stream("libx264", rate=RATE)
+        picture.width, picture.height, picture.pix_fmt = *size, "yuv420p"
+        picture.options = {"preset": "ultrafast", "g": str(2 * RATE), "bf": "0"}
+        sound = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
+        ground = rng.integers(0, 255, (size[1], size[0], 3), np.uint8)
+        for index in range(LOOP_S * RATE):
+            frame = av.VideoFrame.from_ndarray(np.roll(ground, 4 * index, axis=1), "rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, RATE)
+            container.mux(picture.encode(frame))
+        container.mux(picture.encode())
+        wave = 0.5 * np.sin(
+            2 * np.pi * np.cumsum(rng.uniform(200, 2000, LOOP_S).repeat(SOUND_RATE)) * 1 / SOUND_RATE
+        )
+        samples = av.AudioFrame.from_ndarray(wave[None].astype(np.float32), "fltp", "mono")
+        samples.sample_rate, samples.pts, samples.time_base = SOUND_RATE, 0, Fraction(1, SOUND_RATE)
+        container.mux(sound.encode(samples))
+        container.mux(sound.encode())
+    return _repeated(av, loop.getvalue(), seconds // LOOP_S)
+
+
+def _repeated(av: Any, loop: bytes, times: int) -> bytes:
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as out:
+        streams: dict[int, Any] = {}
+        for turn in range(times):
+            with av.open(io.BytesIO(loop)) as source:
+                for stream in source.streams:
+                    if stream.index not in streams:
+                        streams[stream.index] = out.add_stream_from_template(stream)
+                for packet in source.demux():
+                    if packet.dts is None:
+                        continue
+                    shift = round(turn * (LOOP_S + 0.1) / packet.time_base)
+                    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                    packet.stream = streams[packet.stream_index]
+                    out.mux(packet)
+    return target.getvalue()
