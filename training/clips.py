@@ -33,7 +33,13 @@ class Variant:
 
     def config(self, config: Config) -> Config:
         """The run's settings, but for what makes this student what it is."""
-        student = replace(config.student, streams=self.streams, distilled=self.distilled, labels=self.share)
+        student = replace(
+            config.student,
+            streams=self.streams,
+            distilled=self.distilled,
+            labels=self.share,
+            epochs=config.clips.epochs or config.student.epochs,
+        )
         return replace(config, student=student)
 
     def folder(self, config: Config) -> Path:

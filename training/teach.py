@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def train_teacher(
     checkpoint = Checkpoint(folder, plain)
     state = checkpoint.load()
     seed_everything(config.seed)
-    teacher = Teacher(len(train.classes), settings.width)
+    teacher = build_teacher(settings, train.classes)
     if start is not None:
         start(teacher)
     # Convolutions on CPUs are fastest when weights and pictures lie with channels last.
@@ -135,10 +135,19 @@ def train_teacher(
     return metrics
 
 
+def build_teacher(settings: TeacherConfig, classes: Sequence[str]) -> Teacher:
+    """A teacher of the configured sizes with random weights."""
+    parts = None
+    if settings.words:
+        words = sorted({word for name in classes for word in name.split()})
+        parts = torch.tensor([[float(word in name.split()) for word in words] for name in classes])
+    return Teacher(len(classes), settings.width, pool=settings.pool, parts=parts)
+
+
 def load_teacher(config: Config, folder: Path) -> tuple[Teacher, tuple[str, ...]]:
     """A trained teacher in evaluation mode, and its classes."""
     classes = tuple((folder / "classes.txt").read_text(encoding="utf-8").splitlines())
-    teacher = Teacher(len(classes), config.teacher.width)
+    teacher = build_teacher(config.teacher, classes)
     teacher.load_state_dict(load_file(folder / "teacher.safetensors"))
     return teacher.to(memory_format=torch.channels_last_3d).eval(), classes
 

@@ -60,3 +60,25 @@ def test_gradients_in_bf16_are_those_of_float32_in_size():
         sizes.append({name: float(weight.grad.norm()) for name, weight in teacher.named_parameters()})
     for name, size in sizes[0].items():
         assert sizes[1][name] < 10 * size, name
+
+
+def test_the_logit_of_a_class_is_the_sum_of_its_parts():
+    parts = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    teacher = Teacher(2, width=0.0625, parts=parts).eval()
+    with torch.inference_mode():
+        features, logits = teacher(torch.randint(0, 256, (3, 8, 16, 16, 3), dtype=torch.uint8))
+        scores = teacher.fc(features)
+    torch.testing.assert_close(
+        logits, torch.stack([scores[:, 0] + scores[:, 2], scores[:, 1] + scores[:, 2]], 1)
+    )
+
+
+def test_pooling_the_greatest_finds_what_is_in_one_place():
+    teacher = Teacher(2, width=0.0625, pool="max").eval()
+    maps = torch.zeros(1, 32, 2, 4, 4)
+    maps[0, 5, 0, 2, 3] = 8.0
+    teacher.layer3, teacher.layer4 = torch.nn.Identity(), torch.nn.Identity()
+    teacher.layer2 = teacher.layer1 = teacher.stem = torch.nn.Identity()
+    features, _ = teacher.body(maps)
+    assert features[0, 5] == 4.0  # over two moments, the mean
+    assert features.sum() == 4.0

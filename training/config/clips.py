@@ -14,6 +14,9 @@ class TeacherConfig:
         train, validation: Names of sets.
         width: Factor on the channels; 512 times it is the size of z^V, and of the student's features.
         side: Pixels of the square that it sees; 112 in the paper.
+        pool: "mean" over the places of a frame, as published, or "max", which learns small things sooner.
+        words: Whether the words of the classes' names are their parts: what is learned of a ball then serves
+            "ball bouncing" and "ball spinning".
         clips: Clips of 16 frames drawn from each video.
         weights: Folder of torchvision's Kinetics-400 weights to start from; none by default.
     """
@@ -22,6 +25,8 @@ class TeacherConfig:
     validation: tuple[str, ...] = ()
     width: float = 1.0
     side: int = 112
+    pool: Literal["mean", "max"] = "mean"
+    words: bool = False
     clips: int = 2
     epochs: int = 12
     batch: int = 32
@@ -56,11 +61,13 @@ class ClipsConfig:
     Attributes:
         test: Name of the set they are compared on; without one there is no comparison.
         shares: Of the labelled videos.
+        epochs: Of a student on all labels; the run's own student's by default.
         teacher_epochs: Of the teacher on all labelled clips of the target.
     """
 
     test: str | None = None
     shares: tuple[float, ...] = (0.05, 0.1, 0.25, 1.0)
+    epochs: int | None = None
     teacher_epochs: int = 3
 
 

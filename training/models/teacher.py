@@ -26,10 +26,17 @@ class Teacher(nn.Module):
     Args:
         classes: Of the source universe.
         width: Factor on the channels of every stage; 1 has 31 million weights, which is much for a CPU.
+        pool: Over places "mean", as published, or "max", which finds small things sooner; over time the mean.
+        parts: [C, K], which of K parts each class is made of: its logit is the sum of theirs. So what is
+            learned of a part serves all classes that have it. By default every class is a part.
     """
 
-    def __init__(self, classes: int, width: float = 1.0) -> None:
+    def __init__(
+        self, classes: int, width: float = 1.0, *, pool: str = "mean", parts: Tensor | None = None
+    ) -> None:
         super().__init__()
+        self.pool = pool
+        self.register_buffer("parts", parts, persistent=False)
         stages = [max(8, round(stage * width)) for stage in STAGES]
         middle = max(8, round(_STEM * width))
         self.features = stages[-1]
@@ -45,7 +52,7 @@ class Teacher(nn.Module):
         self.layer2 = _stage(stages[0], stages[1], 2)
         self.layer3 = _stage(stages[1], stages[2], 2)
         self.layer4 = _stage(stages[2], stages[3], 2)
-        self.fc = nn.Linear(self.features, classes)
+        self.fc = nn.Linear(self.features, classes if parts is None else parts.shape[1])
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -68,8 +75,11 @@ class Teacher(nn.Module):
     def body(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The network proper."""
         x = self.layer3(self.layer2(self.layer1(self.stem(x))))
-        features = self._last(x).mean(dim=(2, 3, 4))
-        return features, self.fc(features)
+        x = self._last(x)
+        places = x.amax(dim=(3, 4)) if self.pool == "max" else x.mean(dim=(3, 4))
+        features = places.mean(dim=2)
+        scores = self.fc(features)
+        return features, scores if self.parts is None else scores @ self.parts.T.to(scores.dtype)
 
     def _last(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):

@@ -17,7 +17,6 @@ from training.features import extract_features
 from training.finetune import load_student, student_path
 from training.manifest import describe_set
 from training.models import Student
-from training.models.teacher import Teacher
 from training.recogniser import load_recogniser, metrics_path
 from training.runs import file_fingerprint, write_json
 from training.skim import HOP
@@ -42,6 +41,7 @@ from training.tables.page import markdown
 from training.tables.policies import policies
 from training.tables.provenance import provenance
 from training.tables.recognised import Sight, recognise
+from training.teach import build_teacher
 
 DENSE_ROWS = ("DENSE", "SCSAMPLER", "LSTM", "NON-RECURRENT")
 TEACHER_WEIGHTS = "teacher.safetensors"
@@ -130,7 +130,7 @@ def costs(
     }
     if config.teacher.train:
         # What it has learnt makes no difference to what it costs.
-        teacher = Teacher(len(examples.classes), config.teacher.width)
+        teacher = build_teacher(config.teacher, examples.classes)
         found["clip"] = clip_cost(teacher, config.teacher.side).to_plain()
     if methods.ours is not None:
         sparse = two_densities(config, methods)
