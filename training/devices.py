@@ -7,10 +7,11 @@ its share of each batch.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import torch
 from accelerate import PartialState
@@ -23,6 +24,9 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _PATIENCE = timedelta(days=2)
 """One process decodes a set while the others wait for it."""
 
+_working_alone = False
+
+_Arguments = ParamSpec("_Arguments")
 _Item = TypeVar("_Item")
 _Rows = TypeVar("_Rows", bound="Sequence[object] | NDArray | Tensor")
 
@@ -44,16 +48,57 @@ def processes() -> PartialState:
     return PartialState(cpu=not torch.cuda.is_available(), **options)
 
 
+def together() -> int:
+    """How many processes work on the same thing now."""
+    return 1 if _working_alone else processes().num_processes
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Work that one process does without the others: within, nothing is shared, averaged or waited for."""
+    global _working_alone  # noqa: PLW0603 - one a process, as the processes themselves are
+    before, _working_alone = _working_alone, True
+    try:
+        yield
+    finally:
+        _working_alone = before
+
+
 @contextmanager
 def lead_first() -> Iterator[None]:
-    """The leading process goes first, so that the others find what it wrote."""
-    with processes().main_process_first():
+    """The leading process goes first, and by itself, so that the others find what it wrote."""
+    if together() > 1 and not lead():
+        wait()
+    with alone():
         yield
+    if together() > 1 and lead():
+        wait()
+
+
+def by_lead(work: Callable[_Arguments, _Item]) -> Callable[_Arguments, _Item | None]:
+    """``work`` that the leading process does by itself; the others wait, and get None."""
+
+    @wraps(work)
+    def run(*args: _Arguments.args, **options: _Arguments.kwargs) -> _Item | None:
+        result = None
+        if lead():
+            with alone():
+                result = work(*args, **options)
+        wait()
+        return result
+
+    return run
 
 
 def wait() -> None:
     """Until every process is here."""
-    processes().wait_for_everyone()
+    if together() > 1:
+        processes().wait_for_everyone()
+
+
+def _number() -> int:
+    """Of this process among those that work together."""
+    return 0 if together() == 1 else processes().process_index
 
 
 def share(rows: _Rows) -> _Rows:
@@ -62,20 +107,20 @@ def share(rows: _Rows) -> _Rows:
     Raises:
         ValueError: If there are fewer rows than processes.
     """
-    count = processes().num_processes
+    count = together()
     if len(rows) < count:
         raise ValueError(f"a batch of {len(rows)} cannot be shared by {count} processes")
-    return rows[: len(rows) // count * count][processes().process_index :: count]  # type: ignore[return-value]
+    return rows[: len(rows) // count * count][_number() :: count]  # type: ignore[return-value]
 
 
 def part(rows: Sequence[_Item]) -> Sequence[_Item]:
     """This process's part of some work: together, the processes have all of it."""
-    return rows[processes().process_index :: processes().num_processes]
+    return rows[_number() :: together()]
 
 
 def gather(items: list[_Item]) -> list[_Item]:
     """The lists of all processes, one after the other."""
-    if processes().num_processes == 1:
+    if together() == 1:
         return items
     gathered: list[_Item] = gather_object(items)
     return gathered
@@ -111,7 +156,7 @@ def resolve(precision: str, device: torch.device) -> str:
 @torch.no_grad()
 def align(tensors: Iterable[Tensor]) -> None:
     """Give every process the leading one's values."""
-    if processes().num_processes > 1:
+    if together() > 1:
         for tensor in tensors:
             tensor.copy_(broadcast(tensor.detach()))
 
@@ -119,7 +164,7 @@ def align(tensors: Iterable[Tensor]) -> None:
 @torch.no_grad()
 def average(tensors: Sequence[Tensor]) -> None:
     """Replace tensors, equally many and large in every process, by their means over the processes."""
-    if processes().num_processes == 1 or not tensors:
+    if together() == 1 or not tensors:
         return
     # One collective for all of them.
     flat = reduce(torch.cat([tensor.detach().flatten().float() for tensor in tensors]), "mean")

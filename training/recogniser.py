@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from l2l_engine.plan import MediaSettings, RecogniserSettings
@@ -25,7 +25,7 @@ from training.manifest import class_names, describe_set, load_sets
 from training.models.recogniser import ClipRecogniser, FrameRecogniser
 from training.models.teacher import Teacher, load_kinetics
 from training.pairs import FRAMES, RATE, Pairs, PairSets, load_pairs
-from training.runs import Checkpoint, seed_everything, write_atomically, write_json
+from training.runs import Checkpoint, save_network, seed_everything, write_json
 from training.scores import Scored, top1
 from training.teach import clip_pairs, load_teacher, run_teacher, start_from, train_teacher
 from training.temperature import fit_temperature
@@ -227,6 +227,4 @@ def _train_frames(config: Config, pairs: PairSets) -> None:
             "accuracy": top1(Scored(pair_logits(network, validation, sizes).numpy(), validation.labels))
         },
     )
-    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-    (folder / "classes.txt").write_text("\n".join(train.classes) + "\n", encoding="utf-8")
-    write_atomically(folder / WEIGHTS, lambda file: file.write(save(weights)))
+    save_network(folder / WEIGHTS, network, classes=train.classes)

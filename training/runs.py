@@ -8,12 +8,14 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors.torch import save
+from torch import nn
 from tqdm import tqdm
 
 from training import devices
@@ -42,6 +44,31 @@ def write_atomically(
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def save_network(
+    path: Path,
+    network: nn.Module,
+    *,
+    classes: Sequence[str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> None:
+    """Write what later stages read; on return every process can.
+
+    Args:
+        path: Of the weights; ``classes.txt`` and ``metrics.json`` go beside them.
+        network: On any device.
+        classes: Their names, if this is a classifier.
+        metrics: How good it is.
+    """
+    weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+    if classes is not None:
+        text = "".join(f"{name}\n" for name in classes)
+        write_atomically(path.with_name("classes.txt"), lambda file: file.write(text.encode()))
+    write_atomically(path, lambda file: file.write(save(weights)))
+    if metrics is not None:
+        write_json(path.with_name("metrics.json"), metrics)
+    devices.wait()
 
 
 def write_json(path: Path, value: Any) -> None:

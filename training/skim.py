@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from l2l_engine.plan import MediaSettings
@@ -21,7 +21,7 @@ from training.finetune import load_student, student_path
 from training.learner import Learner
 from training.losses import class_loss
 from training.models import SkimmingNetwork, SkimOutput, Student
-from training.runs import Checkpoint, file_fingerprint, seed_everything, write_atomically, write_json
+from training.runs import Checkpoint, file_fingerprint, save_network, seed_everything
 from training.scores import Scored, mean_average_precision
 from training.sequences import Track, collate, fixed_knots, targets, to_sequences, truth
 from training.sources import Source
@@ -103,7 +103,7 @@ def train_skimmer(config: Config, folder: str = FOLDER) -> dict[str, float]:
 
     fit(skimmer, checkpoint, state, settings, loss=loss, measure=measure_all)
     metrics = measure_all() | {"dense": dense_accuracy(student, validation, several=settings.several)}
-    save_network(skimmer.cpu(), skimmer_path(config, folder), metrics)
+    save_network(skimmer_path(config, folder), skimmer, metrics=metrics)
     return metrics
 
 
@@ -116,13 +116,6 @@ def skim_settings(config: Config) -> dict[str, Any]:
         "seed": config.seed,
         "factor": config.factor,
     }
-
-
-def save_network(network: nn.Module, path: Path, metrics: dict[str, float]) -> None:
-    """Write what later stages read."""
-    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-    write_atomically(path, lambda file: file.write(save(weights)))
-    write_json(path.with_name("metrics.json"), metrics)
 
 
 def fit(

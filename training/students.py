@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from l2l_engine.plan import MediaSettings
@@ -19,7 +19,7 @@ from training.devices import place
 from training.learner import Learner
 from training.models import Student
 from training.pairs import Pairs
-from training.runs import write_atomically, write_json
+from training.runs import save_network
 
 WEIGHTS = "student.safetensors"
 _BATCH = 128
@@ -139,10 +139,7 @@ def load_student(config: Config, folder: Path | None = None) -> tuple[Student, t
 
 def save_student(folder: Path, student: Student, classes: tuple[str, ...], metrics: dict[str, float]) -> None:
     """Write what later stages read."""
-    weights = {name: value.contiguous() for name, value in student.state_dict().items()}
-    (folder / "classes.txt").write_text("\n".join(classes) + "\n", encoding="utf-8")
-    write_atomically(folder / WEIGHTS, lambda file: file.write(save(weights)))
-    write_json(folder / "metrics.json", metrics)
+    save_network(folder / WEIGHTS, student, classes=classes, metrics=metrics)
 
 
 def encode_batch(

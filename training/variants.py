@@ -21,7 +21,7 @@ from training.finetune import load_student
 from training.learner import Learner
 from training.losses import class_loss
 from training.models import Student
-from training.runs import Checkpoint, seed_everything
+from training.runs import Checkpoint, save_network, seed_everything
 from training.skim import (
     HOP,
     build_skimmer,
@@ -29,7 +29,6 @@ from training.skim import (
     load_skimmer,
     load_tracks,
     rate,
-    save_network,
     skim_settings,
     skimmer_path,
     start_from,
@@ -141,7 +140,7 @@ def train_network(config: Config, name: str) -> dict[str, float]:
 
     fit(network, checkpoint, state, settings, loss=loss, measure=measure)
     metrics = measure()
-    save_network(network.cpu(), skimmer_path(config, folder(name)), metrics)
+    save_network(skimmer_path(config, folder(name)), network, metrics=metrics)
     return metrics
 
 

@@ -1,11 +1,13 @@
 """Training on several processes, and in several precisions."""
 
+import io
 import json
 import math
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,6 +67,11 @@ def test_processes_do_all_of_some_work_in_parts(two_processes):
     assert devices.gather(list(devices.part(range(3)))) == [0, 1, 2]
 
 
+def test_work_of_the_leading_process_waits_for_no_one_and_shares_nothing(two_processes):
+    assert json.loads((two_processes / "lead-0.json").read_text()) == [0, 1, 7]
+    assert json.loads((two_processes / "lead-1.json").read_text()) is None
+
+
 def test_the_leading_process_alone_writes(two_processes):
     assert (two_processes / "ignored-0.json").exists()
     assert not (two_processes / "ignored-1.json").exists()
@@ -73,10 +80,7 @@ def test_the_leading_process_alone_writes(two_processes):
 
 
 def test_equal_shares_of_a_batch(monkeypatch):
-    class Second:
-        num_processes, process_index = 2, 1
-
-    monkeypatch.setattr(devices, "processes", Second)
+    monkeypatch.setattr(devices, "processes", lambda: SimpleNamespace(num_processes=2, process_index=1))
     assert devices.share([4, 5, 6, 7, 8]) == [5, 7]
     assert devices.share(np.arange(4)).tolist() == [1, 3]
     with pytest.raises(ValueError, match="a batch of 1 cannot be shared by 2 processes"):
@@ -127,6 +131,23 @@ def test_fp16_losses_are_scaled_and_overflows_left_out(tmp_path):
     continued.restore(Checkpoint(tmp_path, {}).load())
     assert continued.state()["scaler"]["scale"] == 65536.0 / 2
     assert continued.state()["schedule"]["last_epoch"] == 1
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_sees_progress(terminal, monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(sys, "stderr", stream)
+    network = torch.nn.Linear(2, 1)
+    learns = learner("fp32", network)
+    for _ in range(4):
+        learns.learn(network(torch.ones(1, 2)).mean())
+    assert ("Linear: 100%" in stream.getvalue() and "4/4" in stream.getvalue()) == terminal
+    assert bool(stream.getvalue()) == terminal
+    # A killed run goes on where its bar was.
+    stream.truncate(0)
+    learner("fp32").restore(learns.state())
+    assert ("4/4" in stream.getvalue()) == terminal
 
 
 def test_tensorboard_and_the_metrics_say_the_same(tmp_path):

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from pydantic_core import ErrorDetails, to_json
 
+from training.errors import InputError
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -30,13 +32,13 @@ def override(plain: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     for setting in overrides:
         name, sign, text = setting.partition("=")
         if not sign:
-            raise ValueError(f"--set takes name=value, not {setting!r}")
+            raise InputError(f"--set takes name=value, not {setting!r}")
         *tables, key = name.strip().split(".")
         table = plain
         for part in tables:
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
-                raise ValueError(f"--set {setting}: {part} is a setting, no table")
+                raise InputError(f"--set {setting}: {part} is a setting, no table")
         table[key] = _value(text)
     return plain
 
@@ -75,13 +77,13 @@ def build(cls: type[_T], plain: dict[str, Any], where: str) -> _T:
     """A dataclass from plain values: numbers and texts stand for themselves alone, lists become tuples.
 
     Raises:
-        ValueError: If a setting is unknown, missing or of the wrong type; the message names it.
+        InputError: If a setting is unknown, missing or of the wrong type; the message names it.
     """
     try:
         # As JSON, because strict tuples take no lists otherwise.
         return TypeAdapter(with_config(_STRICT)(cls)).validate_json(to_json(plain, inf_nan_mode="constants"))
     except ValidationError as error:
-        raise ValueError(f"{where}: {'; '.join(map(_say, error.errors()))}") from error
+        raise InputError(f"{where}: {'; '.join(map(_say, error.errors()))}") from error
 
 
 def _say(error: ErrorDetails) -> str:
