@@ -20,7 +20,7 @@ from training.learner import Learner
 from training.losses import class_loss
 from training.models.teacher import Teacher, load_kinetics
 from training.pairs import Pairs, PairSets, load_pairs
-from training.runs import Checkpoint, file_fingerprint, seed_everything, write_atomically, write_json
+from training.runs import Checkpoint, file_fingerprint, save_network, seed_everything, write_atomically
 from training.scores import Scored, top1
 
 _BATCH = 32
@@ -128,10 +128,7 @@ def train_teacher(
         measure=measure,
     )
     metrics = measure()
-    weights = {name: value.contiguous() for name, value in teacher.state_dict().items()}
-    (folder / "classes.txt").write_text("\n".join(train.classes) + "\n", encoding="utf-8")
-    write_atomically(folder / "teacher.safetensors", lambda file: file.write(save(weights)))
-    write_json(folder / "metrics.json", metrics)
+    save_network(folder / "teacher.safetensors", teacher, classes=train.classes, metrics=metrics)
     return metrics
 
 
