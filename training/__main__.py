@@ -13,6 +13,7 @@ from l2l_engine.errors import L2LError
 from training.clips import train_clips
 from training.commands import build_parser
 from training.config import Config, load_config, model_config
+from training.devices import by_lead
 from training.distill import distill
 from training.errors import InputError
 from training.evaluate import evaluate
@@ -48,14 +49,14 @@ def features(config: Config) -> None:
 
 
 STAGES: dict[str, Callable[[Config], object]] = {
-    "render": render,
+    "render": by_lead(render),
     "teacher": teach,
     "distill": distill,
     "finetune": finetune,
     "features": features,
     "skim": train_skimmer,
     "recogniser": train_recogniser,
-    "export": export_plan,
+    "export": by_lead(export_plan),
     "clips": train_clips,
 }
 
