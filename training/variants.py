@@ -64,7 +64,7 @@ ROWS = {
     "released": "released",
     "visual-only": "image | image",
 }
-"""Names of variants in the tables; skimmers have two rows, "... (sparse)" and "... (dense)"."""
+"""Names of variants in the tables; over sparse knots "... (sparse)", skimmers over all "... (dense)"."""
 
 
 def folder(name: str) -> str:
@@ -145,7 +145,7 @@ def train_network(config: Config, name: str) -> dict[str, float]:
 
 
 def load_variant(config: Config, name: str, student: Student, classes: int) -> list[Method]:
-    """A trained variant as rows of the tables: a skimmer over sparse knots and over all, a baseline once.
+    """A trained variant as rows of the tables, over sparse knots and over all.
 
     Raises:
         FileNotFoundError: If it is not trained.
@@ -160,7 +160,8 @@ def load_variant(config: Config, name: str, student: Student, classes: int) -> l
         return [Skimming(f"{row} ({k})", skimmer, steps, factor, several) for k, factor in factors.items()]
     network = NETWORKS[name](chosen, student, classes)
     network.load_state_dict(load_file(path))
-    return [Trained(row, network, HOP, several)]
+    sparse = Trained(f"{row} (sparse)", network, HOP, several, config.factor)
+    return [Trained(row, network, HOP, several), sparse]
 
 
 def load_variants(config: Config, student: Student, classes: int) -> dict[str, list[Method]]:

@@ -148,7 +148,8 @@ def test_trained_variants_are_rows_of_the_tables(config):
     student, classes = load_student(config)
     rows = {row.name: row for rows in load_variants(config, student, len(classes)).values() for row in rows}
     kinds = ("released", "image | image", "seed-8")
-    assert set(rows) == {"LSTM", "NON-RECURRENT"} | {f"{k} ({d})" for k in kinds for d in ("sparse", "dense")}
+    baselines = {f"{k}{d}" for k in ("LSTM", "NON-RECURRENT") for d in ("", " (sparse)")}
+    assert set(rows) == baselines | {f"{k} ({d})" for k in kinds for d in ("sparse", "dense")}
     tracks = load_tracks(config, ["one"], classes)
     for row in rows.values():
         torch.testing.assert_close(row.scores(tracks).sum(dim=1), torch.ones(2))
@@ -156,6 +157,7 @@ def test_trained_variants_are_rows_of_the_tables(config):
     n = len(tracks[0])
     assert rows["image | image (sparse)"].pairs(tracks[0]) == (-(-n // config.factor), 0)
     assert rows["LSTM"].pairs(tracks[0]) == (n, n)
+    assert rows["LSTM (sparse)"].pairs(tracks[0]) == (-(-n // config.factor),) * 2
     few = replace(config, variants=VariantsConfig(names=("seed-99",)))
     assert load_variants(few, student, len(classes)) == {}
 

@@ -85,12 +85,13 @@ def pairs_of(batch: SkimBatch) -> list[Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained network over all pairs of a video."""
+    """A trained network over all pairs of a video, or over what lies between every ``factor``-th of them."""
 
     name: str
     network: SequenceNetwork | SingleQuery
     hop: float
     several: bool = False
+    factor: int = 1
 
     @torch.no_grad()
     def scores(self, tracks: Sequence[Track]) -> Tensor:
@@ -98,11 +99,11 @@ class Trained:
         self.network.eval()
         logits = []
         for start in range(0, len(tracks), BATCH):
-            items = [fixed_knots(track, 1) for track in tracks[start : start + BATCH]]
+            items = [fixed_knots(track, self.factor) for track in tracks[start : start + BATCH]]
             logits.append(self.network(collate(items, self.hop)))
         found = torch.cat(logits)
         return found.sigmoid() if self.several else found.softmax(dim=1)
 
     def pairs(self, track: Track) -> Encoded:
-        """All."""
-        return encoded(track, dense(len(track)))
+        """The knots; all by default."""
+        return encoded(track, dense(len(track))[:: self.factor])
