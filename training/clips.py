@@ -54,10 +54,10 @@ def percents(share: float) -> str:
 
 
 def variants(config: Config) -> Iterator[Variant]:
-    """Every student of the comparison, those of both streams first."""
+    """Every student of the comparison, those of both streams first; none distilled without a teacher."""
     for streams in ALL_STREAMS:
         for share in config.clips.shares:
-            for distilled in (True, False):
+            for distilled in (True, False) if config.teacher.train else (False,):
                 yield Variant(streams, distilled, share)
 
 
@@ -77,7 +77,7 @@ def teacher_folder(config: Config, share: float) -> Path:
 
 def train_clips(config: Config) -> None:
     """Train all of them, or those that are missing; the teacher and the run's student come before."""
-    if config.clips.test is None or not config.teacher.train:
+    if config.clips.test is None:
         print("clips: no comparison is configured", flush=True)
         return
     pairs = target_pairs(config)
@@ -91,7 +91,7 @@ def train_clips(config: Config) -> None:
 
 def train_target_teachers(config: Config) -> None:
     """Fine-tune the source's teacher on shares of the target's labels, as the students are."""
-    if not teacher_shares(config):
+    if not config.teacher.train or not teacher_shares(config):
         return
     train = clip_pairs(config, config.student.train)
     validation = clip_pairs(config, config.student.validation, train.classes)

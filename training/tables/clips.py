@@ -16,12 +16,12 @@ from training.config import Config
 from training.losses import feature_distance
 from training.manifest import class_names, load_sets
 from training.models import Student
-from training.pairs import Pairs
+from training.pairs import Pairs, load_pairs
 from training.report import percent, table
 from training.scores import Scored, mean_average_precision, top1
-from training.students import STREAMS, distilled_folder, load_student, run_student
+from training.students import STREAMS, build_student, distilled_folder, load_student, run_student
 from training.tables.macs import Cost, classifier_cost, clip_cost, image_cost, window_cost
-from training.teach import TeacherOutputs, cached_outputs, clip_pairs, load_teacher
+from training.teach import TeacherOutputs, build_teacher, cached_outputs, clip_pairs
 
 HELPED = 5
 """Classes and clips that are named where sound helps most."""
@@ -57,17 +57,28 @@ def clip_tables(config: Config) -> dict[str, Any]:
     Returns:
         JSON values; empty where no comparison is configured.
     """
-    if config.clips.test is None or not config.teacher.train:
+    if config.clips.test is None:
         return {}
     torch.set_num_threads(config.threads)
     classes = class_names(video for _, video in load_sets(config, config.student.train))
-    test = clip_pairs(config, (config.clips.test,), classes)
-    held = clip_pairs(config, config.teacher.validation, _source_classes(config))
-    aims = cached_outputs(config, config.folder("teacher"), held, "validation")
-    costs, distances = _costs(config), _distances(config, held, aims)
+    taught = (config.folder("teacher") / "metrics.json").exists()
+    test = load_pairs(
+        config,
+        (config.clips.test,),
+        classes,
+        count=config.teacher.clips,
+        side=config.teacher.side if taught else None,
+    )
+    held, distances, helps = None, {}, None
+    if taught:
+        held = clip_pairs(config, config.teacher.validation, _source_classes(config))
+        aims = cached_outputs(config, config.folder("teacher"), held, "validation")
+        distances = _distances(config, held, aims)
+        helps = _audio_helps(config, held, distances)
+    costs = _costs(config, classes)
     return {
         "test": {"set": config.clips.test, **_about(test)},
-        "held": {"sets": list(config.teacher.validation), **_about(held)},
+        "held": held and {"sets": list(config.teacher.validation), **_about(held)},
         "source_is_target": config.teacher.train == config.student.train,
         "shares": [percents(share) for share in config.clips.shares],
         "rows": [
@@ -81,7 +92,7 @@ def clip_tables(config: Config) -> dict[str, Any]:
             }
             for method in methods()
         ],
-        "audio_helps": _audio_helps(config, held, distances),
+        "audio_helps": helps,
     }
 
 
@@ -149,9 +160,10 @@ def _best(gains: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(gains, key=lambda gain: -float(gain["nearer"]))[:HELPED]
 
 
-def _costs(config: Config) -> dict[str, Cost]:
-    student, _ = load_student(config)
-    teacher, _ = load_teacher(config, config.folder("teacher"))
+def _costs(config: Config, classes: Sequence[str]) -> dict[str, Cost]:
+    """Of a clip; weights make no difference to them."""
+    student = build_student(config.model, len(classes)).eval()
+    teacher = build_teacher(config.teacher, classes)
     return _student_costs(student) | {TEACHER: clip_cost(teacher, config.teacher.side)}
 
 
@@ -189,13 +201,18 @@ def clip_markdown(report: Mapping[str, Any]) -> list[str]:
         *table(head, *(_cells(row, shares) for row in report["rows"])),
         f"{test['clips']} clips of 16 frames from {test['videos']} videos of {test['classes']} classes, "
         "which no training used; a student has the first frame and the second of sound from there on. A "
-        "smaller share of the labelled videos lies in every greater one, and is learned from more often. The "
-        "L1 distance (Eq. 3) is that of a distilled student, before it is fine-tuned, to the teacher's "
-        f"feature: the mean over {held['clips']} held-out clips of the {held['classes']} classes that were "
-        "distilled.",
+        "smaller share of the labelled videos lies in every greater one, and is learned from more often. "
+        "A dash: not trained.",
         "",
     ]
-    if report["source_is_target"]:
+    if held is not None:
+        lines += [
+            "The L1 distance (Eq. 3) is that of a distilled student, before it is fine-tuned, to the "
+            f"teacher's feature: the mean over {held['clips']} held-out clips of the {held['classes']} classes that "
+            "were distilled.",
+            "",
+        ]
+    if held is not None and report["source_is_target"]:
         lines += [
             "The teacher learned from these same clips with all their labels, and the student was distilled "
             "on them without labels: the shares are of what the student's own classifier learned from.",
