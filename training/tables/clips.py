@@ -207,8 +207,9 @@ def clip_markdown(report: Mapping[str, Any]) -> list[str]:
     ]
     if held is not None:
         lines += [
-            "The L1 distance (Eq. 3) is that of a distilled student, before it is fine-tuned, to the "
-            f"teacher's feature: the mean over {held['clips']} held-out clips of the {held['classes']} classes that "
+            "The L1 distance (Eq. 3) is that of a distilled student, before it is fine-tuned, to "
+            "the teacher's feature: "
+            f"the mean over {held['clips']} held-out clips of the {held['classes']} classes that "
             "were distilled.",
             "",
         ]
