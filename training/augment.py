@@ -33,7 +33,7 @@ def augment_clips(clips: Tensor, size: int, *, flip: bool = True) -> Tensor:
     return torch.where((torch.rand(len(x)) < 0.5)[:, None, None, None, None], x.flip(3), x)
 
 
-def augment_images(images: Tensor, size: int, *, flip: bool = True) -> Tensor:
+def augment_images(images: Tensor, size: int, *, flip: bool = True, swap_colours: bool = True) -> Tensor:
     """Random crop, flips, colour and detail of uint8 [B, H, W, 3]."""
     count, height, width, _ = images.shape
     tops = torch.randint(0, height - size + 1, (count,)).tolist()
@@ -45,17 +45,23 @@ def augment_images(images: Tensor, size: int, *, flip: bool = True) -> Tensor:
     x = torch.stack(crops).permute(0, 3, 1, 2).float() / 255
     if flip:
         x = torch.where((torch.rand(count) < 0.5)[:, None, None, None], x.flip(3), x)
+    if swap_colours:
+        x = _swap(x)
     x = _colour(x)
     x = _blur(x)
     x = x + 0.03 * torch.rand(count, 1, 1, 1) * torch.randn_like(x)
     return (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
+def _swap(x: Tensor) -> Tensor:
+    """Channels permuted, so that colour tells no class."""
+    order = torch.rand(len(x), 3).argsort(dim=1)
+    return x.gather(1, order[:, :, None, None].expand_as(x))
+
+
 def _colour(x: Tensor) -> Tensor:
-    """Channels permuted, scaled and shifted, contrast and saturation changed: colour tells no class."""
+    """Saturation, contrast and the light's colour changed."""
     count = x.shape[0]
-    order = torch.rand(count, 3).argsort(dim=1)
-    x = x.gather(1, order[:, :, None, None].expand_as(x))
     grey = x.mean(dim=1, keepdim=True)
     x = grey + (x - grey) * (0.3 + 1.0 * torch.rand(count, 1, 1, 1))
     x = 0.5 + (x - 0.5) * (0.6 + 0.7 * torch.rand(count, 1, 1, 1))

@@ -59,6 +59,7 @@ def distill(config: Config) -> dict[str, float]:
         "teacher": file_fingerprint(teacher / "teacher.safetensors"),
         "streams": config.student.streams,
         "flip": config.student.flip,
+        "swap_colours": config.student.swap_colours,
         "seed": config.seed,
     }
     checkpoint = Checkpoint(folder, settings)

@@ -193,6 +193,7 @@ def _train_frames(config: Config, pairs: PairSets) -> None:
         "sets": {name: describe_set(config, name) for name in sets},
         "pairs": config.student.pairs,
         "flip": config.student.flip,
+        "swap_colours": config.student.swap_colours,
         "seed": config.seed,
     }
     folder, sizes = _folder(config), _sizes(config)
@@ -206,7 +207,12 @@ def _train_frames(config: Config, pairs: PairSets) -> None:
     def loss(chosen: NDArray[np.int64], learner: Learner) -> Tensor:
         images = torch.from_numpy(train.images[chosen])
         images, labels = learner.place(
-            augment_images(images, settings.side, flip=config.student.flip),
+            augment_images(
+                images,
+                settings.side,
+                flip=config.student.flip,
+                swap_colours=config.student.swap_colours,
+            ),
             torch.from_numpy(train.labels[chosen]),
         )
         with learner.autocast():

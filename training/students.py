@@ -152,7 +152,12 @@ def encode_batch(
     has_image = None
     audio = image
     if streams.image:
-        images = augment_images(torch.from_numpy(pairs.images[chosen]), media.crop, flip=settings.flip)
+        images = augment_images(
+            torch.from_numpy(pairs.images[chosen]),
+            media.crop,
+            flip=settings.flip,
+            swap_colours=settings.swap_colours,
+        )
         (images,) = learner.place(images)
         with learner.autocast():
             image = student.image(images).float()

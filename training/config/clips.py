@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from training.config.parse import added
+
 
 @dataclass(frozen=True, slots=True)
 class TeacherConfig:
@@ -83,6 +85,7 @@ class StudentConfig:
         distilled: Whether it starts from the distilled student, where there is one.
         labels: Share of the labelled videos that it learns from.
         flip: Whether mirrored pictures keep their class; for the teacher too.
+        swap_colours: Whether pictures keep their class when red, green and blue change places.
     """
 
     train: tuple[str, ...] = ("clips",)
@@ -100,3 +103,4 @@ class StudentConfig:
     distilled: bool = True
     labels: float = 1.0
     flip: bool = True
+    swap_colours: bool = added(True)
