@@ -90,7 +90,7 @@ def test_a_pair_gives_the_fused_feature_and_the_clips_logits(golden):
 def test_the_classifier_gives_their_attention_scores_and_classes(golden):
     wanted, path = golden
     steps = int(wanted["steps"])
-    with Classifier(path) as classifier:
+    with Classifier(path, precision="fp32") as classifier:
         for video in range(len(wanted["image_bank"])):
             banks = wanted["image_bank"][video], wanted["audio_bank"][video]
             prediction = classifier.predict_features(*banks, steps=steps)

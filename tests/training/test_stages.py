@@ -108,7 +108,7 @@ def test_the_plan_says_what_the_trained_skimmer_says(folder):
     track = load_tracks(config, ["untrimmed"], classes)[0]
     logits = skim_tracks(load_skimmer(config, len(classes)), [track], 3, config.factor).logits[0]
     knots = np.arange(0, len(track), config.factor)
-    with Classifier(folder / "tiny.plan") as classifier:
+    with Classifier(folder / "tiny.plan", precision="fp32") as classifier:
         for steps in (1, 3):
             prediction = classifier.predict_features(
                 track.image[knots].numpy(),

@@ -59,7 +59,8 @@ def test_gradients_in_bf16_are_those_of_float32_in_size():
         torch.nn.functional.cross_entropy(logits.float(), torch.arange(8) % 5).backward()
         sizes.append({name: float(weight.grad.norm()) for name, weight in teacher.named_parameters()})
     for name, size in sizes[0].items():
-        assert sizes[1][name] < 10 * size, name
+        # A block that starts as the identity passes nothing to its inner weights yet.
+        assert sizes[1][name] <= 10 * size, name
 
 
 def test_the_logit_of_a_class_is_the_sum_of_its_parts():

@@ -88,7 +88,7 @@ def test_every_kind_becomes_a_plan_that_says_the_same(config, kind, tmp_path):
     logits = skim_tracks(load_skimmer(chosen, len(CLASSES)), [track], 4, chosen.factor).logits[0, -1]
     knots = np.arange(0, len(track), chosen.factor)
     sees_alone = kind == "visual-only"
-    with Classifier(chosen.plan) as classifier:
+    with Classifier(chosen.plan, precision="fp32") as classifier:
         document = classifier.plan.document
         assert document.skim.preset == ("released" if kind == "released" else "paper")
         assert document.skim.exclude_previous_argmax == (kind == "released")
