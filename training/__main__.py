@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 
 from l2l_engine.errors import L2LError
 from training.clips import train_clips
 from training.commands import build_parser
 from training.config import Config, load_config, model_config
-from training.devices import by_lead
+from training.devices import by_lead, lead
 from training.distill import distill
 from training.errors import InputError
 from training.evaluate import evaluate
@@ -69,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser((*STAGES, *STUDIES))
     options = parser.parse_args(arguments)
     try:
-        return _run(options)
+        # Of several processes the first one speaks.
+        with nullcontext() if lead() else redirect_stdout(None):
+            return _run(options)
     except (OSError, InputError, L2LError) as error:
         parser.error(str(error))
     except subprocess.CalledProcessError as error:
