@@ -23,8 +23,8 @@ LEAST_COSINE = {"fp16": 0.999, "int8": 0.9}
 FLOAT_TAIL = 1 / 3
 """Share of a network's convolutions, the last ones, that stay in float32 beside its int8 ones.
 
-Rounding errors there go straight into the features: with all of the image network in int8, the demo plan
-was six points less often right.
+Rounding errors there go straight into the features. What int8 costs a plan is measured at export
+and stands in it.
 """
 
 INPUT_NAMES = {"image": "images", "audio": "samples", "recogniser": "frames"}
