@@ -11,24 +11,24 @@ from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 
 from l2l_engine.errors import L2LError
-from training.clips import train_clips
+from training.baselines.variants import train_variants
+from training.clips.comparison import train_clips
+from training.clips.distill import distill
+from training.clips.finetune import finetune
+from training.clips.recogniser import train_recogniser
+from training.clips.teach import teach
 from training.commands import build_parser
 from training.config import Config, load_config, model_config
-from training.devices import by_lead, lead
-from training.distill import distill
 from training.errors import InputError
-from training.evaluate import evaluate
+from training.evaluation.evaluate import evaluate
 from training.export import export_plan, export_untrained
-from training.features import extract_features
-from training.finetune import finetune
-from training.journey import Request, make_plan, run_stages
-from training.manifest import render_set
+from training.journey.steps import Request, make_plan, run_stages
 from training.prepare import Options, prepare
-from training.recogniser import train_recogniser
 from training.released import import_released
-from training.skim import train_skimmer
-from training.teach import teach
-from training.variants import train_variants
+from training.runs.devices import by_lead, lead
+from training.skimming.features import extract_features
+from training.skimming.skim import train_skimmer
+from training.videos.sets import render_set
 
 
 def render(config: Config) -> None:

@@ -9,12 +9,13 @@ import torch
 
 from l2l_engine import Classifier
 from training.__main__ import main
+from training.clips.finetune import finetune
+from training.clips.pairs import SPARE, Pairs, draw_times
+from training.clips.students import load_student
 from training.config import load_config
-from training.finetune import finetune, load_student
-from training.pairs import SPARE, Pairs, draw_times
-from training.runs import Checkpoint
-from training.sampling import main as compare_sampling
-from training.skim import HOP, load_skimmer, load_tracks, skim_tracks, train_skimmer
+from training.runs.checkpoint import Checkpoint
+from training.sampling.__main__ import main as compare_sampling
+from training.skimming.skim import HOP, load_skimmer, load_tracks, skim_tracks, train_skimmer
 
 TINY = """
 work = "{folder}"
@@ -227,7 +228,7 @@ def kill_after(monkeypatch, saves):
 
 
 def test_a_killed_student_continues_to_the_same_weights(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.finetune.load_pairs", random_pairs)
+    monkeypatch.setattr("training.clips.finetune.load_pairs", random_pairs)
     config = load_config(folder / "tiny.toml")
     straight = replace(config, work=str(tmp_path / "straight"))
     finetune(straight)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from training.baselines.method import Encoded
 from training.models import Student
-from training.sequences import Track
+from training.skimming.sequences import Track
 
 COUNT = 10
 """Pairs that are averaged (paper 4.2)."""

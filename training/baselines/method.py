@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from training.sequences import Track
+from training.skimming.sequences import Track
 
 
 class Encoded(NamedTuple):

@@ -13,7 +13,7 @@ from training.baselines.method import Encoded
 from training.models import Fusion, SkimBatch, SkimmingNetwork
 from training.models.banks import Interpolation
 from training.models.skimming import MODALITIES
-from training.sequences import Track, collate, fixed_knots
+from training.skimming.sequences import Track, collate, fixed_knots
 
 BATCH = 32
 

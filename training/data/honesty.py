@@ -27,7 +27,7 @@ from l2l_engine.media import open_media
 from training.data.honesty_nets import ClipNet, FrameNet, SoundNet
 from training.data.sets import SETTINGS
 from training.data.universe import UNIVERSES, Universe
-from training.manifest import read_manifest
+from training.videos.manifest import read_manifest
 
 FRAMES, CLIP_SECONDS = 16, 16 / 30
 SAMPLE_RATE = 16000

@@ -3,7 +3,6 @@
 from training.export.graphs import compare, example_inputs, to_onnx
 from training.export.trained import export_plan, skim_tensors
 from training.export.untrained import PRESETS, export_untrained
-from training.temperature import fit_temperature
 
 __all__ = [
     "PRESETS",
@@ -11,7 +10,6 @@ __all__ = [
     "example_inputs",
     "export_plan",
     "export_untrained",
-    "fit_temperature",
     "skim_tensors",
     "to_onnx",
 ]

@@ -11,8 +11,8 @@ from torch import Tensor
 from l2l_engine import Classifier, Prediction
 from l2l_engine.loading import Precision, load_encoders, load_skimmer
 from l2l_engine.plan import Plan
-from training.manifest import Video
 from training.models import SkimBatch, SkimmingNetwork, Student
+from training.videos.manifest import Video
 
 LOGIT_TOLERANCE = 1e-3
 """Largest difference between the plan's logits in float32 and PyTorch's, as a share of the largest logit."""

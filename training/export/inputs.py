@@ -11,12 +11,13 @@ from torch import Tensor
 from l2l_engine.errors import MediaError
 from l2l_engine.media import open_media, timestamps
 from l2l_engine.plan import MediaSettings
-from training.augment import crop_images, crop_samples
+from training.clips.augment import crop_images, crop_samples
+from training.clips.pairs import load_pairs
 from training.config import Config
 from training.export.graphs import example_inputs
 from training.export.precisions import Calibration
-from training.manifest import Video, load_sets
-from training.pairs import load_pairs
+from training.videos.manifest import Video
+from training.videos.sets import load_sets
 
 PAIRS = 128
 """Pairs of frame and sound from the student's training set, all of them inside an action."""

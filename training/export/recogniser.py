@@ -12,12 +12,12 @@ from torch import Tensor
 
 from l2l_engine.loading import load_encoders
 from l2l_engine.plan import Plan, RecogniserSettings
-from training.augment import crop_clips, crop_images
+from training.clips.augment import crop_clips, crop_images
+from training.clips.recogniser import Recogniser, load_recogniser, recogniser_pairs
 from training.config import Config
 from training.errors import InputError
 from training.export.graphs import compare, to_onnx
 from training.export.precisions import INPUT_NAMES, Calibration, more_precisions
-from training.recogniser import Recogniser, load_recogniser, recogniser_pairs
 
 PART = "recogniser"
 TOLERANCE = 1e-3

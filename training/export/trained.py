@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from l2l_engine.plan import MediaSettings, Plan, PlanDocument, SamplingSettings, write_plan
+from training.clips.students import load_student, student_path
 from training.config import Config, to_plain
 from training.export.checks import logits_difference, top1
 from training.export.graphs import fp32_graphs
@@ -21,14 +22,13 @@ from training.export.precisions import more_precisions
 from training.export.recogniser import check_plan, export_recogniser
 from training.export.untrained import PRESETS
 from training.export.versions import versions
-from training.finetune import load_student, student_path
-from training.manifest import describe_set, load_sets
+from training.learning.temperature import fit_temperature
 from training.models import SkimmingNetwork, Student
 from training.models.banks import NormedLinear
-from training.runs import write_json
-from training.sequences import targets
-from training.skim import HOP, load_skimmer, load_tracks, skim_tracks, skimmer_path
-from training.temperature import fit_temperature
+from training.runs.files import write_json
+from training.skimming.sequences import targets
+from training.skimming.skim import HOP, load_skimmer, load_tracks, skim_tracks, skimmer_path
+from training.videos.sets import describe_set, load_sets
 
 
 def export_plan(config: Config) -> Path:

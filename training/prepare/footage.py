@@ -14,9 +14,9 @@ import numpy as np
 
 from l2l_engine.errors import MediaError
 from l2l_engine.media import open_media
-from training.parallel import parallel_map
 from training.prepare.layouts import Listed
-from training.runs import write_json
+from training.runs.files import write_json
+from training.runs.parallel import parallel_map
 
 
 @dataclass(frozen=True, slots=True)

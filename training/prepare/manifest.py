@@ -18,7 +18,7 @@ from training.prepare.footage import Probed, probe_all, repeated, safe, state
 from training.prepare.layouts import LAYOUTS, Listed
 from training.prepare.library import Library, subfolders, visible_files
 from training.prepare.splits import hold_out
-from training.runs import write_atomically, write_json
+from training.runs.files import write_atomically, write_json
 
 
 @dataclass(frozen=True, slots=True)

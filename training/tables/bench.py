@@ -18,25 +18,28 @@ from torch import Tensor, nn
 
 import training
 from training.baselines import Encoded, Method
-from training.features import VideoFeatures
-from training.runs import fingerprint, write_atomically
-from training.scores import Scored, mean_average_precision
-from training.sequences import Track, targets, to_sequences
-from training.skim import HOP
+from training.learning.measures import accuracy, calibration_error
+from training.learning.scores import Scored, mean_average_precision
+from training.runs.files import fingerprint, write_atomically
+from training.skimming.features import VideoFeatures
+from training.skimming.sequences import Track, targets, to_sequences
+from training.skimming.skim import HOP
 from training.tables.macs import Cost, count, measure, skim_macs
-from training.tables.measures import accuracy, calibration_error
 
 TIMED = 9
 """Videos, of all lengths, whose median time is reported."""
 
 CODE = (
     "models",
-    "baselines",
+    "baselines/averages.py",
+    "baselines/method.py",
+    "baselines/networks.py",
+    "baselines/skimmed.py",
     "tables/bench.py",
     "tables/knots.py",
     "tables/recognised.py",
-    "sequences.py",
-    "skim.py",
+    "skimming/sequences.py",
+    "skimming/skim.py",
 )
 """What an answer depends on, beside weights and features."""
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sequences import Track, targets
+from training.learning.measures import calibration_error, paired_difference
+from training.learning.temperature import fit_temperature
+from training.skimming.sequences import Track, targets
 from training.tables.bench import Bench, Examples, Result
 from training.tables.knots import TwoDensities, skim_items
-from training.tables.measures import calibration_error, paired_difference
-from training.temperature import fit_temperature
 
 DENSITIES = ((5, 5), (5, 2), (5, 1), (10, 5), (10, 2), (10, 1), (15, 5), (20, 5))
 """Every how manieth timestamp has a frame, and every how manieth has its sound."""

@@ -11,17 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.clips import ALL_STREAMS, Variant, percents, teacher_folder
+from training.clips.comparison import ALL_STREAMS, Variant, percents, teacher_folder
+from training.clips.pairs import Pairs, load_pairs
+from training.clips.students import STREAMS, build_student, distilled_folder, load_student, run_student
+from training.clips.teach import TeacherOutputs, build_teacher, cached_outputs, clip_pairs
 from training.config import Config
-from training.losses import feature_distance
-from training.manifest import class_names, load_sets
+from training.learning.losses import feature_distance
+from training.learning.scores import Scored, mean_average_precision, top1
 from training.models import Student
-from training.pairs import Pairs, load_pairs
-from training.report import percent, table
-from training.scores import Scored, mean_average_precision, top1
-from training.students import STREAMS, build_student, distilled_folder, load_student, run_student
 from training.tables.macs import Cost, classifier_cost, clip_cost, image_cost, window_cost
-from training.teach import TeacherOutputs, build_teacher, cached_outputs, clip_pairs
+from training.tables.markdown import percent, table
+from training.videos.manifest import class_names
+from training.videos.sets import load_sets
 
 HELPED = 5
 """Classes and clips that are named where sound helps most."""

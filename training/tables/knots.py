@@ -10,8 +10,8 @@ from torch import Tensor
 
 from training.baselines import Encoded, Method
 from training.models import SkimmingNetwork
-from training.sequences import Knotted, Track, collate, regular_knots
-from training.skim import HOP
+from training.skimming.sequences import Knotted, Track, collate, regular_knots
+from training.skimming.skim import HOP
 
 BATCH = 32
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from training.baselines import Method, Skimming, clip_averages
+from training.baselines.variants import load_variants
 from training.config import Config
 from training.models import SkimmingNetwork, Student
-from training.skim import load_skimmer, skimmer_path
-from training.variants import load_variants
+from training.skimming.skim import load_skimmer, skimmer_path
 
 TABLE_1 = (
     "RANDOM",

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from training.baselines import Method
-from training.features import VideoFeatures
-from training.skim import HOP
+from training.skimming.features import VideoFeatures
+from training.skimming.skim import HOP
 from training.tables.bench import Bench, Examples
 
 TIMES = (1, 2, 4)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from l2l_engine.media import open_media
-from training.features import VideoFeatures
-from training.sequences import collate
-from training.skim import HOP
+from training.skimming.features import VideoFeatures
+from training.skimming.sequences import collate
+from training.skimming.skim import HOP
 from training.tables.bench import Examples
 from training.tables.knots import TwoDensities
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from training.report import knots_table, percent, table
 from training.tables.clips import clip_markdown
+from training.tables.markdown import knots_table, percent, table
 
 Row = Mapping[str, Any]
 Report = Mapping[str, Any]

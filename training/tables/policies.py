@@ -7,9 +7,9 @@ from typing import Any
 
 from l2l_engine import Classifier
 from training.config import Config
-from training.manifest import load_sets
-from training.runs import fingerprint
-from training.sampling import Way, look_at_all, table
+from training.runs.files import fingerprint
+from training.sampling.ways import Way, look_at_all, table
+from training.videos.sets import load_sets
 
 POLICIES = ("exact", "keyframes", "listen", "auto")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from training.config import Config, to_plain
-from training.skim import WEIGHTS
+from training.skimming.skim import WEIGHTS
 
 _WHERE = {"student": "student", "skim": "skim"}
 

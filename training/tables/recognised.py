@@ -16,9 +16,9 @@ from l2l_engine.media import open_media
 from l2l_engine.plan import RecogniserSettings
 from training.baselines import Skimming
 from training.baselines.averages import uniform
-from training.features import VideoFeatures
-from training.sequences import Track, collate, fixed_knots
-from training.skim import HOP
+from training.skimming.features import VideoFeatures
+from training.skimming.sequences import Track, collate, fixed_knots
+from training.skimming.skim import HOP
 from training.tables.bench import Bench, Result, describe
 from training.tables.macs import Cost, cost
 

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from training.baselines import Method, Skimming
+from training.clips.recogniser import load_recogniser, metrics_path
+from training.clips.students import load_student, student_path
+from training.clips.teach import build_teacher
 from training.config import Config
-from training.features import extract_features
-from training.finetune import load_student, student_path
-from training.manifest import describe_set
 from training.models import Student
-from training.recogniser import load_recogniser, metrics_path
-from training.runs import file_fingerprint, write_json
-from training.skim import HOP
+from training.runs.files import file_fingerprint, write_json
+from training.skimming.features import extract_features
+from training.skimming.skim import HOP
 from training.tables import curves, moments
 from training.tables.bench import Bench, Encoders, Examples, Result
 from training.tables.beyond import by_class, calibration, differences, fewer_frames, spread
@@ -41,7 +41,7 @@ from training.tables.page import markdown
 from training.tables.policies import policies
 from training.tables.provenance import provenance
 from training.tables.recognised import Sight, recognise
-from training.teach import build_teacher
+from training.videos.sets import describe_set
 
 DENSE_ROWS = ("DENSE", "SCSAMPLER", "LSTM", "NON-RECURRENT")
 TEACHER_WEIGHTS = "teacher.safetensors"

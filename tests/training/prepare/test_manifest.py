@@ -8,11 +8,11 @@ import pytest
 
 from tests.media.makers import media
 from training.errors import InputError
-from training.manifest import read_manifest
 from training.prepare import Options, prepare
 from training.prepare.annotations import AnnotationError
 from training.prepare.layouts import Listed
 from training.prepare.splits import hold_out
+from training.videos.manifest import read_manifest
 
 SOME = range(12)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.features import VideoFeatures
-from training.manifest import Video
 from training.models import SkimmingNetwork
+from training.skimming.features import VideoFeatures
 from training.tables.bench import Bench, Encoders, Examples
 from training.tables.macs import Cost
+from training.videos.manifest import Video
 
 FEATURES = 8
 CLASSES = ("ball", "box", "ring")

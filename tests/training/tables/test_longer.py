@@ -3,7 +3,7 @@
 import torch
 
 from training.baselines import Skimming
-from training.skim import HOP
+from training.skimming.skim import HOP
 from training.tables.longer import by_length, lengthen
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.runs import write_atomically
+from training.runs.files import write_atomically
 
 _RECORDING = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
 

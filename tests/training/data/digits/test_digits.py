@@ -17,7 +17,7 @@ from training.data.digits.job import Job
 from training.data.digits.render import DigitFootage
 from training.data.digits.source import RATE, SPLITS, load_source
 from training.data.digits.timeline import Settings, draw_script
-from training.manifest import read_manifest
+from training.videos.manifest import read_manifest
 
 SPEAKERS = ("anna", "ben", "carl", "dora", "emil", "fay")
 

@@ -1,0 +1,239 @@
+"""Trains the recogniser on clips of the target: a frame network of its own, or the teacher (paper 4.2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from l2l_engine.plan import MediaSettings, RecogniserSettings
+from training.clips.augment import augment_images, crop_images
+from training.clips.pairs import FRAMES, RATE, Pairs, PairSets, load_pairs
+from training.clips.teach import clip_pairs, load_teacher, run_teacher, start_from, train_teacher
+from training.config import Config, to_plain
+from training.errors import InputError
+from training.learning.epochs import Schedule, train_epochs
+from training.learning.learner import Learner
+from training.learning.losses import class_loss
+from training.learning.scores import Scored, top1
+from training.learning.temperature import fit_temperature
+from training.models.recogniser import ClipRecogniser, FrameRecogniser
+from training.models.teacher import Teacher, load_kinetics
+from training.runs.checkpoint import Checkpoint, save_network
+from training.runs.devices import place
+from training.runs.files import write_json
+from training.runs.seeds import seed_everything
+from training.videos.manifest import class_names
+from training.videos.sets import describe_set, load_sets
+
+WEIGHTS = "recogniser.safetensors"
+_BATCH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Recogniser:
+    """A trained recogniser, in evaluation mode.
+
+    Attributes:
+        network: uint8 frames [B, H, W, 3] or clips [B, 16, H, W, 3] to logits [B, C].
+        settings: What a plan says of it.
+        classes: C names.
+    """
+
+    network: FrameRecogniser | ClipRecogniser
+    settings: RecogniserSettings
+    classes: tuple[str, ...]
+
+
+def train_recogniser(config: Config) -> dict[str, float]:
+    """Train the recogniser, or continue where a killed run stopped.
+
+    Returns:
+        Accuracy on clips of the validation sets, and the temperature fitted on them; nothing where none is
+        configured.
+    """
+    settings = config.recogniser
+    if settings.kind == "none":
+        print("recogniser: none is configured", flush=True)
+        return {}
+    torch.set_num_threads(config.threads)
+    pairs = recogniser_pairs(config)
+    if settings.kind == "frame":
+        _train_frames(config, pairs)
+    elif settings.folder is None:
+        _train_clips(config, pairs)
+    network, classes = _load(config)
+    if classes != pairs.train.classes:
+        raise InputError(f"{_folder(config)} knows other classes than the sets of this run")
+    logits = pair_logits(network, pairs.validation, _sizes(config))
+    labels = pairs.validation.labels
+    metrics = {
+        "accuracy": top1(Scored(logits.numpy(), labels)),
+        "temperature": fit_temperature(logits, _truth(config, labels)),
+    }
+    write_json(metrics_path(config), metrics)
+    return metrics
+
+
+def recogniser_pairs(config: Config) -> PairSets:
+    """What it learns from, with clips where it sees those: in the student's classes."""
+    settings, student = config.recogniser, config.student
+    classes = class_names(video for _, video in load_sets(config, student.train))
+    load = clip_pairs if settings.kind == "clip" else load_pairs
+    train = load(config, settings.train or student.train, classes)
+    return PairSets(train, load(config, settings.validation or student.validation, classes))
+
+
+def load_recogniser(config: Config) -> Recogniser | None:
+    """The trained recogniser; None where none is configured."""
+    if config.recogniser.kind == "none":
+        return None
+    network, classes = _load(config)
+    metrics = json.loads(metrics_path(config).read_text(encoding="utf-8"))
+    sizes = replace(_sizes(config), temperature=metrics["temperature"])
+    return Recogniser(network, sizes, classes)
+
+
+def metrics_path(config: Config) -> Path:
+    """Where its metrics are."""
+    return config.folder("recogniser", "metrics.json")
+
+
+@torch.inference_mode()
+def pair_logits(network: nn.Module, pairs: Pairs, settings: RecogniserSettings) -> Tensor:
+    """Logits [P, C] of the centres of frames, or of clips."""
+    if isinstance(network, ClipRecogniser):
+        return run_teacher(network.teacher, pairs, settings.crop).logits
+    logits = []
+    for start in range(0, len(pairs), _BATCH):
+        images = torch.from_numpy(pairs.images[start : start + _BATCH])
+        logits.append(network(*place(network, crop_images(images, settings.crop))).float().cpu())
+    return torch.cat(logits)
+
+
+def _truth(config: Config, labels: NDArray[np.bool_]) -> Tensor:
+    """Numbers of classes [P], or which classes each clip has [P, C] where the plan has several labels."""
+    truth = torch.from_numpy(labels)
+    return truth if config.skim.several else truth.int().argmax(dim=1)
+
+
+def _sizes(config: Config) -> RecogniserSettings:
+    """What it sees, as training has it."""
+    media, side = MediaSettings(), config.teacher.side
+    if config.recogniser.kind == "frame":
+        return RecogniserSettings(short_side=media.short_side, crop=config.recogniser.side)
+    return RecogniserSettings(
+        kind="clip",
+        short_side=min(media.short_side, round(side * media.short_side / media.crop)),
+        crop=side,
+        frames=FRAMES,
+        seconds=FRAMES / RATE,
+    )
+
+
+def _folder(config: Config) -> Path:
+    given = config.recogniser.folder
+    return config.folder("recogniser") if given is None else Path(given)
+
+
+def _load(config: Config) -> tuple[FrameRecogniser | ClipRecogniser, tuple[str, ...]]:
+    folder = _folder(config)
+    if config.recogniser.kind == "clip":
+        teacher, classes = load_teacher(config, folder)
+        return ClipRecogniser(teacher).eval(), classes
+    classes = tuple((folder / "classes.txt").read_text(encoding="utf-8").splitlines())
+    network = _build(config, len(classes))
+    network.load_state_dict(load_file(folder / WEIGHTS))
+    return network.eval(), classes
+
+
+def _build(config: Config, classes: int) -> FrameRecogniser:
+    settings = config.recogniser
+    network = FrameRecogniser(classes, settings.width, name=settings.image, side=settings.image_side)
+    return network.to(memory_format=torch.channels_last)
+
+
+def _train_clips(config: Config, pairs: PairSets) -> None:
+    """The teacher of the source, or of Kinetics, trained further on the target's clips."""
+    settings = config.recogniser
+    teacher = replace(
+        config.teacher,
+        epochs=settings.epochs,
+        batch=settings.batch,
+        rate=settings.rate,
+        weight_decay=settings.weight_decay,
+        label_smoothing=settings.label_smoothing,
+    )
+    train_teacher(replace(config, teacher=teacher), _folder(config), pairs, start=_teacher_before(config))
+
+
+def _teacher_before(config: Config) -> Callable[[Teacher], object] | None:
+    if config.teacher.train:
+        return start_from(config.folder("teacher"))
+    if config.teacher.weights is None:
+        return None
+    weights = Path(config.teacher.weights)
+    return lambda teacher: load_kinetics(teacher, weights)
+
+
+def _seen(pairs: Pairs) -> NDArray[np.int64]:
+    """The pairs that have a picture."""
+    return np.arange(len(pairs)) if pairs.has_image is None else np.flatnonzero(pairs.has_image)
+
+
+def _train_frames(config: Config, pairs: PairSets) -> None:
+    settings, train, validation = config.recogniser, pairs.train, pairs.validation
+    sets = settings.train or config.student.train
+    plain = {
+        "recogniser": to_plain(settings),
+        "sets": {name: describe_set(config, name) for name in sets},
+        "pairs": config.student.pairs,
+        "flip": config.student.flip,
+        "swap_colours": config.student.swap_colours,
+        "seed": config.seed,
+    }
+    folder, sizes = _folder(config), _sizes(config)
+    checkpoint = Checkpoint(folder, plain)
+    state = checkpoint.load()
+    seed_everything(config.seed)
+    network = _build(config, len(train.classes))
+    if settings.image_weights is not None:
+        network.encoder.start_from(settings.image_weights)
+
+    def loss(chosen: NDArray[np.int64], learner: Learner) -> Tensor:
+        images = torch.from_numpy(train.images[chosen])
+        images, labels = learner.place(
+            augment_images(
+                images,
+                settings.side,
+                flip=config.student.flip,
+                swap_colours=config.student.swap_colours,
+            ),
+            torch.from_numpy(train.labels[chosen]),
+        )
+        with learner.autocast():
+            logits = network(images)
+        return class_loss(logits.float(), labels, train.multi_label, settings.label_smoothing).mean()
+
+    train_epochs(
+        network,
+        checkpoint,
+        state,
+        rows=_seen(train),
+        schedule=Schedule(
+            settings.epochs, settings.batch, settings.rate, settings.weight_decay, precision=config.precision
+        ),
+        seed=config.seed,
+        loss=loss,
+        measure=lambda: {
+            "accuracy": top1(Scored(pair_logits(network, validation, sizes).numpy(), validation.labels))
+        },
+    )
+    save_network(folder / WEIGHTS, network, classes=train.classes)

@@ -1,0 +1,1 @@
+"""The plan end to end, and the command that writes every page of results."""

@@ -1,0 +1,1 @@
+"""From a folder of footage to a plan and a report."""

@@ -1,0 +1,88 @@
+"""Passes over shuffled samples: the loop that teacher, distillation and fine-tuning share."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.learning.learner import Learner
+from training.runs.checkpoint import Checkpoint
+from training.runs.devices import share
+from training.runs.seeds import seed_everything
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast.
+
+    Attributes:
+        clip: Greatest norm of the gradient.
+        precision: "fp32", "bf16", "fp16" or "auto".
+    """
+
+    epochs: int
+    batch: int
+    rate: float
+    weight_decay: float
+    clip: float = 5.0
+    precision: str = "auto"
+
+
+def train_epochs(
+    network: nn.Module,
+    checkpoint: Checkpoint,
+    state: dict[str, Any] | None,
+    *,
+    rows: NDArray[np.int64],
+    schedule: Schedule,
+    seed: int,
+    loss: Callable[[NDArray[np.int64], Learner], Tensor],
+    measure: Callable[[], dict[str, float]],
+) -> None:
+    """Train ``network``, or go on where a killed run stopped; a checkpoint and a line of metrics an epoch.
+
+    Args:
+        state: What the checkpoint holds.
+        rows: The samples to learn from.
+        loss: The loss of some of them, in increasing order, computed where and how the learner says.
+        measure: Metrics after every epoch.
+
+    Raises:
+        FloatingPointError: If the loss is no longer a number; the checkpoint is that of the epoch before.
+    """
+    size = min(schedule.batch, len(rows))
+    learner = Learner(
+        network,
+        rate=schedule.rate,
+        weight_decay=schedule.weight_decay,
+        updates=schedule.epochs * (len(rows) // size),
+        warm_up=0.15,
+        clip=schedule.clip,
+        precision=schedule.precision,
+    )
+    learner.restore(state)
+    while learner.done < schedule.epochs:
+        start, epoch = time.monotonic(), learner.done
+        order = seed_everything(seed, epoch).permutation(rows)
+        network.train()
+        losses = [
+            learner.learn(loss(share(np.sort(order[first : first + size])), learner))
+            for first in range(0, len(order) - size + 1, size)
+        ]
+        learner.done += 1
+        line = {"epoch": epoch, "loss": float(torch.stack(losses).mean())}
+        if not math.isfinite(line["loss"]):
+            raise FloatingPointError(f"{checkpoint.folder}: the loss of epoch {epoch} is no number")
+        line["seconds"] = time.monotonic() - start
+        network.eval()
+        checkpoint.log(line | measure())
+        checkpoint.save(learner.state())
+    network.eval()

@@ -1,0 +1,1 @@
+"""Ways to look at a video: what each costs and loses."""

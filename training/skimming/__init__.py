@@ -1,0 +1,1 @@
+"""ImgAud-Skimming on features of whole videos (paper 3.3)."""

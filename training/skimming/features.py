@@ -1,0 +1,142 @@
+"""Image and audio features of every timestamp of a video set, cached on disk, one file a video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from l2l_engine.errors import MediaError
+from l2l_engine.media import open_media
+from l2l_engine.plan import MediaSettings
+from training.clips.students import load_student, student_path
+from training.config import Config
+from training.models import Student
+from training.runs.devices import gather, part, place, processes, wait
+from training.runs.files import file_fingerprint, write_atomically, write_json
+from training.runs.parallel import parallel_map
+from training.videos.manifest import Video
+from training.videos.segments import segment_times, silence_after
+from training.videos.sets import load_sets
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFeatures:
+    """One video as the skimmer sees it: features at the timestamps j * hop from its start on.
+
+    Attributes:
+        video: Where it comes from, and its truth.
+        image, audio: float32 [N, D].
+        image_valid, audio_valid: bool [N]; False where nothing could be decoded.
+    """
+
+    video: Video
+    image: Tensor
+    audio: Tensor
+    image_valid: Tensor
+    audio_valid: Tensor
+
+    def inside(self, hop: float) -> Tensor:
+        """Which timestamps lie in a stretch of the action: bool [N]."""
+        times = self.video.start + hop * torch.arange(len(self.image), dtype=torch.float64)
+        inside = torch.zeros(len(times), dtype=torch.bool)
+        for start, end in self.video.stretches:
+            inside |= (times >= start) & (times < end)
+        return inside
+
+
+def extract_features(config: Config, names: Sequence[str]) -> list[VideoFeatures]:
+    """The features of some sets; what an earlier run of the same student left is read, not computed.
+
+    Several processes compute a part each, and then read all of them.
+
+    Returns:
+        One entry a readable video; the others are named in ``skipped.json``.
+    """
+    torch.set_num_threads(config.threads)
+    student = load_student(config)[0].to(processes().device)
+    cache = config.folder("features", file_fingerprint(student_path(config)))
+    places = {cache / name / f"{video.name}.safetensors": video for name, video in load_sets(config, names)}
+    missing = [(path, video) for path, video in places.items() if not path.exists()]
+    wait()  # until every process has looked what is missing
+    if missing:
+        skipped = _extract(config, student, part(missing))
+        write_json(cache / "skipped.json", dict(gather(list(skipped.items()))))
+        wait()
+    return [_read(path, video) for path, video in places.items() if path.exists()]
+
+
+def _extract(config: Config, student: Student, missing: Sequence[tuple[Path, Video]]) -> dict[str, str]:
+    """Fill the cache; returns the videos that could not be read, and why."""
+    skipped: dict[str, str] = {}
+    decoded = parallel_map(_decode, [video for _, video in missing], config.workers)
+    for number, ((path, video), result) in enumerate(zip(missing, decoded, strict=True)):
+        if isinstance(result, str):
+            skipped[str(video.path)] = result
+            continue
+        tensors = encode(student, result)
+        write_atomically(path, lambda file, tensors=tensors: file.write(save(tensors)), by_any_process=True)
+        if number % 50 == 49:
+            print(f"features: {number + 1} of {len(missing)} videos", flush=True)
+    return skipped
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    images: NDArray[np.uint8]
+    image_valid: NDArray[np.bool_]
+    samples: NDArray[np.float32]
+    audio_valid: NDArray[np.bool_]
+
+
+def _decode(video: Video) -> _Decoded | str:
+    """Everything of one video at its timestamps, or why there is nothing."""
+    media = MediaSettings()
+    try:
+        with closing(open_media(video.path)) as source:
+            times = segment_times(video, source.duration, media.hop)
+            images = np.zeros((len(times), media.crop, media.crop, 3), np.uint8)
+            samples = np.zeros((len(times), media.window), np.float32)
+            image_valid, audio_valid = np.zeros((2, len(times)), np.bool_)
+            if source.has_video:
+                frames = source.frames(times, short_side=media.short_side, crop=media.crop)
+                images, image_valid = frames.images, frames.valid
+            if source.has_audio:
+                audio = source.audio_windows(times, window=media.window, sample_rate=media.sample_rate)
+                samples, audio_valid = audio.samples, audio.valid
+                silence_after(samples, times, video.end, media.sample_rate)
+    except MediaError as error:
+        return str(error)
+    return _Decoded(images, image_valid, samples, audio_valid)
+
+
+@torch.inference_mode()
+def encode(student: Student, decoded: _Decoded, batch: int = 64) -> dict[str, Tensor]:
+    """The tensors that are cached for one video."""
+    images, samples = torch.from_numpy(decoded.images), torch.from_numpy(decoded.samples)
+    images, samples = (rows.split(batch) for rows in place(student, images, samples))
+    return {
+        "image": torch.cat([student.image(rows) for rows in images]).half().cpu(),
+        "audio": torch.cat([student.audio(rows) for rows in samples]).half().cpu(),
+        "image_valid": torch.from_numpy(decoded.image_valid),
+        "audio_valid": torch.from_numpy(decoded.audio_valid),
+    }
+
+
+def _read(path: Path, video: Video) -> VideoFeatures:
+    with safe_open(path, framework="pt") as file:
+        return VideoFeatures(
+            video=video,
+            image=file.get_tensor("image").float(),
+            audio=file.get_tensor("audio").float(),
+            image_valid=file.get_tensor("image_valid"),
+            audio_valid=file.get_tensor("audio_valid"),
+        )
