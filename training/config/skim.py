@@ -21,6 +21,8 @@ class SkimConfig:
         factors: Knots are every k-th timestamp, a batch's k one of these.
         few_frames: Share of batches with few frames at irregular times, and all the sound.
         recombine: Share of training sequences whose segments are shuffled and exchanged.
+        longest: Timestamps of the longest recombined sequence; a skimmer that never met long videos spreads
+            its attention thin over them.
         drop_image, drop_audio: Shares of sequences that lose a modality.
         noise: Deviation of the noise on features, in units of their mean size.
         block_vote: Share of steps at which one modality must choose for both (Eq. 8), in the first update
@@ -44,6 +46,7 @@ class SkimConfig:
     factors: tuple[int, ...] = (1, 2, 3, 4, 5, 5)
     few_frames: float = 0.15
     recombine: float = 0.7
+    longest: int = added(225)
     drop_image: float = 0.03
     drop_audio: float = 0.08
     noise: float = 0.1

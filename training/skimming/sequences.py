@@ -17,6 +17,9 @@ from training.skimming.features import VideoFeatures
 _CHUNKS = (4, 14)
 """Timestamps a piece of distractor has when sequences are recombined: 2 to 7 s."""
 
+USUAL_LENGTH = 225
+"""Timestamps of two minutes, the longest of most training videos."""
+
 _LONGEST_GAP = 31
 """Timestamps between few frames: up to 16 s."""
 
@@ -103,10 +106,13 @@ class Recombiner:
         self._labels = [track.label for track in tracks if track.label in self._actions]
         self.possible = bool(self._labels and self._others)
 
-    def __call__(self, rng: np.random.Generator) -> Track:
-        """A recombined video of 45 to 225 timestamps (24 to 120 s), 4 to 16 % of which are the action."""
+    def __call__(self, rng: np.random.Generator, longest: int) -> Track:
+        """A recombined video of a fifth of ``longest`` timestamps to as many.
+
+        The action is 4 to 16 % of it, but never more than three stretches: the longer the video, the rarer.
+        """
         label = self._labels[int(rng.integers(len(self._labels)))]
-        total = int(rng.integers(45, 226))
+        total = int(rng.integers(longest // 5, longest + 1))
         wanted = max(6.0, total * rng.uniform(0.04, 0.16))
         actions: list[Track] = []
         while not actions or (sum(map(len, actions)) + 6 <= wanted and len(actions) < 3):
@@ -169,6 +175,13 @@ class Density:
     image: int
     audio: int
     few_frames: bool
+
+
+def draw_length(rng: np.random.Generator, settings: SkimConfig) -> int:
+    """The most timestamps of a batch's recombined videos: short ones as often as all that are longer."""
+    if settings.longest <= USUAL_LENGTH or rng.random() < 0.5:
+        return USUAL_LENGTH
+    return int(USUAL_LENGTH * (settings.longest / USUAL_LENGTH) ** rng.random())
 
 
 def draw_density(rng: np.random.Generator, settings: SkimConfig) -> Density:

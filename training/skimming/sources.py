@@ -12,7 +12,16 @@ from training.errors import InputError
 from training.models import SkimBatch
 from training.runs.devices import share
 from training.runs.seeds import seed_everything
-from training.skimming.sequences import Knotted, Recombiner, Track, collate, draw_density, draw_knots, targets
+from training.skimming.sequences import (
+    Knotted,
+    Recombiner,
+    Track,
+    collate,
+    draw_density,
+    draw_knots,
+    draw_length,
+    targets,
+)
 
 
 class Source:
@@ -44,10 +53,11 @@ class Source:
         """The banks of one update, and the labels bool [B, C]."""
         rng = seed_everything(self._seed, update)
         density = draw_density(rng, self._settings)
+        longest = draw_length(rng, self._settings)
         items: list[Knotted] = []
         while len(items) < self._settings.batch:
             if self._recombine.possible and rng.random() < self._settings.recombine:
-                track = self._recombine(rng)
+                track = self._recombine(rng, longest)
             else:
                 track = self._tracks[int(rng.integers(len(self._tracks)))]
             items.append(draw_knots(rng, track, density, self._settings))

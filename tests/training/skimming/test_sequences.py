@@ -14,6 +14,7 @@ from training.skimming.sequences import (
     collate,
     draw_density,
     draw_knots,
+    draw_length,
     fixed_knots,
     random_knots,
     to_sequences,
@@ -50,13 +51,29 @@ def test_recombined_videos_keep_their_label_and_their_truth():
     recombine, rng = Recombiner(tracks()), np.random.default_rng(0)
     labels = set()
     for _ in range(50):
-        track = recombine(rng)
+        track = recombine(rng, 225)
         labels.add(track.label)
         assert 45 <= len(track) <= 225
         assert torch.equal(track.inside, track.image[:, 0] > 0)
         assert set(track.image[track.inside][:, 0].tolist()) == {1.0 + track.label}
         assert 6 <= int(track.inside.sum()) <= 0.16 * len(track) + 6
     assert labels == {0, 1}
+
+
+def test_long_videos_are_recombined_as_far_as_the_settings_go():
+    recombine, rng, settings = Recombiner(tracks()), np.random.default_rng(0), SkimConfig(longest=900)
+    longest = [draw_length(rng, settings) for _ in range(400)]
+    assert 0.4 < np.mean([each == 225 for each in longest]) < 0.6
+    assert 225 <= min(longest) < max(longest) <= 900
+    track = recombine(rng, max(longest))
+    assert max(longest) // 5 <= len(track) <= max(longest)
+    assert torch.equal(track.inside, track.image[:, 0] > 0)
+
+
+def test_without_long_videos_nothing_is_drawn_for_them():
+    rng, untouched = np.random.default_rng(0), np.random.default_rng(0)
+    assert draw_length(rng, SkimConfig()) == 225
+    assert rng.random() == untouched.random()
 
 
 def test_random_knots_keep_the_bound_on_gaps():
