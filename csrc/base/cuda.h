@@ -86,10 +86,31 @@ struct Shape {
   bool cooperative;
 };
 
+// What a launch on the current device may ask for.
+struct Room {
+  int processors;
+  std::size_t shared_bytes;  // a block may have
+  bool cooperative;
+  int threads;  // that suit a block
+};
+inline Room room() {
+  int device = 0, processors = 0, shared = 0, cooperative = 0;
+  check(cudaGetDevice(&device), "device");
+  check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), "device");
+  check(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "device");
+  check(cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device), "device");
+  return {processors, static_cast<std::size_t>(shared), cooperative != 0, 512};
+}
+
+// Lets a kernel have more than 48 KiB. The limit is the kernel's, for all threads and streams: one that lowered it to
+// what it needs itself would take from another between its call and its launch. So it only ever goes to the most.
 inline void allow_shared_memory(const void* function, std::size_t bytes) {
   if (bytes <= 48 * 1024) return;
-  check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
-        "shared memory");
+  cudaFuncAttributes known;
+  check(cudaFuncGetAttributes(&known, function), "shared memory");
+  if (static_cast<std::size_t>(known.maxDynamicSharedSizeBytes) >= bytes) return;
+  const int most = static_cast<int>(room().shared_bytes - known.sharedSizeBytes);
+  check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, most), "shared memory");
 }
 
 // Queues kernel(parameters...) on the stream; nothing here waits for it.
@@ -124,22 +145,6 @@ inline void* allocate_for_good(std::size_t bytes) {
 inline void release_for_good(void* memory) { cudaFree(memory); }
 inline void upload_at_once(void* to, const void* from, std::size_t bytes) {
   check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "copy to the device");
-}
-
-// What a launch on the current device may ask for.
-struct Room {
-  int processors;
-  std::size_t shared_bytes;  // a block may have
-  bool cooperative;
-  int threads;  // that suit a block
-};
-inline Room room() {
-  int device = 0, processors = 0, shared = 0, cooperative = 0;
-  check(cudaGetDevice(&device), "device");
-  check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), "device");
-  check(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "device");
-  check(cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device), "device");
-  return {processors, static_cast<std::size_t>(shared), cooperative != 0, 512};
 }
 
 }  // namespace l2l::cuda

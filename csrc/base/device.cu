@@ -137,7 +137,11 @@ void release(void* memory, int device, void* stream) noexcept {
 }
 
 void upload(void* to, const void* from, std::size_t bytes, void* stream) {
+  cudaPointerAttributes attributes;
+  check(cudaPointerGetAttributes(&attributes, from), "copy to the device");
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, static_cast<Stream>(stream)), "copy to the device");
+  // Pageable memory has been read by now; pinned memory, which arrays of other libraries may lie in, has not.
+  if (attributes.type != cudaMemoryTypeUnregistered) synchronize(stream);
 }
 
 void download(void* to, const void* from, std::size_t bytes, void* stream) {

@@ -15,11 +15,13 @@ from l2l_engine.averaging import Averager
 from l2l_engine.cuda.bank import DeviceBank
 from l2l_engine.cuda.device import Device, View
 from l2l_engine.errors import ClosedError, DeviceError
+from l2l_engine.gpu.banks import Part, external
 from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.frames import Decoders
+from l2l_engine.gpu.kernels import Kernels
+from l2l_engine.gpu.lanes import Lane, Lanes
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.gpu.session import CudaSession
-from l2l_engine.gpu.skimming import Kernels, Lane, Lanes, Part, external
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaSource
 from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan

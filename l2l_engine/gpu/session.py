@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from l2l_engine.averaging import Averager
 from l2l_engine.backends import Encoder
 from l2l_engine.extraction import Batch, Extraction, Gathered, Part, Readers, video_parts
-from l2l_engine.gpu import skimming
-from l2l_engine.gpu.encoding import FULL, DeviceEncoder
+from l2l_engine.gpu.banks import Part as DevicePart
+from l2l_engine.gpu.banks import Parts
+from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.frames import Decoders, Looker
+from l2l_engine.gpu.lanes import Lane, Lanes
 from l2l_engine.gpu.rows import Rows
+from l2l_engine.gpu.slots import FULL
 from l2l_engine.media import MediaSource
 from l2l_engine.plan import MediaSettings, PlanDocument
 from l2l_engine.request import Bank, Request, Stopwatch
@@ -62,14 +65,14 @@ class DeviceGathered(Gathered):
             self._numbers.append(first + np.arange(len(batch)))
             self._times.append(np.array([time for time, _ in batch]))
 
-    def part(self, stream: int) -> skimming.Part | None:
+    def part(self, stream: int) -> DevicePart | None:
         """All features by time, for what is queued on ``stream`` from now on; None without any."""
         if not self.decoded:
             return None
         times = np.concatenate(self._times)
         order = np.argsort(times)
         self._there.join(stream)
-        return skimming.Part(self.rows.view(), np.concatenate(self._numbers)[order], times[order])
+        return DevicePart(self.rows.view(), np.concatenate(self._numbers)[order], times[order])
 
 
 class CudaExtraction(Extraction):
@@ -109,7 +112,7 @@ class CudaSession(Session):
         request: Request,
         *,
         job: Job,
-        lanes: skimming.Lanes,
+        lanes: Lanes,
         decoders: Decoders,
         averager: Averager | None,
         leave: Callable[[], None],
@@ -174,8 +177,8 @@ class CudaSession(Session):
         groups = self._read("frames", lambda source: source.groups(poll=self._job.check))
         return clip_parts(gathered, knots, groups)
 
-    def _parts(self, lane: skimming.Lane) -> skimming.Parts:
-        def part(gathered: Gathered | None) -> skimming.Part | None:
+    def _parts(self, lane: Lane) -> Parts:
+        def part(gathered: Gathered | None) -> DevicePart | None:
             return gathered.part(lane.stream) if isinstance(gathered, DeviceGathered) else None
 
         return part(self._image), part(self._audio)

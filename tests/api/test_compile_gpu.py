@@ -10,16 +10,17 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from l2l_engine.backends import gpu, tensorrt
+from l2l_engine.backends import gpu, tensorrt_encoder
 from l2l_engine.backends.device_array import device_pointer
-from l2l_engine.backends.tensorrt import Flavour, TensorRTBuilder, TensorRTEncoder, load_library
-from l2l_engine.errors import DeviceError, PlanError
+from l2l_engine.backends.tensorrt import Flavour, TensorRTBuilder, load_library
+from l2l_engine.backends.tensorrt_encoder import TensorRTEncoder
+from l2l_engine.errors import DeviceError, DeviceMemoryError, PlanError
 from tests.api.graphs import image_graph
 
 
@@ -154,7 +155,7 @@ def test_running_an_engine_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_engine_that_tensorrt_does_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed", exc_type=ImportError)
-    monkeypatch.setattr(tensorrt, "find_gpu", lambda: None)
+    monkeypatch.setattr(tensorrt_encoder, "find_gpu", lambda: None)
     with pytest.raises((PlanError, DeviceError), match=r"compiled\.tensorrt_rtx\.image cannot be loaded: .+"):
         TensorRTEncoder("tensorrt_rtx.image", b"no engine", dtype=np.uint8, flavour="tensorrt_rtx")
 
@@ -166,7 +167,7 @@ def test_an_engine_that_tensorrt_does_not_take(monkeypatch: pytest.MonkeyPatch) 
         (("MALFORMED_ENGINE",), PlanError),
         (("VERSION_MISMATCH",), PlanError),
         (("UNSUPPORTED_CC",), DeviceError),
-        (("INSUFFICIENT_GPU_MEMORY",), DeviceError),
+        (("INSUFFICIENT_GPU_MEMORY",), DeviceMemoryError),
         (("VERSION_MISMATCH", "OLD_CUDA_DRIVER"), DeviceError),
     ],
 )
@@ -188,7 +189,7 @@ def test_whether_engine_or_machine_is_at_fault(
             return api.EngineValidity.INVALID, bits
 
     assert hasattr(api.Runtime, "get_engine_validity")
-    monkeypatch.setattr(tensorrt, "find_gpu", lambda: None)
+    monkeypatch.setattr(tensorrt_encoder, "find_gpu", lambda: None)
     monkeypatch.setattr(api, "Runtime", Runtime)
     with pytest.raises(error) as caught:
         TensorRTEncoder("tensorrt_rtx.image", b"", dtype=np.uint8, flavour="tensorrt_rtx")
@@ -267,7 +268,12 @@ def api_with_an_engine(monkeypatch: pytest.MonkeyPatch, context: Context) -> Non
             assert (name, index) == ("images", 0)
             return [(1, 112, 112, 3), (2, 112, 112, 3), (4, 112, 112, 3)]
 
-        def create_execution_context(self) -> Context:
+        def create_runtime_config(self) -> SimpleNamespace:
+            return SimpleNamespace(dynamic_shapes_kernel_specialization_strategy=None)
+
+        def create_execution_context(self, *, runtime_config: SimpleNamespace) -> Context:
+            strategy = api.DynamicShapesKernelSpecializationStrategy.EAGER
+            assert runtime_config.dynamic_shapes_kernel_specialization_strategy == strategy
             return context
 
     class Runtime:
@@ -279,7 +285,7 @@ def api_with_an_engine(monkeypatch: pytest.MonkeyPatch, context: Context) -> Non
 
     for stand_in, real in ((Engine, api.ICudaEngine), (Context, api.IExecutionContext)):
         assert {name for name in vars(stand_in) if not name.startswith("_")} <= set(dir(real))
-    monkeypatch.setattr(tensorrt, "find_gpu", lambda: None)
+    monkeypatch.setattr(tensorrt_encoder, "find_gpu", lambda: None)
     monkeypatch.setattr(api, "Runtime", Runtime)
 
 
@@ -305,6 +311,23 @@ def test_a_call_is_put_on_the_stream_it_is_given(monkeypatch: pytest.MonkeyPatch
     context.working = False
     with pytest.raises(DeviceError, match="does not run"):
         worker.enqueue(batch, features, 77)
+
+
+def test_memory_that_runs_out_in_a_call_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = Context()
+    api_with_an_engine(monkeypatch, context)
+    encoder = TensorRTEncoder("tensorrt_rtx.image", b"", dtype=np.uint8, flavour="tensorrt_rtx")
+    log = load_library("tensorrt_rtx").log
+
+    def fails(stream_handle: int) -> bool:
+        log.errors.append(
+            "[enqueue] Error Code 2: OutOfMemory (Requested size was 12 bytes, memory is short)"
+        )
+        return False
+
+    monkeypatch.setattr(context, "execute_async_v3", fails)
+    with pytest.raises(DeviceMemoryError, match=r"image does not run: .*Requested size"):
+        encoder.worker().enqueue(Array((3, 112, 112, 3), "|u1", 1024), Array((3, 12), "<f4", 2048), 77)
 
 
 def test_an_engine_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

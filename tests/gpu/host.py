@@ -26,7 +26,7 @@ from l2l_engine.backends.openvino import OpenVINOEncoder
 from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space
 from l2l_engine.cuda.device import View
 from l2l_engine.errors import DeviceError
-from l2l_engine.gpu.skimming import CudaKernels
+from l2l_engine.gpu.kernels import CudaKernels, OwnStream
 
 Work = Callable[[], None]
 
@@ -194,11 +194,12 @@ class _Pinned:
 
 
 class HostNetwork:
-    """A graph in OpenVINO, as :class:`l2l_engine.gpu.encoding.Network`."""
+    """A graph in OpenVINO, as :class:`l2l_engine.gpu.slots.Network`."""
 
     def __init__(self, device: HostDevice, encoder: OpenVINOEncoder, batch: range = range(1, 129)) -> None:
         self._device, self._encoder, self.batch = device, encoder, batch
         self.input_shape, self.features = encoder.input_shape, encoder.features
+        self.alignment = 1
         self.sizes: list[int] = []
         """Samples of each call."""
         self.pointers: list[int] = []
@@ -221,18 +222,18 @@ class HostKernels(CudaKernels):
         super().__init__(skimmer, sizes)
         self._late = device
 
-    def gather(self, rows: View, numbers: View, order: View, out: View, stream: int) -> None:
+    def gather(self, rows: View, numbers: View, order: View, out: View, stream: OwnStream) -> None:
         work = super().gather
-        self._late.queue(stream, lambda: work(rows, numbers, order, out, stream))
+        self._late.queue(stream.handle, lambda: work(rows, numbers, order, out, stream))
 
     def skim(
-        self, banks: Any, timestamps: View, steps: int, stream: int, space: Space | None
+        self, banks: Any, timestamps: View, steps: int, stream: OwnStream, space: Space | None
     ) -> CudaSkimResult:
         if space is None:
             image, audio = (0 if bank is None else bank[0].shape[1] for bank in banks)
             space = self.space(timestamps.shape[1], (image, audio), steps, stream)
         work, memory = super().skim, space
-        self._late.queue(stream, lambda: _ignore(work(banks, timestamps, steps, stream, memory)))
+        self._late.queue(stream.handle, lambda: _ignore(work(banks, timestamps, steps, stream, memory)))
         return memory.result
 
 

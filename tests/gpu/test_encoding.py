@@ -12,9 +12,10 @@ import pytest
 
 from l2l_engine.cuda.device import View
 from l2l_engine.errors import DeviceError, DeviceMemoryError
-from l2l_engine.gpu.encoding import DeviceEncoder, DeviceSample
+from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.gpu.rows import Rows
+from l2l_engine.gpu.samples import DeviceSample
 from tests.gpu.conftest import BIG
 from tests.gpu.host import HostDevice, array, broken
 
@@ -26,10 +27,11 @@ Samples = list[Any]
 class Network:
     """Features are the sample and its double, so that each says which sample it is of."""
 
-    input_shape, features = (2,), WIDTH
+    input_shape, features, alignment = (2,), WIDTH, 8
 
     def __init__(self, device: HostDevice, batch: range = range(1, 129)) -> None:
         self.device, self.batch, self.sizes = device, batch, list[int]()
+        self.pointers: list[int] = []
 
     def worker(self) -> Network:
         return self
@@ -37,6 +39,7 @@ class Network:
     def enqueue(self, batch: View, features: View, stream: int) -> None:
         self.device.fail("enqueue")
         self.sizes.append(batch.shape[0])
+        self.pointers.append(batch.pointer)
 
         def work() -> None:
             array(features)[:] = np.concatenate([array(batch), 2 * array(batch)], axis=1)
@@ -130,6 +133,23 @@ def test_samples_on_the_device_are_taken_from_there(
         for sample in whole
     ]
     np.testing.assert_array_equal(read(late, encoder, rows), expected(values))
+
+
+def test_samples_that_lie_where_the_network_cannot_take_them_are_copied(
+    late: HostDevice, pool: Pool, network: Network
+) -> None:
+    block = late.allocate(1024)
+    array(View(block.pointer, (1024 // 8, 2), np.dtype(np.float32)))[:] = samples(7, 1024 // 8)
+    first = -block.pointer % 256 // 8  # the first that begins as CUDA's own memory does
+    network.alignment = 256
+    encoder = DeviceEncoder(late, pool, network, dtype=np.float32, precision="fp32")
+    rows = encoder.rows()
+    for begin, in_place in ((first, True), (first + 1, False)):
+        encoder.add([DeviceSample(block.pointer + 8 * i, block) for i in range(begin, begin + 4)], rows)
+        assert (network.pointers[-1] == block.pointer + 8 * begin) is in_place
+    np.testing.assert_array_equal(
+        read(late, encoder, rows), expected(samples(7 + first, 4), samples(8 + first, 4))
+    )
 
 
 def test_who_waits_goes_together_with_others(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,19 @@ def test_what_cannot_be_used_is_refused(classifier: Classifier, on_cpu: Classifi
     ):
         on_cpu.predict_features(there(good), None)
     assert classifier.predict_features(there(good), None).label
+
+
+def test_a_stream_ends_after_the_memory_that_is_freed_in_its_order(
+    classifier: Classifier, device: HostDevice
+) -> None:
+    """An error holds what was on its way to the device; its stream must not go before."""
+    good, streams = np.zeros((3, 12), np.float32), set(device.streams)
+    with pytest.raises(ValueError, match="audio_bank") as caught:
+        classifier.predict_features(good, there(good[:, :5]))
+    assert len(set(device.streams) - streams) == 1
+    del caught
+    gc.collect()
+    assert set(device.streams) == streams
 
 
 def test_on_the_cpu_features_are_numpy_and_fit_too(on_cpu: Classifier, video: Path) -> None:

@@ -8,16 +8,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space, interpolate, native
-from l2l_engine.cuda.arrays import Arguments, to_stream
+from l2l_engine.cuda import CudaSkimResult, Space
 from l2l_engine.cuda.device import Block, Device, Pinned, View, view
 from l2l_engine.errors import DeviceError, DeviceMemoryError
-from l2l_engine.skim import Modality, SkimResult
+from l2l_engine.gpu.banks import Part, Parts
+from l2l_engine.gpu.kernels import Banks, Kernels, OwnStream
+from l2l_engine.skim import SkimResult
 
 if TYPE_CHECKING:
     from l2l_engine.cuda import DeviceArray
@@ -29,123 +30,21 @@ _FIELDS = ("logits", "image_attention", "audio_attention", "modality_scores", "s
 _log = logging.getLogger("l2l_engine")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """One modality of one video on the device.
-
-    Attributes:
-        rows: [1, M, D], in any order; ready on the lane's stream.
-        order: int [K], which row belongs to each of ``times``.
-        times: float64 [K], increasing seconds.
-    """
-
-    rows: View
-    order: NDArray[np.int64]
-    times: NDArray[np.float64]
-
-
-Parts = tuple["Part | None", "Part | None"]
-"""Image and audio."""
-
-
-class Kernels(Protocol):
-    """What queues the skimmer's work; see :class:`CudaKernels`."""
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """D, and the number of classes."""
-
-    def gather(self, rows: View, numbers: View, order: View, out: View, stream: int) -> None:
-        """Queue ``out[0, k] = rows[0, order[0, k]]``; ``numbers`` is 0, 1, ... M-1, float64 [1, M]."""
-
-    def space(self, moments: int, knots: tuple[int, int], steps: int, stream: int) -> Space:
-        """Memory for a run that can be captured."""
-
-    def skim(
-        self, banks: _Banks, timestamps: View, steps: int, stream: int, space: Space | None
-    ) -> CudaSkimResult:
-        """Queue a run."""
-
-    def upload(self, features: NDArray[np.float32], stream: int) -> DeviceArray:
-        """Queue a copy of an array of the host, which may be changed at once."""
-
-    def new(self, rows: int, stream: int) -> DeviceArray:
-        """A new array float32 [rows, D] for whoever may outlive all this, ready to be written on a stream."""
-
-
-_Banks = tuple[tuple[View, View] | None, tuple[View, View] | None]
-"""Image and audio: features float32 [1, K, D] and times float64 [1, K]."""
-
-
-class CudaKernels:
-    """The CUDA side of the native core.
-
-    Args:
-        skimmer: None for a plan without one: then nothing may be skimmed.
-        sizes: D, and the number of classes.
-    """
-
-    def __init__(self, skimmer: CudaSkimmer | None, sizes: tuple[int, int]) -> None:
-        self._made, self.sizes = skimmer, sizes
-        self._device = 0 if skimmer is None else skimmer.device
-
-    @property
-    def _skimmer(self) -> CudaSkimmer:
-        assert self._made is not None, "this plan has no skimmer"
-        return self._made
-
-    def gather(self, rows: View, numbers: View, order: View, out: View, stream: int) -> None:
-        """Queue the rows in another order. Interpolation at a knot is the knot's own row."""
-        interpolate(rows, numbers, order, stream=stream, out=out)
-
-    def space(self, moments: int, knots: tuple[int, int], steps: int, stream: int) -> Space:
-        """Memory for a run that can be captured."""
-        return self._skimmer.space(1, moments, *knots, steps, stream=stream)
-
-    def skim(
-        self, banks: _Banks, timestamps: View, steps: int, stream: int, space: Space | None
-    ) -> CudaSkimResult:
-        """Queue a run."""
-        image, audio = banks
-        modality: Modality = "both"
-        if image is None:
-            modality = "audio"
-        elif audio is None:
-            modality = "image"
-        return self._skimmer.run(
-            None if image is None else image[0],
-            None if audio is None else audio[0],
-            None if image is None else image[1],
-            None if audio is None else audio[1],
-            timestamps,
-            steps,
-            modality=modality,
-            stream=stream,
-            space=space,
-        )
-
-    def upload(self, features: NDArray[np.float32], stream: int) -> DeviceArray:
-        """Queue a copy of an array of the host, which may be changed at once."""
-        copy: DeviceArray = native.module().upload(features, self._device, to_stream(stream))
-        return copy
-
-    def new(self, rows: int, stream: int) -> DeviceArray:
-        """A new array float32 [rows, D], in the order of the default stream, which nobody ends."""
-        made: DeviceArray = native.module().empty((rows, self.sizes[0]), self._device, to_stream(None))
-        native.module().await_array(made, to_stream(stream))
-        return made
-
-
 class Lane:
     """A stream and the memory that one video's end takes; for one thread at a time."""
 
     def __init__(self, device: Device, kernels: Kernels) -> None:
         self._device, self._kernels = device, kernels
-        self.stream, self._done = device.stream(), device.event()
+        self._own, self._done = OwnStream(device), device.event()
         self._blocks: dict[str, Block] = {}
         self._pinned: dict[str, Pinned] = {}
         self._seen: OrderedDict[tuple[int, ...], _Graph | None] = OrderedDict()
         self._graphs = True
+
+    @property
+    def stream(self) -> int:
+        """What is queued here is queued on it."""
+        return self._own.handle
 
     def run(self, parts: Parts, timestamps: NDArray[np.float64], steps: int) -> SkimResult:
         """Skim one video and wait for the result; at most one part may be None."""
@@ -158,7 +57,7 @@ class Lane:
         held: list[object] = []
 
         def queue(space: Space | None) -> None:
-            result = self._kernels.skim(banks, stamps, steps, self.stream, space)
+            result = self._kernels.skim(banks, stamps, steps, self._own, space)
             held.append(result)
             self._fetch(result, target)
 
@@ -174,17 +73,17 @@ class Lane:
 
     def bring(self, features: NDArray[np.float32]) -> tuple[View, object]:
         """Queue the way of a bank [M, D] from the host; what is there, and what keeps it."""
-        array = self._kernels.upload(features, self.stream)
+        array = self._kernels.upload(features, self._own)
         pointer = int(array.__cuda_array_interface__["data"][0])
         return View(pointer, (1, *features.shape), np.dtype(np.float32), array), array
 
     def give(self, part: Part) -> DeviceArray:
         """The bank in order, float32 [K, D], as an array of its own on the device; waits for it."""
-        made = self._kernels.new(len(part.times), self.stream)
+        made = self._kernels.new(len(part.times), self._own)
         pointer = int(made.__cuda_array_interface__["data"][0])
         out = View(pointer, (1, *made.shape), np.dtype(np.float32), made)
         numbers, (order,) = self._numbers(part.rows.shape[1], [part.order.astype(np.float64)])
-        self._kernels.gather(part.rows, numbers, order, out, self.stream)
+        self._kernels.gather(part.rows, numbers, order, out, self._own)
         self._wait()
         return made
 
@@ -208,9 +107,9 @@ class Lane:
             for block in (*self._blocks.values(), *self._pinned.values()):
                 block.free()
             self._device.end_event(self._done)
-            self._device.end_stream(self.stream)
+        del self._own
 
-    def _bring(self, parts: Parts, timestamps: NDArray[np.float64]) -> tuple[_Banks, View]:
+    def _bring(self, parts: Parts, timestamps: NDArray[np.float64]) -> tuple[Banks, View]:
         """Queue the times' way to the device, and the banks into order, where the sizes alone say."""
         present = [part for part in parts if part is not None]
         columns = [timestamps, *(c for part in present for c in (part.times, part.order.astype(np.float64)))]
@@ -225,7 +124,7 @@ class Lane:
             shape = (1, len(part.times), part.rows.shape[2])
             bank = view(self._block(name, 4 * int(np.prod(shape))), shape, np.float32)
             count = View(numbers.pointer, (1, part.rows.shape[1]), numbers.dtype, numbers.owner)
-            self._kernels.gather(part.rows, count, order, bank, self.stream)
+            self._kernels.gather(part.rows, count, order, bank, self._own)
             banks.append((bank, times))
         return (banks[0], banks[1]), arrays[0]
 
@@ -268,7 +167,7 @@ class Lane:
     def _capture(self, key: tuple[int, ...], queue: Callable[[Space | None], None]) -> _Graph | None:
         n, image, audio, steps = key
         try:
-            space = self._kernels.space(n, (image, audio), steps, self.stream)
+            space = self._kernels.space(n, (image, audio), steps, self._own)
             return _Graph(self._device.capture(self.stream, lambda: queue(space)), space)
         except DeviceMemoryError:
             return None  # it runs without
@@ -355,21 +254,3 @@ class Lanes:
 
 def _rounded(nbytes: int) -> int:
     return max(1 << 16, 1 << (nbytes - 1).bit_length())
-
-
-def external(name: str, value: Any, stream: int, width: int) -> tuple[View, object]:
-    """Features [M, D] that another library made, without a copy, as [1, M, D]; and what keeps them.
-
-    The stream waits for whatever the array's maker says it must be waited for.
-
-    Raises:
-        TypeError: It holds no float32 or float16.
-        ValueError: It has another shape, is strided or on another device.
-    """
-    array = Arguments(stream, 0).imported(name, value)
-    if array.dtype not in {np.dtype(np.float32), np.dtype(np.float16)}:
-        raise TypeError(f"{name} on the device must hold float32 or float16, not {array.dtype}")
-    if len(array.shape) != 2 or array.shape[1] != width or not array.shape[0]:
-        raise ValueError(f"{name} must have shape [M, {width}] with M at least 1, not {array.shape}")
-    pointer = int(array.__cuda_array_interface__["data"][0])
-    return View(pointer, (1, *array.shape), np.dtype(array.dtype), array), array
