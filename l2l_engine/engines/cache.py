@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from l2l_engine.files import write_whole
 from l2l_engine.plan import CompiledSettings
 
 MAX_BYTES = 4 << 30
@@ -120,7 +121,8 @@ class EngineCache:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             problem = self._problem()
             if problem is None:
-                _replace(path, content)
+                # Not synced: after a power failure the file may be damaged, which its hash shows.
+                write_whole(path, lambda file: file.writelines(content), mode=0o600, sync=False)
         except OSError as error:
             problem = str(error)
         if problem is not None:
@@ -152,18 +154,6 @@ def _head(backend: str, settings: CompiledSettings, digest: str) -> list[bytes]:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _replace(path: Path, content: list[bytes]) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        # Not synced: after a power failure the file may be damaged, which its hash shows.
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _prune(folder: Path, keep: Path) -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from l2l_engine.errors import PlanError, PlanNotFoundError
+from l2l_engine.files import write_whole
 from l2l_engine.plan.document import PRECISIONS, CompiledSettings, PlanDocument, parse_document
 from l2l_engine.plan.shapes import Dimensions, check_skim_shapes
 
@@ -113,7 +113,7 @@ def write_plan(
         tensors[f"skim.{name}"] = np.ascontiguousarray(weight)
     data = _serialise(document, tensors)
     plan = _parse(path, data)
-    _replace_file(path, data)
+    write_whole(path, lambda file: file.write(data))
     return plan
 
 
@@ -266,22 +266,3 @@ def _canonical(data: bytes) -> bytes:
     header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + data[end:]
-
-
-def _replace_file(path: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +16,7 @@ from training.data.draw import Encoding
 from training.data.render import FrameRenderer, Image, render_audio
 from training.data.scene import Scene
 from training.data.sounds import Wave
+from training.data.whole import whole
 
 AAC_FRAME = 1024
 """Samples of an AAC frame, and how many of silence the encoder puts before the first."""
@@ -62,16 +62,13 @@ def write_video(scene: Scene, encoding: Encoding, path: Path) -> None:
 
 def write_footage(footage: Footage, encoding: Encoding, path: Path) -> None:
     """Encodes ``footage`` into ``path``; a file appears under that name only when it is complete."""
-    unfinished = path.with_name(f".{path.name}.part")
     # Without bitexact the muxer writes its version, and the same seed would give other bytes elsewhere.
-    with av.open(str(unfinished), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+    options = {"fflags": "+bitexact"}
+    with whole(path) as unfinished, av.open(str(unfinished), "w", format="mp4", options=options) as container:
         streams = [_video_packets(footage, encoding, container)]
         if encoding.sample_rate is not None:
             streams.append(_audio_packets(footage, encoding, encoding.sample_rate, container))
         _interleave(container, streams)
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def _interleave(container: OutputContainer, streams: list[Timed]) -> None:

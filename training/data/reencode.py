@@ -22,6 +22,8 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.video.frame import PictureType
 
+from training.data.whole import whole
+
 MANIFEST = "manifest.jsonl"
 PRESET, B_FRAMES = "superfast", 3
 
@@ -64,14 +66,13 @@ def _reencode_entry(source: Path, output: Path, gop: int, name: str) -> None:
 def reencode(source: Path, target: Path, gop: int) -> None:
     """Encode one video's pictures again; ``target`` appears only when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.part")
     with (
+        whole(target) as unfinished,
         av.open(str(source)) as given,
         # Without bitexact the muxer writes its version, and other builds would give other bytes.
         av.open(str(unfinished), "w", format="mp4", options={"fflags": "+bitexact"}) as made,
     ):
         _copy(given, made, gop, _bit_rate(source))
-    unfinished.replace(target)
 
 
 def _bit_rate(path: Path) -> int:

@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from training.data.whole import whole
+
 MANIFEST, SETTINGS = "manifest.jsonl", "synth.json"
 
 
@@ -98,9 +100,5 @@ def _write_manifest(job: Job, indices: list[int], output: Path) -> None:
 
 def _replace(path: Path, text: str) -> None:
     """Writes a whole file or nothing."""
-    unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    with whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

@@ -5,34 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from l2l_engine.files import write_whole
 from training.runs import devices
 
 
 def write_atomically(
     path: Path, write: Callable[[IO[bytes]], object], *, by_any_process: bool = False
 ) -> None:
-    """Fill a temporary file beside ``path``, then rename it: a killed run leaves the old or the new file.
+    """Write a file and its folder: a killed run leaves the old file or the new one.
 
     Of several processes in training the leading one alone writes, unless ``by_any_process``.
     """
     if not (devices.lead() or by_any_process):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-        # mkstemp keeps its files to their owner; these are as open as any other.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, write, sync=False)
 
 
 def write_json(path: Path, value: Any) -> None:
