@@ -19,7 +19,7 @@ from training.clips.recogniser import train_recogniser
 from training.clips.teach import teach
 from training.commands import build_parser
 from training.config import Config, load_config, model_config
-from training.errors import InputError
+from training.errors import DivergedError, InputError
 from training.evaluation.evaluate import evaluate
 from training.export import export_plan, export_untrained
 from training.journey.steps import Request, make_plan, run_stages
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Of several processes the first one speaks.
         with nullcontext() if lead() else redirect_stdout(None):
             return _run(options)
-    except (OSError, InputError, L2LError) as error:
+    except (OSError, InputError, DivergedError, L2LError) as error:
         parser.error(str(error))
     except subprocess.CalledProcessError as error:
         parser.error(f"a tool failed, and said why above: {' '.join(map(str, error.cmd))}")

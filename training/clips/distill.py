@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -77,19 +79,15 @@ def distill(config: Config) -> dict[str, float]:
     def measure() -> dict[str, float]:
         return compare(student, validation, aims, streams)
 
+    schedule = Schedule.of(config.distill, config.precision)
+
     train_epochs(
         student,
         checkpoint,
         state,
         rows=np.arange(len(train)),
-        schedule=Schedule(
-            config.distill.epochs,
-            config.distill.batch,
-            config.distill.rate,
-            config.distill.weight_decay,
-            clip=5.0 * config.distill.weight,
-            precision=config.precision,
-        ),
+        # Eq. 4 weighs the classes' gradients, and so does what is too great for one.
+        schedule=replace(schedule, clip=schedule.clip * config.distill.weight),
         seed=config.seed,
         loss=loss,
         measure=measure,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,18 +86,14 @@ def finetune(config: Config, folder: Path | None = None, pairs: PairSets | None 
     def measure() -> dict[str, float]:
         return validate(student, validation, streams)
 
+    schedule = Schedule.of(settings, config.precision)
+
     train_epochs(
         student,
         checkpoint,
         state,
         rows=rows,
-        schedule=Schedule(
-            epochs_for(settings.epochs, settings.labels),
-            settings.batch,
-            settings.rate,
-            settings.weight_decay,
-            precision=config.precision,
-        ),
+        schedule=replace(schedule, epochs=epochs_for(settings.epochs, settings.labels)),
         seed=config.seed,
         loss=loss,
         measure=measure,

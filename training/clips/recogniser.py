@@ -227,9 +227,7 @@ def _train_frames(config: Config, pairs: PairSets) -> None:
         checkpoint,
         state,
         rows=_seen(train),
-        schedule=Schedule(
-            settings.epochs, settings.batch, settings.rate, settings.weight_decay, precision=config.precision
-        ),
+        schedule=Schedule.of(settings, config.precision),
         seed=config.seed,
         loss=loss,
         measure=lambda: {

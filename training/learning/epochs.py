@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -17,6 +15,26 @@ from training.learning.learner import Learner
 from training.runs.checkpoint import Checkpoint
 from training.runs.devices import share
 from training.runs.seeds import seed_everything
+
+
+class Pace(Protocol):
+    """The settings that every training over epochs has."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the samples."""
+
+    @property
+    def batch(self) -> int:
+        """Samples an update."""
+
+    @property
+    def rate(self) -> float:
+        """Greatest learning rate."""
+
+    @property
+    def weight_decay(self) -> float:
+        """Of AdamW."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,11 @@ class Schedule:
     weight_decay: float
     clip: float = 5.0
     precision: str = "auto"
+
+    @classmethod
+    def of(cls, pace: Pace, precision: str) -> Schedule:
+        """As the settings of a stage have it."""
+        return cls(pace.epochs, pace.batch, pace.rate, pace.weight_decay, precision=precision)
 
 
 def train_epochs(
@@ -56,7 +79,7 @@ def train_epochs(
         measure: Metrics after every epoch.
 
     Raises:
-        FloatingPointError: If the loss is no longer a number; the checkpoint is that of the epoch before.
+        DivergedError: If the loss is no longer a number; the checkpoint is that of the epoch before.
     """
     size = min(schedule.batch, len(rows))
     learner = Learner(
@@ -78,10 +101,7 @@ def train_epochs(
             for first in range(0, len(order) - size + 1, size)
         ]
         learner.done += 1
-        line = {"epoch": epoch, "loss": float(torch.stack(losses).mean())}
-        if not math.isfinite(line["loss"]):
-            raise FloatingPointError(f"{checkpoint.folder}: the loss of epoch {epoch} is no number")
-        line["seconds"] = time.monotonic() - start
+        line = {"epoch": epoch, "loss": learner.mean(losses), "seconds": time.monotonic() - start}
         network.eval()
         checkpoint.log(line | measure())
         checkpoint.save(learner.state())

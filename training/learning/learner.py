@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
+from training.errors import DivergedError
 from training.runs import devices
 
 
@@ -89,6 +92,21 @@ class Learner:
             self._schedule.step()
         self._advance(self._schedule.last_epoch)
         return loss
+
+    def mean(self, losses: Sequence[Tensor]) -> float:
+        """The mean of what :meth:`learn` returned since the last checkpoint.
+
+        Raises:
+            DivergedError: If that, or a weight, is no finite number, so that there is nothing to keep.
+        """
+        mean = float(torch.stack([loss.float() for loss in losses]).mean())
+        kept = (value for value in self._network.state_dict().values() if value.is_floating_point())
+        if not math.isfinite(mean) or not all(bool(value.isfinite().all()) for value in kept):
+            raise DivergedError(
+                f"{type(self._network).__name__} has diverged: its loss is {mean:g}, or its weights are no "
+                "finite numbers. The last checkpoint is kept; a smaller rate may help"
+            )
+        return mean
 
     def state(self) -> dict[str, Any]:
         """Everything a checkpoint must hold."""

@@ -135,6 +135,9 @@ def fit(
         state: What the checkpoint holds.
         loss: The loss of an update, from its number.
         measure: Metrics at every checkpoint.
+
+    Raises:
+        DivergedError: If the loss is no longer a number; the checkpoint is the last one before that.
     """
     learner = Learner(
         network,
@@ -151,7 +154,7 @@ def fit(
         network.train()
         losses = [learner.learn(loss(update, learner)) for update in range(learner.done, end)]
         learner.done = end
-        line = {"update": end, "loss": float(torch.stack(losses).mean())}
+        line = {"update": end, "loss": learner.mean(losses)}
         network.eval()
         checkpoint.log(line | measure() | {"seconds": time.monotonic() - start})
         checkpoint.save(learner.state())

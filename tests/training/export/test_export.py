@@ -6,7 +6,6 @@ import torch
 
 from l2l_engine.plan import MediaSettings, PlanDocument, read_plan, write_plan
 from training.export import compare, example_inputs, skim_tensors, to_onnx
-from training.learning.temperature import fit_temperature
 from training.models import AudioEncoder, ImageEncoder, SkimmingNetwork
 
 
@@ -74,11 +73,3 @@ def test_skimmer_tensors_are_those_of_a_plan(tmp_path, graphs):
         plan.skim["lstm.bias"], (skimmer.lstm.bias_ih + skimmer.lstm.bias_hh).detach().numpy()
     )
     np.testing.assert_array_equal(plan.skim["fusion.1.weight"], skimmer.fusion[1].weight.detach().numpy())
-
-
-def test_temperature_undoes_overconfidence():
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(4000, 5, generator=generator)
-    labels = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
-    assert fit_temperature(3 * logits, labels) == pytest.approx(3.0, rel=0.1)
-    assert fit_temperature(logits / 2, labels) == pytest.approx(0.5, rel=0.1)
