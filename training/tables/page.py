@@ -79,10 +79,11 @@ def _video(report: Report) -> Iterator[str]:
     yield from ("## Video level (Table 1)", "")
     yield from methods(report["video"])
     yield from (
-        f"Sparse is every {settings['factor']}th timestamp; {settings['steps']} steps. RANDOM to END average "
-        "ten pairs. GMAC are 10^9 multiply-adds of all networks on what a method needs of a video, by "
-        "PyTorch's counter (half of its floating-point operations); ours is counted as Eq. 5-9 stand in "
-        "PyTorch, and the engine, which folds the keys into the queries, needs fewer. Milliseconds were "
+        f"Sparse is every {settings['factor']}th timestamp, and what lies between two of them interpolated; "
+        f"{settings['steps']} steps. RANDOM to END average ten pairs. GMAC are 10^9 multiply-adds of all "
+        "networks on what a method needs of a video, by PyTorch's counter (half of its floating-point "
+        "operations); ours is counted as Eq. 5-9 stand in PyTorch, and the engine, which folds the keys into "
+        "the queries, needs fewer. Milliseconds were "
         f"measured in PyTorch on the machine that wrote this page (threads: {settings['threads']}): medians "
         "for an image, a window and what follows the encoders, times how often a video needs them; decoding "
         "is not in them. The calibration error is of the scores as they are, in 10 bins.",
@@ -236,7 +237,7 @@ def _as_sparse(report: Report) -> Iterator[str]:
     yield from (f"## Every method on every {report['settings']['factor']}th timestamp alone", "")
     sparse = [row for row in _rows_of_ours(report) if "sparse" in row["method"]]
     yield from methods([*sparse, *report["as_sparse"]])
-    yield from ("The trained ones learned from all timestamps.", "")
+    yield from ("As if there were no others: nothing is interpolated. The trained ones learned from all.", "")
 
 
 def _presets(report: Report) -> Iterator[str]:

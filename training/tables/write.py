@@ -44,7 +44,6 @@ from training.tables.recognised import Sight, recognise
 from training.videos.sets import describe_set
 
 DENSE_ROWS = ("DENSE", "SCSAMPLER", "LSTM", "NON-RECURRENT")
-TEACHER_WEIGHTS = "teacher.safetensors"
 
 
 def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
@@ -87,7 +86,7 @@ def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
         "presets": rows(run_all(bench, methods.presets), PRESETS),
         "seeds": _seeds(results, run_all(bench, methods.seeds)),
         "policies": policies(config),
-        "clips": clip_tables(config) if config.folder("teacher", TEACHER_WEIGHTS).exists() else {},
+        "clips": clip_tables(config),
     }
     report["expectations"] = expectations(report)
     report["found"] = _link(target, config.evaluate.found)

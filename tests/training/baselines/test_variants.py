@@ -21,6 +21,7 @@ from training.models import Student
 from training.runs.checkpoint import Checkpoint
 from training.skimming.skim import HOP, load_skimmer, load_tracks, skim_tracks, skimmer_path, train_skimmer
 from training.skimming.sources import Source
+from training.tables.lineup import lineup
 
 DEMO = Path(__file__).parents[3] / "demo"
 CLASSES = ("box", "bouncing", "ring", "sliding")
@@ -160,6 +161,9 @@ def test_trained_variants_are_rows_of_the_tables(config):
     assert rows["image | image (sparse)"].pairs(tracks[0]) == (-(-n // config.factor), 0)
     assert rows["LSTM"].pairs(tracks[0]) == (n, n)
     assert rows["LSTM (sparse)"].pairs(tracks[0]) == (-(-n // config.factor),) * 2
+    found = lineup(config, student, len(classes))
+    shown = {name for group in (found.combinations, found.presets, found.seeds) for name in group}
+    assert set(rows) - shown - set(found.table) == {"seed-8 (dense)"}
     few = replace(config, variants=VariantsConfig(names=("seed-99",)))
     assert load_variants(few, student, len(classes)) == {}
 
