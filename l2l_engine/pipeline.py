@@ -51,7 +51,8 @@ class Pipeline:
 
         def probe() -> None:
             with request.watch.stage("probe"):
-                opened.append(open_media(file, limits=self._limits, poll=job.check))
+                beside = job.submit if job.has_room else None
+                opened.append(open_media(file, limits=self._limits, poll=job.check, beside=beside))
 
         try:
             request.report("probe", 0.0)

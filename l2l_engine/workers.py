@@ -104,6 +104,12 @@ class Job:
         with self._crew.lock:
             return self._crew.most > 1 and not any(job.queue or job.later for job in self._crew.jobs)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether another thread has nothing to do now: no task waits, and not all threads run one."""
+        with self._crew.lock:
+            return self.idle and self._crew.running < self._crew.most
+
     def submit(self, task: Task, *, later: bool = False) -> None:
         """Have a task done, ``later`` once no others of this job wait. Tasks may submit tasks.
 
@@ -139,7 +145,8 @@ class Job:
 
         def check() -> None:
             nonlocal before
-            self.check()
+            if self.stopping:
+                raise Stopped
             now = time.perf_counter()
             brief, before = now - before < BRIEF_S, now
             if brief and now - self._crew.yielded > YIELD_S and self._crew.running > 1:

@@ -48,7 +48,7 @@ class Demuxer:
     """An open container with its video and audio track; used by one thread at a time."""
 
     def __init__(self, reader: Reader, name: str, limits: Limits) -> None:
-        self._reader = reader
+        self.reader = reader
         self._limits = limits
         self.name = name
         self.container = open_container(reader, name, limits)
@@ -94,13 +94,13 @@ class Demuxer:
         try:
             self.container.seek(math.floor(stamp), stream=self.stream(track))
         except av.error.FFmpegError:
-            self._reader.check()
+            self.reader.check()
             return False
         return True
 
     def begin(self, poll: Poll | None) -> None:
         """Start another piece of work; if the last one was stopped, the file is opened again."""
-        if not self._reader.begin(poll) or not self._whole:
+        if not self.reader.begin(poll) or not self._whole:
             self._fresh = False
             self.rewind()
 
@@ -143,8 +143,8 @@ class Demuxer:
         # other stream), so the file is opened again: the same first packets as at the beginning.
         self._whole = False
         self.container.close()
-        self._reader.seek(0)
-        self.container = open_container(self._reader, self.name, self._limits)
+        self.reader.seek(0)
+        self.container = open_container(self.reader, self.name, self._limits)
         if len(self.container.streams) <= max(track.index for track in self.tracks):
             raise MediaError(f"{self.name}: its streams changed while it was read")
         self._fresh = self._whole = self._audio_unused = True
@@ -155,7 +155,7 @@ class Demuxer:
         for stream in self.container.streams:
             stream.discard = Discard.default if stream.index in used else Discard.all
         streams = [self.container.streams[index] for index in sorted(used)]
-        self._reader.poll = poll
+        self.reader.poll = poll
         self._fresh = False
         source = self.container.demux(*streams)
         errors = 0
@@ -165,11 +165,11 @@ class Demuxer:
             except IndexError:
                 return  # PyAV cannot end a file in which new streams came up while it was read
             except av.error.FFmpegError:
-                self._reader.check()
+                self.reader.check()
                 errors += 1
                 source = self.container.demux(*streams)  # the failed generator is spent
                 continue
-            self._reader.check()
+            self.reader.check()
             if packet is None:
                 return
             if poll is not None:
@@ -181,7 +181,21 @@ class Demuxer:
     def close(self) -> None:
         """Close the container and, if it is ours, the file."""
         self.container.close()
-        self._reader.close()
+        self.reader.close()
+
+
+def open_demuxer(reader: Reader, name: str, limits: Limits, poll: Poll | None) -> Demuxer:
+    """A demuxer that closes the reader in the end, also if it cannot be made.
+
+    Raises:
+        MediaError: What is read is no media file that can be decoded.
+    """
+    try:
+        reader.begin(poll)
+        return Demuxer(reader, name, limits)
+    except BaseException:
+        reader.close()
+        raise
 
 
 def _video_track(container: InputContainer) -> Track | None:

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
 
-import av.error
 import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.errors import ClosedError, LimitError, MediaError
-from l2l_engine.media.audio import AudioWalker, Sound
+from l2l_engine.media.audio import AudioWalker
 from l2l_engine.media.clips import Clip, ClipCutter
-from l2l_engine.media.clock import CUT_SHORT, Clock
-from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.clock import Clock
+from l2l_engine.media.demux import Demuxer, Track, open_demuxer
+from l2l_engine.media.hearing import hear
 from l2l_engine.media.keys import indexed_key_times, read_key_times
 from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
-from l2l_engine.media.opening import Reader, open_reader, translated
-from l2l_engine.media.picture import ImageArray, PictureMaker
+from l2l_engine.media.opening import open_reader, translated
+from l2l_engine.media.picture import PictureMaker
+from l2l_engine.media.seeing import see
 from l2l_engine.media.source import AudioWindows, Frames, Heard, MediaFile, MediaSource, Poll, Seen
-from l2l_engine.media.video import FrameWalker, Shown
+from l2l_engine.media.spare import Beside, Spare
+from l2l_engine.media.video import FrameWalker
 from l2l_engine.result import StreamInfo
-
-_BLOCK = 16
-"""Windows of sound that are resampled together: each costs less so."""
 
 
 def open_media(
-    file: MediaFile, *, limits: Limits = DEFAULT_LIMITS, threads: int = 1, poll: Poll | None = None
+    file: MediaFile,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    threads: int = 1,
+    poll: Poll | None = None,
+    beside: Beside | None = None,
 ) -> MediaSource:
     """Open a media file; no other file is ever opened on its behalf, and no network.
 
@@ -40,6 +43,8 @@ def open_media(
         limits: What the file may cost.
         threads: Threads of the video decoder.
         poll: Called while the file is probed; what it raises stops the work.
+        beside: Given work to be done in another thread meanwhile: it opens the file once more, for
+            ``another`` to hand out. None where no thread is free.
 
     Returns:
         The opened file, for use by one thread at a time. It is a context manager.
@@ -54,7 +59,20 @@ def open_media(
     if threads < 1:
         raise ValueError(f"threads must be at least 1, not {threads!r}")
     reader, name = open_reader(file)
-    return FFmpegSource(reader, name, limits=limits, threads=threads, poll=poll)
+    again = None if beside is None else reader.again()
+    spare = None if again is None else Spare(again, name, limits, poll)
+    if beside is not None and spare is not None:
+        beside(spare.open)
+    try:
+        demuxer = open_demuxer(reader, name, limits, poll)
+        with translated(reader, name, "cannot be read"):
+            clock = Clock(demuxer, limits, poll)
+        return FFmpegSource(demuxer, clock, limits=limits, threads=threads, spare=spare)
+    except BaseException:
+        reader.close()
+        if spare is not None:
+            spare.close()
+        raise
 
 
 class FFmpegSource:
@@ -62,34 +80,19 @@ class FFmpegSource:
 
     def __init__(
         self,
-        reader: Reader,
-        name: str,
+        demuxer: Demuxer,
+        clock: Clock,
         *,
         limits: Limits,
         threads: int,
-        poll: Poll | None,
-        like: FFmpegSource | None = None,
+        spare: Spare | None = None,
     ) -> None:
-        self._reader, self._name = reader, name
-        self._limits, self._threads = limits, threads
+        self._demuxer, self._clock, self._name = demuxer, clock, demuxer.name
+        self._limits, self._threads, self._spare = limits, threads, spare
         self._closed = False
         self._frames_decoded = 0
         self._groups: list[NDArray[np.float64] | None] = []
         self._maker: tuple[int, int, PictureMaker] | None = None
-        try:
-            self._reader.begin(poll)
-            self._demuxer = Demuxer(self._reader, self._name, limits)
-            if like is None:
-                with translated(self._reader, self._name, "cannot be read"):
-                    self._clock = Clock(self._demuxer, limits, poll)
-            elif self._demuxer.tracks == like._demuxer.tracks:
-                self._clock = like._clock.on(self._demuxer)
-            else:
-                self._demuxer.container.close()
-                raise MediaError(f"{name}: its streams changed while it was read")
-        except BaseException:
-            self._reader.close()
-            raise
 
     @property
     def name(self) -> str:
@@ -124,7 +127,7 @@ class FFmpegSource:
     @property
     def reopens(self) -> bool:
         """Whether ``another`` works."""
-        return self._reader.owned
+        return self._demuxer.reader.owned
 
     def another(self, *, poll: Poll | None = None) -> FFmpegSource | None:
         """Open the same content once more, for another thread; None where ``file`` was a file object.
@@ -132,12 +135,17 @@ class FFmpegSource:
         Raises:
             MediaError: It is no longer what it was.
         """
-        reader = self._reader.again()
-        if reader is None:
-            return None
-        return FFmpegSource(
-            reader, self._name, limits=self._limits, threads=self._threads, poll=poll, like=self
-        )
+        demuxer = None if self._spare is None else self._spare.take()
+        if demuxer is None:
+            again = self._demuxer.reader.again()
+            if again is None:
+                return None
+            demuxer = open_demuxer(again, self._name, self._limits, poll)
+        if demuxer.tracks != self._demuxer.tracks:
+            demuxer.close()
+            raise MediaError(f"{self._name}: its streams changed while it was read")
+        clock = self._clock.on(demuxer)
+        return FFmpegSource(demuxer, clock, limits=self._limits, threads=self._threads)
 
     def frames(
         self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
@@ -166,29 +174,10 @@ class FFmpegSource:
         """
         track = self._begin(self._demuxer.video, "video", times, poll)
         make = self._picture_maker(short_side, crop)
-        zero = self._clock.zero
-        moments = (times + zero).tolist()
-        doubtful: list[Seen] = []
         walker = FrameWalker(self._demuxer, track, self._limits, self._threads, poll)
         try:
-            with translated(self._reader, self._name, "its video cannot be decoded"):
-                before: Shown | None = None
-                picture: ImageArray | None = None
-                for row, moment in enumerate(moments):
-                    shown = walker.at(moment, moments[row + 1] if row + 1 < len(moments) else math.inf)
-                    if shown is None or not self._holds(walker, track, moment):
-                        continue
-                    if shown is not before:  # one frame may stand for several moments
-                        before, picture = shown, _picture(make, shown)
-                    if picture is not None:
-                        seen = Seen(row, picture, shown.time - zero)
-                        if float(times[row]) - seen.shown_at > CUT_SHORT:
-                            doubtful.append(seen)
-                        else:
-                            yield seen
-                for seen in doubtful:
-                    if not any(begin < moments[seen.row] < end for begin, end in self._clock.holes(poll)):
-                        yield seen
+            with translated(self._demuxer.reader, self._name, "its video cannot be decoded"):
+                yield from see(walker, track, self._clock, times, make)
         finally:
             self._frames_decoded += walker.decoded
 
@@ -202,7 +191,7 @@ class FFmpegSource:
         """
         track, zero = self._begin(self._demuxer.video, "video", times, poll), self._clock.zero
         frames = 0
-        with translated(self._reader, self._name, "its video cannot be read"):
+        with translated(self._demuxer.reader, self._name, "its video cannot be read"):
             for clip in ClipCutter(self._demuxer, track, poll).cut((times + zero).tolist()):
                 frames += clip.packets
                 if frames > self._limits.frames:
@@ -225,14 +214,14 @@ class FFmpegSource:
         if found is not None:
             return found
         track = self._begin(self._demuxer.video, "video", np.zeros(0), poll)
-        with translated(self._reader, self._name, "its video cannot be read"):
+        with translated(self._demuxer.reader, self._name, "its video cannot be read"):
             return self._on_clock(read_key_times(self._demuxer, track, poll))
 
     def groups(self, *, poll: Poll | None = None) -> NDArray[np.float64] | None:
         """When key frames are shown, where an index tells; see :meth:`MediaSource.groups`."""
         track = self._begin(self._demuxer.video, "video", np.zeros(0), poll)
         if not self._groups:
-            with translated(self._reader, self._name, "its video cannot be read"):
+            with translated(self._demuxer.reader, self._name, "its video cannot be read"):
                 times = indexed_key_times(self._demuxer, track, poll)
             self._groups = [None if times is None else self._on_clock(times)]
         return self._groups[0]
@@ -245,12 +234,6 @@ class FFmpegSource:
         if self._maker is None or self._maker[:2] != (short_side, crop):
             self._maker = short_side, crop, PictureMaker(short_side, crop)
         return self._maker[2]
-
-    def _holds(self, walker: FrameWalker, track: Track, moment: float) -> bool:
-        """Whether the last frame of a track may stand for a later moment: not in a file cut short."""
-        if not walker.ended or moment <= walker.end + CUT_SHORT:
-            return True
-        return self._clock.expected_end(track, walker.end) == walker.end
 
     def audio_windows(
         self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
@@ -282,39 +265,11 @@ class FFmpegSource:
             ValueError: The starts decrease, or the file has no audio.
         """
         track = self._begin(self._demuxer.audio, "audio", starts, poll)
-        seconds = window / sample_rate
-        doubtful: list[tuple[int, Sound, float]] = []
-        with translated(self._reader, self._name, "its audio cannot be decoded"):
+        with translated(self._demuxer.reader, self._name, "its audio cannot be decoded"):
             walker = AudioWalker(
                 self._demuxer, track, self._limits, poll, count=window, sample_rate=sample_rate
             )
-            ready: list[tuple[int, Sound]] = []
-            for row, start in enumerate(starts.tolist()):
-                sound = walker.window(start + self._clock.zero)
-                missing = seconds - walker.covered
-                if missing > 0.4 * seconds:
-                    doubtful.append((row, sound, missing))
-                else:
-                    ready.append((row, sound))
-                if len(ready) == _BLOCK:
-                    yield walker.resampled(ready)
-                    ready = []
-            ready += [
-                (row, sound)
-                for row, sound, _ in doubtful
-                if self._enough(walker, track, starts[row], seconds)
-            ]
-            for at in range(0, len(ready), _BLOCK):
-                yield walker.resampled(ready[at : at + _BLOCK])
-
-    def _enough(self, walker: AudioWalker, track: Track, start: float, seconds: float) -> bool:
-        """Whether a window lacks sound because there is none, not because it was lost."""
-        seen_end = walker.end if walker.ended else math.inf
-        lost = [*walker.bad, (seen_end, self._clock.expected_end(track, seen_end))]
-        begin = float(start) + self._clock.zero
-        spans = lost + self._clock.holes(walker.poll)
-        end = min(begin + seconds, max(seen_end, lost[-1][1]))
-        return _overlap(begin, end, spans) <= max(0.0, end - max(begin, track.start)) / 2
+            yield from hear(walker, track, self._clock, starts, window / sample_rate)
 
     def _begin(self, track: Track | None, kind: str, times: NDArray[np.float64], poll: Poll | None) -> Track:
         """Check what every piece of work on a track needs."""
@@ -332,6 +287,8 @@ class FFmpegSource:
         if not self._closed:
             self._closed = True
             self._demuxer.close()
+            if self._spare is not None:
+                self._spare.close()
 
     def __enter__(self) -> FFmpegSource:
         return self
@@ -340,16 +297,3 @@ class FFmpegSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _picture(make: PictureMaker, shown: Shown) -> ImageArray | None:
-    """The picture of a frame; None if FFmpeg cannot convert it, as with a frame that is not decoded."""
-    try:
-        return make(shown.frame)
-    except (av.error.FFmpegError, ValueError):
-        return None
-
-
-def _overlap(begin: float, end: float, spans: list[tuple[float, float]]) -> float:
-    """Seconds of [begin, end] that lie in ``spans``; what lies in two of them counts twice."""
-    return sum(max(0.0, min(end, to) - max(begin, since)) for since, to in spans)

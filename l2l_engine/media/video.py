@@ -55,7 +55,7 @@ class FrameWalker:
         self, demuxer: Demuxer, track: Track, limits: Limits, threads: int, poll: Poll | None
     ) -> None:
         self._demuxer, self._track, self._limits = demuxer, track, limits
-        self._threads, self._poll = threads, poll
+        self._threads, self.poll = threads, poll
         self.decoded = 0
         """Packets sent through the decoder."""
         self.shown = 0
@@ -74,7 +74,7 @@ class FrameWalker:
         """Begin to read at the demuxer's position, or at the first packet."""
         if rewind:
             self._demuxer.rewind()
-        self._packets = self._demuxer.packets((self._track,), self._poll)
+        self._packets = self._demuxer.packets((self._track,), self.poll)
         self._begin_to_read(from_start=rewind)
 
     def _begin_to_read(self, *, from_start: bool) -> None:

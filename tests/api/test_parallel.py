@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from l2l_engine import Classifier, MediaError, workers
 from l2l_engine.extraction import Extraction, Gathered, Part, Readers
-from l2l_engine.media import MediaSource
+from l2l_engine.media import MediaSource, demux
 from l2l_engine.media.source import Seen
 from l2l_engine.plan import MediaSettings
 from l2l_engine.request import Request, Stopwatch
@@ -130,9 +130,9 @@ def test_an_interrupted_extraction_can_go_on(
 def test_an_error_in_any_part_comes_out_as_it_is(
     crews: dict[int, Classifier], threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from l2l_engine.media import ffmpeg
+    from l2l_engine.media import seeing
 
-    make = ffmpeg._picture
+    make = seeing._picture
     count = 0
 
     def failing(*args: object) -> object:
@@ -142,11 +142,40 @@ def test_an_error_in_any_part_comes_out_as_it_is(
             raise MediaError("the fifth picture")
         return make(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ffmpeg, "_picture", failing)
+    monkeypatch.setattr(seeing, "_picture", failing)
     with pytest.raises(MediaError, match="the fifth picture"):
         crews[threads].predict(content("mp4"), sampling="exact", max_image_gap_s=HOP)
     count = 100
     crews[threads].predict(content("mp4"), sampling="exact")
+
+
+@pytest.mark.parametrize(("threads", "busy", "opened"), [(1, 0, 1), (2, 0, 2), (2, 1, 1), (5, 1, 2)])
+def test_a_file_is_opened_by_a_second_thread_if_one_is_free(
+    crews: dict[int, Classifier], threads: int, busy: int, opened: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    first = threading.Event()
+    real = demux.open_container
+
+    def noting(*args: object) -> object:
+        names.append(threading.current_thread().name)
+        if len(names) == 2:
+            first.set()
+        first.wait(10 if len(names) < opened else 0)  # both are under way at the same time
+        return real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(demux, "open_container", noting)
+    pipeline, go, begun = crews[threads]._pipeline, threading.Event(), threading.Barrier(busy + 1)
+    assert pipeline is not None
+    with pipeline._workers.job() as other:
+        for _ in range(busy):
+            other.submit(lambda: (begun.wait(10), go.wait(10)))  # type: ignore[arg-type,return-value]
+        begun.wait(10)
+        crews[threads].explain(content("mp4"))
+        go.set()
+        other.finish(lambda: None)
+    assert len(names) == opened
+    assert len(set(names)) == opened
 
 
 class Endless:
