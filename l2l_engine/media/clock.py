@@ -18,6 +18,9 @@ _SECONDS_PER_BYTE = 0.8
 """Even a still picture has more than 10 bits a second; a packet later than this allows (and than ten
 minutes) has a damaged timestamp, and would make hours of nothing of a small file."""
 
+_TAIL = 2.0
+"""Seconds before a declared end in which the last packet is sure to be decoded, though not shown in order."""
+
 CUT_SHORT = 0.5
 """Seconds by which packets may end before the declared end without counting as cut short."""
 
@@ -106,10 +109,12 @@ def _plausible(declared: float, size: int, limits: Limits) -> bool:
 def _readable_end(demuxer: Demuxer, declared_end: float, limits: Limits, poll: Poll | None) -> float:
     """The end of the last packet, on the container's clock; NaN if there is no packet.
 
-    Only the part from the last key frame before the declared end is walked, if the format can seek.
+    Only the part from the last key frame before the declared end is walked, if the format can seek; if its
+    index lists every packet, only those of the last seconds.
     """
-    lead = demuxer.tracks[0]
-    if math.isfinite(declared_end) and demuxer.seek(lead, declared_end):
+    lead, listed = demuxer.tracks[0], demuxer.lists_packets
+    goal = declared_end - _TAIL if listed else declared_end
+    if math.isfinite(declared_end) and demuxer.seek(lead, goal, any_packet=listed):
         end = max((end for _, end in _spans(demuxer, limits, poll)), default=math.nan)
         if math.isfinite(end):
             return end

@@ -85,14 +85,14 @@ class Demuxer:
         stamp = packet.dts if packet.pts is None else packet.pts
         return None if stamp is None else stamp * track.time_base
 
-    def seek(self, track: Track, seconds: float) -> bool:
-        """Go to a key packet at or before ``seconds``; False if the format cannot."""
+    def seek(self, track: Track, seconds: float, *, any_packet: bool = False) -> bool:
+        """Go to a key packet, or any packet, at or before ``seconds``; False if the format cannot."""
         stamp = (seconds + _ROUNDING) / track.time_base
         if not abs(stamp) < 2**62:
             return False
         self._fresh = False
         try:
-            self.container.seek(math.floor(stamp), stream=self.stream(track))
+            self.container.seek(math.floor(stamp), stream=self.stream(track), any_frame=any_packet)
         except av.error.FFmpegError:
             self.reader.check()
             return False

@@ -112,11 +112,16 @@ def test_far_windows_are_sought_and_stay_the_same(name: str, exact: bool) -> Non
 
 
 def test_the_far_windows_test_does_seek(monkeypatch: pytest.MonkeyPatch) -> None:
-    from l2l_engine.media.demux import Demuxer
+    from l2l_engine.media.demux import Demuxer, Track
 
     goals = []
     seek = Demuxer.seek
-    monkeypatch.setattr(Demuxer, "seek", lambda self, track, to: goals.append(to) or seek(self, track, to))
+
+    def noting(demuxer: Demuxer, track: Track, to: float, **options: bool) -> bool:
+        goals.append(to)
+        return seek(demuxer, track, to, **options)
+
+    monkeypatch.setattr(Demuxer, "seek", noting)
     content = media("wav", video=None, audio="pcm_s16le", seconds=40.0)
     with open_media(content) as source:
         goals.clear()

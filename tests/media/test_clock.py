@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from av.packet import Packet
+from av.stream import Stream
 
 from l2l_engine.errors import LimitError
 from l2l_engine.media import Limits, open_media, timestamps
+from l2l_engine.media.demux import Demuxer
 
 from .makers import bursts, media, read_index
 from .test_audio import onsets
@@ -45,6 +49,26 @@ def test_picture_and_sound_agree(container: str, video_start: float, audio_start
     # Far inside the hop that is asked for: a frame and the codec's own delay.
     np.testing.assert_allclose(seen, heard, atol=0.07)
     np.testing.assert_allclose(seen, moments, atol=0.07)
+
+
+@pytest.mark.parametrize("bf", ["0", "3"])
+def test_the_end_of_a_long_group_of_pictures_is_all_that_is_read(
+    bf: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = media("mp4", frames=1000, size=(64, 64), video_options={"g": "1000", "bf": bf})
+    kinds: list[str] = []
+    packets = Demuxer.packets
+
+    def noting(demuxer: Demuxer, *args: object) -> Iterator[Packet[Stream]]:
+        for packet in packets(demuxer, *args):  # type: ignore[arg-type]
+            kinds.append(packet.stream.type)
+            yield packet
+
+    monkeypatch.setattr(Demuxer, "packets", noting)
+    with open_media(content) as source:
+        assert source.duration == pytest.approx(40.0, abs=0.1)
+    assert 25 < kinds.count("video") < 75  # two seconds of forty
+    assert 0 < kinds.count("audio") < 150
 
 
 @pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts", "avi", "flv"])
