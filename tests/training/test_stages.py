@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from l2l_engine import Classifier
+from tests.training.tiny import write_settings
 from training.__main__ import main
 from training.clips.finetune import finetune
 from training.clips.pairs import SPARE, Pairs, draw_times
@@ -17,13 +18,7 @@ from training.runs.checkpoint import Checkpoint
 from training.sampling.__main__ import main as compare_sampling
 from training.skimming.skim import HOP, load_skimmer, load_tracks, skim_tracks, train_skimmer
 
-TINY = """
-work = "{folder}"
-plan = "{folder}/tiny.plan"
-seed = 7
-threads = 1
-workers = 1
-
+TABLES = """
 [render.clips]
 seed = 1
 count = 16
@@ -38,14 +33,6 @@ config = "{folder}/untrimmed.toml"
 [reencode.again]
 source = "untrimmed"
 gop = 60
-
-[model]
-image_width = 0.125
-audio_width = 0.125
-features = 32
-fusion = 24
-keys = 8
-hidden = 16
 
 [student]
 validation = ["clips"]
@@ -71,22 +58,13 @@ found = "{folder}/docs/found.md"
 sets = ["untrimmed", "again"]
 report = "{folder}/sampling-report"
 """
-ENCODING = """
-sizes = [[160, 120]]
-fps = ["15"]
-presets = ["ultrafast"]
-sample_rates = [16000]
-silent_share = 0.0
-"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A finished tiny run."""
     path = tmp_path_factory.mktemp("run")
-    (path / "tiny.toml").write_text(TINY.format(folder=path))
-    (path / "clips.toml").write_text(ENCODING + "clip_duration = [2.0, 2.1]\n")
-    (path / "untrimmed.toml").write_text(ENCODING + "duration = [30.0, 31.0]\naction_share = [0.1, 0.15]\n")
+    write_settings(path, TABLES)
     assert main(["all", "--config", str(path / "tiny.toml")]) == 0
     return path
 

@@ -81,11 +81,10 @@ def train_clips(config: Config) -> None:
         print("clips: no comparison is configured", flush=True)
         return
     pairs = target_pairs(config)
+    for streams in ALL_STREAMS if config.teacher.train else ():
+        distill(Variant(streams, True, 1.0).config(config))
     for variant in variants(config):
-        chosen = variant.config(config)
-        if variant.distilled:
-            distill(chosen)
-        finetune(chosen, variant.folder(config), pairs)
+        finetune(variant.config(config), variant.folder(config), pairs)
     train_target_teachers(config)
 
 

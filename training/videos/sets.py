@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,14 @@ def render_set(config: Config, name: str) -> Path:
         command = [sys.executable, "-m", *_generator(config.render[name]), "--output", str(folder)]
     else:
         raise InputError(f"the configuration has no set {name!r} under render, reencode or sets")
-    subprocess.run(command, check=True)
+    _generate(*command)
     return folder
+
+
+@cache
+def _generate(*command: str) -> None:
+    """Run a tool; what it has finished once is not looked at again by this process."""
+    subprocess.run(command, check=True)
 
 
 def describe_set(config: Config, name: str) -> dict[str, Any]:

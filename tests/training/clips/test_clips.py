@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.tiny import write_settings
 from training.__main__ import main
 from training.clips.augment import augment_clips
 from training.clips.comparison import Variant, variants
@@ -15,20 +16,14 @@ from training.clips.finetune import epochs_for, finetune, labelled_rows
 from training.clips.pairs import FRAMES, SPARE, Pairs, PairSets, load_pairs
 from training.clips.students import STREAMS, Encoded, load_student, run_student, streams_of, views
 from training.clips.teach import load_teacher, run_teacher, start_from, teach, train_teacher
-from training.config import StudentConfig, load_config
+from training.config import StudentConfig
 from training.learning.losses import class_loss
 from training.learning.scores import Scored, average_precision, mean_average_precision, top1
 from training.runs.arrays import read_arrays, write_arrays
 from training.runs.checkpoint import Checkpoint
 from training.tables.clips import clip_markdown, clip_tables
 
-TINY = """
-work = "{folder}"
-plan = "{folder}/tiny.plan"
-seed = 7
-threads = 1
-workers = 1
-
+TABLES = """
 [render.source]
 universe = "source"
 seed = 1
@@ -41,12 +36,6 @@ seed = 2
 count = 6
 split = "clips"
 config = "{folder}/clips.toml"
-
-[model]
-image_width = 0.0625
-audio_width = 0.0625
-features = 32
-fusion = 24
 
 [teacher]
 train = ["source"]
@@ -67,7 +56,7 @@ batch = 4
 train = ["target"]
 validation = ["target"]
 pairs = 2
-epochs = 2
+epochs = 1
 batch = 4
 
 [clips]
@@ -75,23 +64,13 @@ test = "target"
 shares = [0.5, 1.0]
 teacher_epochs = 1
 """
-CLIPS = """
-clip_duration = [2.0, 2.1]
-sizes = [[160, 120]]
-fps = ["30"]
-presets = ["ultrafast"]
-sample_rates = [16000]
-silent_share = 0.0
-"""
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     """Two tiny rendered universes, of which one source video is damaged."""
     folder = tmp_path_factory.mktemp("clips")
-    (folder / "tiny.toml").write_text(TINY.format(folder=folder))
-    (folder / "clips.toml").write_text(CLIPS)
-    settings = load_config(folder / "tiny.toml")
+    settings = write_settings(folder, TABLES)
     load_pairs(settings, ("source",))  # renders it
     (folder / "data/source/videos/00003.mp4").write_bytes(b"no video at all")
     return settings
@@ -242,7 +221,7 @@ def test_scores_by_hand():
 
 def test_a_teacher_learns_and_starts_from_another(config, tmp_path):
     pairs = random_pairs()
-    taught = replace(config, work=str(tmp_path), teacher=replace(config.teacher, epochs=40, rate=3e-3))
+    taught = replace(config, work=str(tmp_path), teacher=replace(config.teacher, epochs=20, rate=1e-2))
     metrics = train_teacher(taught, tmp_path / "first", PairSets(pairs, pairs))
     assert metrics["accuracy"] > 0.8
     short = replace(taught, teacher=replace(config.teacher, epochs=1, rate=1e-9))
@@ -262,13 +241,13 @@ def test_distillation_comes_near_to_the_teacher(config, tmp_path, monkeypatch):
     settings = replace(
         config,
         work=str(tmp_path),
-        teacher=replace(config.teacher, epochs=20, rate=3e-3),
-        distill=replace(config.distill, epochs=30),
+        teacher=replace(config.teacher, epochs=8, rate=1e-2),
+        distill=replace(config.distill, epochs=12),
     )
     teach(settings)
     metrics = distill(settings)
     lines = [json.loads(line) for line in (tmp_path / "distilled/metrics.jsonl").read_text().splitlines()]
-    assert len(lines) == 30
+    assert len(lines) == 12
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert metrics["distance"] < lines[0]["distance"]
     assert metrics["agreement"] > 0.6
