@@ -19,11 +19,24 @@ MOST = 60
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """CPU-seconds of one thread for all frames together, and what they look like to the network."""
+    """CPU-seconds of one thread, and what the network is shown.
 
-    decode: float
-    picture: float
+    Attributes:
+        decode, picture: float64 [K], of each frame: to decode it, and to make it small.
+        sizes: int64 [K], bytes of each frame.
+        pictures: uint8 [K, crop, crop, 3].
+    """
+
+    decode: np.ndarray
+    picture: np.ndarray
+    sizes: np.ndarray
     pictures: np.ndarray
+
+    def by_size(self) -> tuple[float, float]:
+        """Seconds a byte of a frame, and seconds a frame besides: least squares over the frames."""
+        table = np.stack([self.sizes, np.ones(len(self.sizes))], axis=1)
+        byte, frame = np.linalg.lstsq(table, self.decode, rcond=None)[0]
+        return float(byte), float(frame)
 
 
 class KeyFrames:
@@ -42,16 +55,13 @@ class KeyFrames:
                 other.discard = Discard.default if other.index == stream.index else Discard.all
             self._keys = [p.pts for p in container.demux(stream) if p.is_keyframe and p.pts is not None]
         self._keys = self._keys[:: max(1, len(self._keys) // MOST)][:MOST]
-        self.bytes = 0
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def decode(self, *, loop_filter: bool) -> Spent:
         """Decode each alone, and make it small."""
-        decode = picture = 0.0
-        pictures = []
-        self.bytes = 0
+        seconds, sizes, pictures = [], [], []
         with av.open(str(self._path)) as container:
             stream = container.streams.video[0]
             codec = stream.codec_context
@@ -60,12 +70,12 @@ class KeyFrames:
             for key in self._keys:
                 container.seek(key, stream=stream)
                 packet: Packet[Stream] = next(container.demux(stream))
-                self.bytes += packet.size
                 begin = time.thread_time()
                 frames = [*codec.decode(packet), *codec.decode(None)]
                 between = time.thread_time()
                 pictures.append(self._make(frames[0]))
-                picture += time.thread_time() - between
-                decode += between - begin
+                seconds.append((between - begin, time.thread_time() - between))
+                sizes.append(packet.size)
                 codec.flush_buffers()
-        return Spent(decode, picture, np.stack(pictures))
+        decode, picture = np.array(seconds).T
+        return Spent(decode, picture, np.array(sizes), np.stack(pictures))
