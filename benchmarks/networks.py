@@ -37,9 +37,9 @@ class Networks:
 
 
 @functools.cache
-def networks(model: ModelConfig) -> Networks:
-    """Make the plan if it is missing, and the modules with its weights."""
-    plan = read_plan(plan_path(model))
+def networks(model: ModelConfig, precisions: tuple[str, ...] = ("fp32",)) -> Networks:
+    """Make the plan if it is missing, with graphs of these precisions, and the modules with its weights."""
+    plan = read_plan(plan_path(model, precisions))
     torch.manual_seed(0)
     modules: list[nn.Module] = []
     encoders = build_encoders("paper", model)
@@ -49,13 +49,14 @@ def networks(model: ModelConfig) -> Networks:
     image, audio = modules
     assert isinstance(image, ImageEncoder)
     assert isinstance(audio, AudioEncoder)
-    weights = {name: np.asarray(value, np.float32) for name, value in plan.skim.items()}
+    weights = {name: np.array(value, np.float32) for name, value in plan.skim.items()}
     return Networks(plan, image, audio, PlainSkimmer(weights))
 
 
-def plan_path(model: ModelConfig) -> Path:
-    """The plan of these sizes."""
-    path = FOLDER / f"plan-{'paper' if model == PAPER else 'small'}.plan"
+def plan_path(model: ModelConfig, precisions: tuple[str, ...] = ("fp32",)) -> Path:
+    """The plan of these sizes and precisions."""
+    names = ["plan", "paper" if model == PAPER else "small", *(name for name in precisions if name != "fp32")]
+    path = FOLDER / f"{'-'.join(names)}.plan"
     if not path.exists():
-        export_untrained(path, classes=CLASSES, model=model)
+        export_untrained(path, classes=CLASSES, model=model, precisions=precisions)
     return path

@@ -5,7 +5,8 @@ here is "not run", with the reason; it never counts as passed. Ends with 0 if al
 if none failed but some were not run. Writes benchmarks/results/gpu-<device>.json, and a log beside it.
 
 Needs this checkout, Python, nvcc, CMake, pybind11 and NumPy; pytest for the tests, PyTorch for the timings;
-uses TensorRT, TensorRT-RTX, DALI, PyAV, OpenVINO, CuPy, PyCUDA and compute-sanitizer where they are.
+uses TensorRT, TensorRT-RTX, DALI, PyAV, OpenVINO, CuPy, PyCUDA and compute-sanitizer where they are. Wheels
+in a folder will do for packages: nothing is fetched.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ import argparse
 import datetime
 import json
 import re
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu import site
+from benchmarks.gpu import processes, site
 from benchmarks.gpu.child import SECTIONS
 from benchmarks.gpu.section import NotRunError
 
@@ -45,8 +45,6 @@ class Run:
             record = site.build(self._end - begin)
         except NotRunError as reason:
             record = {"status": "not run", "reason": str(reason)}
-        except subprocess.TimeoutExpired as error:
-            record = {"status": "failed", "reason": str(error)}
         return self._said("build", record, begin)
 
     def section(self, name: str) -> dict[str, Any]:
@@ -55,7 +53,7 @@ class Run:
         if self._end - begin < LEAST_S:
             record = {"status": "not run", "reason": f"the {LIMIT_S:.0f} s of a run are over"}
         else:
-            record = self._child(name)
+            record = self._child(name, SECTIONS[name].limit_s)
         return self._said(name, record, begin)
 
     def device(self) -> str | None:
@@ -63,28 +61,17 @@ class Run:
         found = self._child("device") if (site.SITE / "l2l_engine").exists() else None
         return found if isinstance(found, str) else None
 
-    def _child(self, name: str) -> Any:
+    def _child(self, name: str, limit_s: float = LIMIT_S) -> Any:
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "record.json"
-            command = [sys.executable, "-m", "benchmarks.gpu.child", name, str(target)]
-            limit = max(LEAST_S, self._end - time.monotonic())
-            try:
-                done = subprocess.run(
-                    command,
-                    cwd=site.SITE,  # with -m, modules are looked for here first
-                    env=site.environment(),
-                    capture_output=True,
-                    text=True,
-                    timeout=limit,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                return {"status": "failed", "reason": f"not done within the {limit:.0f} s that were left"}
-            self._write(done.stdout + done.stderr)
+            command = [sys.executable, "-m", "benchmarks.gpu.child", name, target]
+            limit = max(LEAST_S, min(limit_s, self._end - time.monotonic()))
+            # With -m, modules are looked for in the working folder first.
+            done = processes.run(command, limit, cwd=site.SITE, env=site.environment())
+            self._write(done.output)
             if target.exists():
                 return json.loads(target.read_text(encoding="utf-8"))
-            words = (done.stdout + done.stderr)[-3000:]
-            return {"status": "failed", "reason": f"it ended with {done.returncode}: {words}"}
+            return {"status": "failed", "reason": done.reason()}
 
     def _said(self, name: str, record: dict[str, Any], begin: float) -> dict[str, Any]:
         record = {**record, "seconds": round(time.monotonic() - begin, 1)}
@@ -127,11 +114,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"some of: {', '.join(SECTIONS)}")
     parser.add_argument("--results", type=Path, help="the file to write, instead of the device's own")
+    parser.add_argument("--wheels", type=Path, metavar="FOLDER", help="packages to use with those there")
     options = parser.parse_args()
     unknown = set(options.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
     site.BUILT.mkdir(parents=True, exist_ok=True)
+    if options.wheels is not None and (wrong := site.unpack(options.wheels)) is not None:
+        parser.error(f"--wheels {options.wheels}: {wrong}")
+    site.use_packages()
     run = Run(site.BUILT / "log.txt")
     records = {"build": run.build()}
     for name in options.sections or SECTIONS:

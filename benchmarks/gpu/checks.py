@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu import site
+from benchmarks.gpu import processes, site
 from benchmarks.gpu.section import NotRunError, needs, status
 
 # Without PyTorch, whose own kernels a sanitizer would follow too, and of sizes that it gets through.
@@ -19,6 +18,8 @@ KERNELS = tuple(str(site.ROOT / "tests" / "kernels" / f"test_{name}.py") for nam
 PLUGIN = ("-p", "tests.gpu_hooks", "--confcutdir", str(site.ROOT / "tests" / "kernels"))
 LIBRARIES = {"pytorch": "torch", "cupy": "cupy", "pycuda": "pycuda"}
 """Words in the names of tests, and what those tests need."""
+UNSUPPORTED = "Device not supported"
+"""What compute-sanitizer says where it cannot look into the GPU, as in some virtual machines."""
 LIMIT_S = 240
 SETTINGS = Path(__file__).with_name("pytest.ini")
 
@@ -30,24 +31,14 @@ def _pytest(
     needs("pytest")
     command = [*before, sys.executable, "-m", "pytest", "-c", str(SETTINGS), "--rootdir", str(site.ROOT)]
     command += ["-m", "gpu", "-q", "-p", "no:cacheprovider", *arguments]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=site.SITE,
-            env=site.environment(L2L_REQUIRE_GPU="1"),
-            capture_output=True,
-            text=True,
-            timeout=limit_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return {"status": "failed", "reason": f"not done after {limit_s} s"}
-    passed = re.search(r"(\d+) passed", done.stdout)
-    good = done.returncode == 0 and passed is not None
+    environment = site.environment(L2L_REQUIRE_GPU="1")
+    done = processes.run(command, limit_s, cwd=site.SITE, env=environment)
+    passed = re.search(r"(\d+) passed", done.output)
+    good = done.good and passed is not None
     count = int(passed[1]) if passed else 0
     record: dict[str, Any] = {"status": status(good), "tests": count, "summary": f"{count} passed"}
     if not good:
-        record["reason"] = (done.stdout + done.stderr)[-6000:]
+        record["reason"] = done.reason()
     return record
 
 
@@ -71,9 +62,7 @@ def tests() -> dict[str, Any]:
 
 def pipeline() -> dict[str, Any]:
     """Whole predictions' GPU tests."""
-    lacking = site.lacking()
-    if lacking:
-        raise NotRunError(f"not installed: {', '.join(lacking)}")
+    site.require_predictions()
     from l2l_engine.gpu import why_not  # noqa: PLC0415
 
     if (missing := why_not()) is not None:
@@ -86,7 +75,10 @@ def _sanitized(tool: str) -> dict[str, Any]:
     if program is None:
         raise NotRunError("compute-sanitizer is not on the PATH")
     before = (program, "--tool", tool, "--error-exitcode", "9", "--target-processes", "all")
-    return _pytest([*PLUGIN, KERNELS[1], "-k", SMALL], before)
+    record = _pytest([*PLUGIN, KERNELS[1], "-k", SMALL], before)
+    if UNSUPPORTED in str(record.get("reason")):
+        raise NotRunError(f"compute-sanitizer says of this machine: {UNSUPPORTED}")
+    return record
 
 
 def memcheck() -> dict[str, Any]:

@@ -6,24 +6,38 @@ import importlib
 import json
 import sys
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.section import NotRunError
 
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a section is, and the most seconds it may take."""
+
+    module: str
+    function: str
+    limit_s: float
+
+
 SECTIONS = {
-    "tests": "checks:tests",
-    "skimmer": "timings:skimmer",
-    "interpolation": "timings:interpolation",
-    "encoders": "encoders:encoders",
-    "decoding": "decoding:decoding",
-    "predictions": "whole:predictions",
-    "pipeline tests": "checks:pipeline",
-    "ways": "timings:ways",
-    "memcheck": "checks:memcheck",
-    "racecheck": "checks:racecheck",
+    "tests": Place("checks", "tests", 60),
+    "skimmer": Place("timings", "skimmer", 40),
+    "interpolation": Place("timings", "interpolation", 30),
+    "plan": Place("paper", "plan", 90),
+    "encoders": Place("encoders", "encoders", 120),
+    "decoding": Place("decoding", "decoding", 40),
+    "pipelines": Place("pipelines", "pipelines", 130),
+    "agreement": Place("whole", "agreement", 75),
+    "memory": Place("whole", "memory", 60),
+    "pipeline tests": Place("checks", "pipeline", 60),
+    "ways": Place("timings", "ways", 40),
+    "memcheck": Place("checks", "memcheck", 120),
+    "racecheck": Place("checks", "racecheck", 120),
 }
-"""Where each is, the most telling first: when time runs out, the others are left."""
+"""The most telling first: when time runs out, the others are left."""
 
 
 def run(name: str) -> dict[str, Any]:
@@ -34,8 +48,9 @@ def run(name: str) -> dict[str, Any]:
         missing = why_not()
         if missing is not None:
             raise NotRunError(missing)
-        module, _, function = SECTIONS[name].partition(":")
-        record: dict[str, Any] = getattr(importlib.import_module(f"benchmarks.gpu.{module}"), function)()
+        place = SECTIONS[name]
+        module = importlib.import_module(f"benchmarks.gpu.{place.module}")
+        record: dict[str, Any] = getattr(module, place.function)()
     except NotRunError as reason:
         record = {"status": "not run", "reason": str(reason)}
     except Exception:

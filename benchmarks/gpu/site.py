@@ -9,16 +9,18 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu import processes
 from benchmarks.gpu.section import NotRunError
 
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "build" / f"gpu-{sys.version_info[0]}{sys.version_info[1]}"
 SITE = BUILT / "site"
+PACKAGES = BUILT / "packages"
 RUNTIME = ("av", "openvino", "safetensors", "ml_dtypes", "typer", "rich", "pydantic")
 
 # An editable installation of the package would come first otherwise.
@@ -36,15 +38,40 @@ def lacking() -> list[str]:
     return [name for name in RUNTIME[:-1] if importlib.util.find_spec(name) is None]
 
 
+def require_predictions() -> None:
+    """For sections that predict.
+
+    Raises:
+        NotRunError: A package that it takes is missing.
+    """
+    if absent := lacking():
+        raise NotRunError(f"not installed: {', '.join(absent)}")
+
+
 def capability() -> str | None:
     """The first GPU's compute capability as nvcc names it, e.g. "90"; None where nothing tells."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return None
-    command = [program, "--query-gpu=compute_cap", "--format=csv,noheader"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = re.match(r"(\d+)\.(\d+)", done.stdout.strip())
-    return f"{found[1]}{found[2]}" if done.returncode == 0 and found else None
+    done = processes.run([program, "--query-gpu=compute_cap", "--format=csv,noheader"], 30)
+    found = re.match(r"(\d+)\.(\d+)", done.output.strip())
+    return f"{found[1]}{found[2]}" if done.good and found else None
+
+
+def unpack(wheels: Path) -> str | None:
+    """Install a folder of wheels where all sections find them; what is wrong, if anything is."""
+    found = sorted(wheels.glob("*.whl"))
+    if not found:
+        return "there are no wheels"
+    options = ["--no-index", "--no-deps", "--no-compile", "--upgrade", "--quiet", "--target", PACKAGES]
+    done = processes.run([sys.executable, "-m", "pip", "install", *options, *found], 300)
+    return None if done.good else done.reason()
+
+
+def use_packages() -> None:
+    """Have this process too see what was unpacked, now or in an earlier run."""
+    if PACKAGES.exists():
+        sys.path.insert(0, str(PACKAGES))
 
 
 def build(limit_s: float) -> dict[str, Any]:
@@ -66,13 +93,14 @@ def build(limit_s: float) -> dict[str, Any]:
         "Python_EXECUTABLE": sys.executable,
     }
     defined = [f"-D{name}={value}" for name, value in options.items()]
+    end = time.monotonic() + limit_s
     for command in (
-        [cmake, "-S", str(ROOT), "-B", str(BUILT), *defined],
-        [cmake, "--build", str(BUILT), f"-j{len(os.sched_getaffinity(0))}"],
+        [cmake, "-S", ROOT, "-B", BUILT, *defined],
+        [cmake, "--build", BUILT, f"-j{len(os.sched_getaffinity(0))}"],
     ):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
-        if done.returncode:
-            return {"status": "failed", "reason": (done.stdout + done.stderr)[-6000:]}
+        done = processes.run(command, end - time.monotonic())
+        if not done.good:
+            return {"status": "failed", "reason": done.reason()}
     lay_out()
     return {"status": "passed", "architecture": architecture, "lacking": lacking()}
 
@@ -99,4 +127,7 @@ def lay_out() -> None:
 
 def environment(**more: str) -> dict[str, str]:
     """For a process that imports the package from :data:`SITE`."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(SITE), str(ROOT)]), **more}
+    folders = [SITE, ROOT, *([PACKAGES] if PACKAGES.exists() else [])]
+    known = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([*map(str, folders), *([known] if known else [])])
+    return {**os.environ, "PYTHONPATH": path, **more}

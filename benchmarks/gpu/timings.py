@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unittest.mock
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,8 @@ def graph(torch: Any, work: Work) -> Work:
             work()
     torch.cuda.current_stream().wait_stream(stream)
     captured = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(captured):
+    # Of this thread alone: others may allocate meanwhile.
+    with torch.cuda.graph(captured, capture_error_mode="thread_local"):
         work()
     replay: Work = captured.replay
     return replay
@@ -79,22 +79,12 @@ def _ours(torch: Any, skimmer: CudaSkimmer, inputs: list[Any]) -> tuple[Work, An
     return work, space
 
 
-def _plain(torch: Any, weights: Any, inputs: list[Any]) -> Work:
+def _plain(weights: Any, inputs: list[Any]) -> Work:
     """The peer in the dtype of its inputs."""
-    from benchmarks.kernels import plain_torch  # noqa: PLC0415
+    from benchmarks.kernels.plain_torch import PlainSkimmer  # noqa: PLC0415
 
-    in_float = plain_torch.interpolate
-    module = plain_torch.PlainSkimmer(weights).cuda().to(inputs[0].dtype)
-
-    def interpolated(bank: Any, *times: Any) -> Any:
-        return in_float(bank.float(), *times).to(bank.dtype)
-
-    def work() -> object:
-        # Its interpolation is in float32; whatever comes after is in the module's dtype.
-        with unittest.mock.patch.object(plain_torch, "interpolate", interpolated):
-            return module(*inputs, STEPS)
-
-    return work
+    module = PlainSkimmer(weights).cuda().to(inputs[0].dtype)
+    return lambda: module(*inputs, STEPS)
 
 
 def skimmer() -> dict[str, Any]:
@@ -102,7 +92,7 @@ def skimmer() -> dict[str, Any]:
     torch = needs_torch()
     weights, inputs = _weights(), _inputs(torch, 1, 205, torch.float16)
     ours, space = _ours(torch, CudaSkimmer(weights, precision="fp16"), inputs)
-    plain = _plain(torch, weights, inputs)
+    plain = _plain(weights, inputs)
     works: dict[str, Work] = {"ours": ours, "ours in a graph": graph(torch, ours)}
     works |= {"PyTorch eager": plain, "PyTorch in a graph": graph(torch, plain)}
     ours()

@@ -1,4 +1,4 @@
-"""Long videos in a moment: ten seconds are encoded, and their packets repeated."""
+"""Long videos in a moment: eight seconds are encoded, and their packets repeated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-RATE, SOUND_RATE, LOOP_S = 30, 16000, 10
+RATE, SOUND_RATE = 30, 16000
+LOOP_S = 8
+"""A whole number of frames, and of AAC's 1024 samples."""
 
 
 def long_video(seconds: int, size: tuple[int, int], *, seed: int = 0) -> bytes:
@@ -28,7 +30,7 @@ def long_video(seconds: int, size: tuple[int, int], *, seed: int = 0) -> bytes:
         picture.width, picture.height, picture.pix_fmt = *size, "yuv420p"
         picture.options = {"preset": "ultrafast", "g": str(2 * RATE), "bf": "0"}
         sound = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
-        ground = rng.integers(0, 255, (size[1], size[0], 3), np.uint8)
+        ground = _ground(rng, size)
         for index in range(LOOP_S * RATE):
             frame = av.VideoFrame.from_ndarray(np.roll(ground, 4 * index, axis=1), "rgb24")
             frame.pts, frame.time_base = index, Fraction(1, RATE)
@@ -44,6 +46,16 @@ def long_video(seconds: int, size: tuple[int, int], *, seed: int = 0) -> bytes:
     return _repeated(av, loop.getvalue(), seconds // LOOP_S)
 
 
+def _ground(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Soft squares: noise would take a hundred times the bytes."""
+    squares = rng.integers(0, 255, (-(-size[1] // 16), -(-size[0] // 16), 3), np.uint8)
+    ground = squares.repeat(16, axis=0).repeat(16, axis=1)[: size[1], : size[0]].astype(np.float32)
+    for axis in (0, 1):
+        for step in (1, 2, 4, 8):
+            ground = (ground + np.roll(ground, step, axis=axis)) / 2
+    return ground.astype(np.uint8)
+
+
 def _repeated(av: Any, loop: bytes, times: int) -> bytes:
     target = io.BytesIO()
     with av.open(target, "w", format="mp4") as out:
@@ -54,9 +66,10 @@ def _repeated(av: Any, loop: bytes, times: int) -> bytes:
                     if stream.index not in streams:
                         streams[stream.index] = out.add_stream_from_template(stream)
                 for packet in source.demux():
-                    if packet.dts is None:
+                    # Without what an audio encoder puts before and after, turns follow without a gap.
+                    if packet.dts is None or not 0 <= packet.pts * packet.time_base < LOOP_S:
                         continue
-                    shift = round(turn * (LOOP_S + 0.1) / packet.time_base)
+                    shift = round(turn * LOOP_S / packet.time_base)
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
                     packet.stream = streams[packet.stream_index]
                     out.mux(packet)

@@ -8,7 +8,7 @@ def interpolate(bank, knots, timestamps):
     """[B, M, D] at knots [B, M] to [B, N, D] at timestamps [B, N]; clamped ends."""
     upper = torch.searchsorted(knots, timestamps).clamp(1, knots.shape[1] - 1)
     low, high = knots.gather(1, upper - 1), knots.gather(1, upper)
-    fraction = ((timestamps - low) / (high - low)).clamp(0, 1).float().unsqueeze(-1)
+    fraction = ((timestamps - low) / (high - low)).clamp(0, 1).to(bank.dtype).unsqueeze(-1)
 
     def rows(index):
         return bank.gather(1, index.unsqueeze(-1).expand(-1, -1, bank.shape[2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
@@ -12,19 +13,24 @@ from benchmarks.peers import plain
 
 
 class DenseStudent:
-    """One frame and one second of sound for each timestamp, classified and averaged; float32."""
+    """One frame and one second of sound for each timestamp, classified and averaged.
 
-    def __init__(self, networks: Networks) -> None:
-        self._networks = networks
-        self._hear = torch.nn.Sequential(plain.LogMel(), networks.audio.norm, networks.audio.trunk)
+    Args:
+        networks: With the weights.
+        device: Of PyTorch, where all but decoding runs.
+        dtype: Of the encoders' arithmetic.
+    """
+
+    def __init__(self, networks: Networks, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        self._encoders = plain.Encoders(networks, device, dtype)
+        self._skimmer = copy.deepcopy(networks.skimmer).to(device)
 
     @torch.inference_mode()
     def __call__(self, path: Path) -> Tensor:
-        """Mean probabilities [C]."""
+        """Mean probabilities [C] on the CPU."""
         times = plain.timestamps(path)
-        image = plain.in_batches(self._networks.image, plain.frames_by_decoding(path, times))
-        audio = plain.in_batches(self._hear, plain.windows(path, times))
-        skimmer = self._networks.skimmer
-        fused = skimmer.fusion(torch.cat([image, self._networks.audio.project(audio)], dim=1))
-        probabilities: Tensor = skimmer.classifier(fused).softmax(dim=1).mean(dim=0)
-        return probabilities
+        image = self._encoders.images(plain.frames_by_decoding(path, times))
+        audio = self._encoders.sounds(plain.windows(path, times))
+        fused = self._skimmer.fusion(torch.cat([image, audio], dim=1))
+        probabilities: Tensor = self._skimmer.classifier(fused).softmax(dim=1).mean(dim=0)
+        return probabilities.cpu()

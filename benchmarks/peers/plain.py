@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,12 @@ from av.video.frame import VideoFrame
 from torch import Tensor
 from torchvision.transforms import v2
 
+from benchmarks.networks import Networks
+from training.models import AudioEncoder, ImageEncoder
+
 HOP = 16 / 30
 SAMPLE_RATE = 16000
+BATCH = 32
 
 resize = v2.Compose([v2.Resize(128, antialias=True), v2.CenterCrop(112)])
 """uint8 [..., 3, H, W] to uint8 [..., 3, 112, 112]."""
@@ -30,6 +35,42 @@ class LogMel(torch.nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         """float32 [B, 16000] to [B, 1, 101, 40]."""
         return torch.log(self.mel(samples).transpose(1, 2) + 1e-6)[:, None]
+
+
+class Encoders:
+    """Both networks in eager PyTorch, the log-mel by torchaudio's FFT, on any device.
+
+    Args:
+        networks: With the weights.
+        device: Of PyTorch, where they run.
+        dtype: Of their arithmetic; pre-processing stays in float32, as in the plan's graphs.
+    """
+
+    def __init__(self, networks: Networks, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        self._device, self._dtype = device, dtype
+        self._image, self._audio = (
+            copy.deepcopy(network).to(device) for network in (networks.image, networks.audio)
+        )
+        self._mel = LogMel().to(device)
+        for network in (self._image, self._audio):
+            network.trunk.to(dtype)
+            network.project.to(dtype)
+
+    def images(self, frames: Tensor) -> Tensor:
+        """float32 [M, D] of uint8 [M, 112, 112, 3]."""
+        return torch.cat([self._encoded(self._image, self._image.front(some)) for some in self._some(frames)])
+
+    def sounds(self, samples: Tensor) -> Tensor:
+        """float32 [M, D] of float32 [M, 16000]."""
+        parts = (self._audio.norm(self._mel(some)) for some in self._some(samples))
+        return torch.cat([self._encoded(self._audio, part) for part in parts])
+
+    def _some(self, samples: Tensor) -> Iterator[Tensor]:
+        return (some.to(self._device) for some in samples.split(BATCH))
+
+    def _encoded(self, network: ImageEncoder | AudioEncoder, inputs: Tensor) -> Tensor:
+        features: Tensor = network.body(inputs.to(self._dtype))
+        return features.float()
 
 
 def timestamps(path: Path) -> np.ndarray:
@@ -98,8 +139,3 @@ def windows(path: Path, times: np.ndarray) -> Tensor:
     starts = [round(time * SAMPLE_RATE) for time in times]
     track = torch.nn.functional.pad(track, (0, max(0, starts[-1] + SAMPLE_RATE - len(track))))
     return torch.stack([track[start : start + SAMPLE_RATE] for start in starts])
-
-
-def in_batches(network: torch.nn.Module, samples: Tensor, size: int = 32) -> Tensor:
-    """Run a network over [M, ...] a batch at a time."""
-    return torch.cat([network(batch) for batch in samples.split(size)])

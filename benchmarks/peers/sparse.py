@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
@@ -15,22 +16,29 @@ STEPS = 10
 
 
 class PlainSparse:
-    """Decode at the knots, encode, skim without fusing anything; float32."""
+    """Decode at the knots, encode, skim without fusing anything.
 
-    def __init__(self, networks: Networks) -> None:
-        self._networks = networks
-        self._hear = torch.nn.Sequential(plain.LogMel(), networks.audio.norm, networks.audio.trunk)
-        self._project = networks.audio.project
+    Args:
+        networks: With the weights.
+        device: Of PyTorch, where all but decoding runs.
+        dtype: Of its arithmetic.
+    """
+
+    def __init__(self, networks: Networks, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        self._encoders = plain.Encoders(networks, device, dtype)
+        self._skimmer = copy.deepcopy(networks.skimmer).to(device, dtype)
+        self._device, self._dtype = device, dtype
 
     @torch.inference_mode()
     def __call__(self, path: Path) -> Tensor:
-        """Logits [C]."""
+        """Logits float32 [C] on the CPU."""
         stamps = plain.timestamps(path)
         times = stamps[::FACTOR]
-        images = plain.frames_by_seeking(path, times)
-        sounds = plain.windows(path, times)
-        image = plain.in_batches(self._networks.image, images)
-        audio = self._project(plain.in_batches(self._hear, sounds))
-        knots, at = torch.from_numpy(times)[None], torch.from_numpy(stamps)[None]
-        logits: Tensor = self._networks.skimmer(image[None], audio[None], knots, knots, at, STEPS)[0]
-        return logits
+        banks = (
+            self._encoders.images(plain.frames_by_seeking(path, times)),
+            self._encoders.sounds(plain.windows(path, times)),
+        )
+        knots, at = (torch.from_numpy(x.copy())[None].to(self._device) for x in (times, stamps))
+        image, audio = (bank[None].to(self._dtype) for bank in banks)
+        logits: Tensor = self._skimmer(image, audio, knots, knots, at, STEPS)[0]
+        return logits.float().cpu()

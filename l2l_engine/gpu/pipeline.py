@@ -111,31 +111,25 @@ class CudaPipeline(Pipeline):
         watch: Stopwatch,
     ) -> SkimResult:
         """Run the skimmer on one video; at most one modality may be missing."""
+
+        def run() -> SkimResult:
+            held: list[object] = []
+            with watch.stage("skim"), self._lanes.use() as lane:
+                parts = (
+                    self._part("image_bank", image, lane, held),
+                    self._part("audio_bank", audio, lane, held),
+                )
+                if self._averager is None:
+                    return lane.run(parts, timestamps, steps)
+                banks = [None if part is None else Bank(lane.fetch(part), part.times) for part in parts]
+            return run_skimmer(self._averager, banks[0], banks[1], timestamps, steps, watch=watch)
+
         with self._workers.job() as job:
             self._resources.enter()
             try:
-                return job.run(lambda: self._skim(image, audio, timestamps, steps, watch), lambda: None)
+                return job.run(run, lambda: None)
             finally:
                 self._resources.leave()
-
-    def _skim(
-        self,
-        image: Bank | DeviceBank | None,
-        audio: Bank | DeviceBank | None,
-        timestamps: TimeArray,
-        steps: int,
-        watch: Stopwatch,
-    ) -> SkimResult:
-        held: list[object] = []
-        with watch.stage("skim"), self._lanes.use() as lane:
-            parts = (
-                self._part("image_bank", image, lane, held),
-                self._part("audio_bank", audio, lane, held),
-            )
-            if self._averager is None:
-                return lane.run(parts, timestamps, steps)
-            rows, sounds = (None if part is None else Bank(lane.fetch(part), part.times) for part in parts)
-        return run_skimmer(self._averager, rows, sounds, timestamps, steps, watch=watch)
 
     def _part(self, name: str, bank: Bank | DeviceBank | None, lane: Lane, held: list[object]) -> Part | None:
         if bank is None:

@@ -1,0 +1,35 @@
+"""Networks of the paper's size with random weights, as `python -m training export --random` makes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.gpu.section import needs
+
+if TYPE_CHECKING:
+    from benchmarks.networks import Networks
+
+PRECISIONS = ("fp32", "fp16")
+TOOLS = ("torch", "torchaudio", "torchvision", "av", "onnx", "onnxscript", "openvino")
+"""What exporting takes."""
+
+
+def networks() -> Networks:
+    """The plan, exported if it is not there yet, and the modules it came from.
+
+    Raises:
+        NotRunError: A tool is missing.
+    """
+    for tool in TOOLS:
+        needs(tool)
+    from benchmarks.networks import PAPER, networks  # noqa: PLC0415 - it takes them all
+
+    return networks(PAPER, PRECISIONS)
+
+
+def plan() -> dict[str, Any]:
+    """Exports the plan, which other sections take."""
+    made = networks().plan
+    megabytes = made.path.stat().st_size / 1e6
+    words = f"{', '.join(sorted(made.graphs))}, {megabytes:.0f} MB"
+    return {"status": "passed", "graphs": sorted(made.graphs), "megabytes": megabytes, "summary": words}
