@@ -23,6 +23,7 @@ from training.learning.losses import class_loss
 from training.models import Student
 from training.runs.checkpoint import Checkpoint, save_network
 from training.runs.seeds import seed_everything
+from training.skimming.sequences import USUAL_LENGTH
 from training.skimming.skim import (
     HOP,
     build_skimmer,
@@ -62,10 +63,15 @@ NETWORKS: dict[str, Callable[[Config, Student, int], Network]] = {
 ROWS = {
     "lstm": "LSTM",
     "non-recurrent": "NON-RECURRENT",
+    "long": "long",
     "released": "released",
     "visual-only": "image | image",
 }
 """Names of variants in the tables; over sparse knots "... (sparse)", skimmers over all "... (dense)"."""
+
+
+LONG = 4 * USUAL_LENGTH
+"""Timestamps of the longest videos that the variant "long" learns from."""
 
 
 def folder(name: str) -> str:
@@ -81,7 +87,9 @@ def variant(config: Config, name: str) -> Config:
     """
     skim = config.skim
     kind, _, number = name.partition("-")
-    if name == "released":
+    if name == "long":
+        skim = replace(skim, longest=LONG)
+    elif name == "released":
         skim = replace(skim, preset="released")
     elif name == "visual-only":
         skim = replace(skim, modalities=("image",))

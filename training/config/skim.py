@@ -73,9 +73,17 @@ class VariantsConfig:
     """What ``python -m training variants`` trains beside the skimmer, on the same features.
 
     Attributes:
-        names: Of "lstm", "non-recurrent", "visual-only", "released", and "seed-N" for another seed.
+        names: Of "lstm", "non-recurrent", "visual-only", "long", "released", and "seed-N" for another seed.
         updates: Of "lstm" and "non-recurrent", which see every timestamp in every update.
     """
 
-    names: tuple[str, ...] = ("lstm", "non-recurrent", "visual-only", "released", "seed-1", "seed-2")
+    names: tuple[str, ...] = (
+        "lstm",
+        "non-recurrent",
+        "visual-only",
+        "long",
+        "released",
+        "seed-1",
+        "seed-2",
+    )
     updates: int = 1500

@@ -31,6 +31,9 @@ TABLE_1 = (
 COMBINATIONS = ("image | image (sparse)", "image | image (dense)")
 """Rows of Fig. 7: what chooses the moments, then what recognises."""
 
+LONG = ("long (sparse)", "long (dense)")
+"""The skimmer trained on longer videos."""
+
 PRESETS = ("released (sparse)", "released (dense)")
 
 
@@ -42,6 +45,7 @@ class Lineup:
         ours: The skimmer; None before it is trained.
         table: Table 1.
         combinations: Fig. 7 and Table 2.
+        long: The skimmer trained on longer videos.
         presets: The published modules' way to skim.
         seeds: The same skimmer, sparse, trained from other seeds.
     """
@@ -49,6 +53,7 @@ class Lineup:
     ours: SkimmingNetwork | None
     table: dict[str, Method] = field(default_factory=dict)
     combinations: dict[str, Method] = field(default_factory=dict)
+    long: dict[str, Method] = field(default_factory=dict)
     presets: dict[str, Method] = field(default_factory=dict)
     seeds: dict[str, Method] = field(default_factory=dict)
 
@@ -68,6 +73,7 @@ def lineup(config: Config, student: Student, classes: int) -> Lineup:
         ours,
         table=_named([*methods, *others], TABLE_1),
         combinations=_named(others, COMBINATIONS),
+        long=_named(others, LONG),
         presets=_named(others, PRESETS),
         seeds={method.name: method for method in seeds},
     )

@@ -14,9 +14,10 @@ from training.baselines import Method
 from training.skimming.features import VideoFeatures
 from training.skimming.skim import HOP
 from training.tables.bench import Bench, Examples
+from training.tables.lineup import LONG
 
 TIMES = (1, 2, 4)
-METHODS = ("DENSE", "SCSAMPLER", "LSTM", "NON-RECURRENT", "ours (sparse)", "ours (dense)")
+METHODS = ("DENSE", "SCSAMPLER", "LSTM", "NON-RECURRENT", "ours (sparse)", "ours (dense)", *LONG)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
         "differences": differences(results, SPARSE),
         **_ours(config, bench, methods, results),
         "as_sparse": rows(run_all(bench, as_sparse(methods, config.factor)), ()),
-        "longer": by_length(bench, methods.table),
+        "longer": by_length(bench, methods.table | methods.long),
         "combinations": rows(_combinations(config, bench, methods), COMBINATIONS),
         "presets": rows(run_all(bench, methods.presets), PRESETS),
         "seeds": _seeds(results, run_all(bench, methods.seeds)),

@@ -26,7 +26,7 @@ from training.tables.lineup import lineup
 DEMO = Path(__file__).parents[3] / "demo"
 CLASSES = ("box", "bouncing", "ring", "sliding")
 SIZES = {"features": 32, "fusion": 24}
-VARIANTS = ("released", "visual-only", "lstm", "non-recurrent", "seed-8")
+VARIANTS = ("released", "visual-only", "lstm", "non-recurrent", "seed-8", "long")
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_trained_variants_are_rows_of_the_tables(config):
     train_variants(config)
     student, classes = load_student(config)
     rows = {row.name: row for rows in load_variants(config, student, len(classes)).values() for row in rows}
-    kinds = ("released", "image | image", "seed-8")
+    kinds = ("released", "image | image", "seed-8", "long")
     baselines = {f"{k}{d}" for k in ("LSTM", "NON-RECURRENT") for d in ("", " (sparse)")}
     assert set(rows) == baselines | {f"{k} ({d})" for k in kinds for d in ("sparse", "dense")}
     tracks = load_tracks(config, ["one"], classes)
@@ -162,7 +162,7 @@ def test_trained_variants_are_rows_of_the_tables(config):
     assert rows["LSTM"].pairs(tracks[0]) == (n, n)
     assert rows["LSTM (sparse)"].pairs(tracks[0]) == (-(-n // config.factor),) * 2
     found = lineup(config, student, len(classes))
-    shown = {name for group in (found.combinations, found.presets, found.seeds) for name in group}
+    shown = {name for group in (found.combinations, found.presets, found.seeds, found.long) for name in group}
     assert set(rows) - shown - set(found.table) == {"seed-8 (dense)"}
     few = replace(config, variants=VariantsConfig(names=("seed-99",)))
     assert load_variants(few, student, len(classes)) == {}
