@@ -87,7 +87,7 @@ class Run:
 def line(name: str, record: dict[str, Any]) -> str:
     """A section in a line of the table."""
     reason = str(record.get("reason", "")).strip().splitlines()
-    words = record.get("summary") or (reason[-1][:100] if reason else "")
+    words = (reason[-1][:100] if reason else "") or record.get("summary", "")
     return f"{name:<15} {record['status']:<8} {record['seconds']:6.1f} s  {words}"
 
 

@@ -76,7 +76,8 @@ def use_packages() -> None:
 
 def build(limit_s: float) -> dict[str, Any]:
     """Compile the native core and its CUDA side for this GPU, and lay out :data:`SITE`."""
-    cmake = shutil.which("cmake")
+    beside = os.pathsep.join([str(PACKAGES / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
+    cmake = shutil.which("cmake", path=beside)
     if cmake is None:
         raise NotRunError("cmake is not on the PATH (pip install cmake)")
     if shutil.which("nvcc") is None:

@@ -56,7 +56,9 @@ def test_the_pytest_plugin_of_a_bare_machine_knows_the_markers() -> None:
 
 def test_without_a_compiler_the_build_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     for missing in ("cmake", "nvcc"):
-        monkeypatch.setattr(site.shutil, "which", lambda name, gone=missing: None if name == gone else name)
+        monkeypatch.setattr(
+            site.shutil, "which", lambda name, gone=missing, **_: None if name == gone else name
+        )
         with pytest.raises(NotRunError, match=f"{missing} is not on the PATH"):
             site.build(1.0)
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from native_build import FOLDER, build, cmake
+from native_build import FOLDER, ROOT, build, cmake
 
 from l2l_engine.cuda import why_not
 
@@ -31,6 +31,25 @@ def test_nvcc_compiles_the_module():
     assert done.returncode == 0, done.stderr
     if why_not() is not None:
         assert "CUDA cannot be used: " in done.stdout
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc on the PATH")
+@pytest.mark.skipif(
+    shutil.which("cmake", path="/usr/bin") is None, reason="the system has no CMake of its own"
+)
+def test_the_systems_cmake_takes_the_cuda_side(tmp_path):
+    """It may be older than nvcc."""
+    import pybind11
+
+    options = (
+        "-DL2L_CUDA=ON",
+        f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
+        f"-DPython_EXECUTABLE={sys.executable}",
+    )
+    command = ["/usr/bin/cmake", "-S", ROOT, "-B", tmp_path, "-DCMAKE_CUDA_ARCHITECTURES=90", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
 ASKING = """
