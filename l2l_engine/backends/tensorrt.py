@@ -30,7 +30,7 @@ class _Package(NamedTuple):
     remedy: str
 
 
-_PACKAGES: dict[Flavour, _Package] = {
+PACKAGES: dict[Flavour, _Package] = {
     "tensorrt": _Package("tensorrt", "pip install tensorrt-cu13, whose libraries NVIDIA's own index has"),
     "tensorrt_rtx": _Package(
         "tensorrt_rtx_bindings", "pip install tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings"
@@ -56,7 +56,7 @@ def load_library(flavour: Flavour) -> Library:
     Raises:
         DeviceError: If the package or its libraries are missing; the message says which, and how to get it.
     """
-    module, remedy = _PACKAGES[flavour]
+    module, remedy = PACKAGES[flavour]
     try:
         api = importlib.import_module(module)
     except ModuleNotFoundError as error:

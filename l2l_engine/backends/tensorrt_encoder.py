@@ -9,7 +9,7 @@ import numpy as np
 
 from l2l_engine.backends.device_array import DeviceArray, device_pointer
 from l2l_engine.backends.gpu import find_gpu
-from l2l_engine.backends.tensorrt import Flavour, check_interface, load_library
+from l2l_engine.backends.tensorrt import PACKAGES, Flavour, check_interface, load_library
 from l2l_engine.errors import DeviceError, DeviceMemoryError, PlanError
 
 # Of EngineInvalidityDiagnostics: the others, such as an unsupported GPU, no other engine would mend.
@@ -62,6 +62,8 @@ class TensorRTEncoder:
         words = (
             f"{', '.join(reasons)}: {self._library.last_words()}" if reasons else self._library.last_words()
         )
+        if "UNSUPPORTED_CC" in reasons:
+            words += f"; for GPUs that it does not take: {PACKAGES['tensorrt'].remedy}"
         kind = DeviceError if set(reasons) - _ENGINES_FAULT else PlanError
         if _is_memory(words) and _ENGINES_FAULT.isdisjoint(reasons):
             kind = DeviceMemoryError

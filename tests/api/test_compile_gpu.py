@@ -194,6 +194,7 @@ def test_whether_engine_or_machine_is_at_fault(
     with pytest.raises(error) as caught:
         TensorRTEncoder("tensorrt_rtx.image", b"", dtype=np.uint8, flavour="tensorrt_rtx")
     assert ", ".join(reasons) in str(caught.value)
+    assert ("pip install tensorrt-cu13" in str(caught.value)) == ("UNSUPPORTED_CC" in reasons)
 
 
 class Array:
