@@ -11,6 +11,7 @@ are that side's, and the networks run in OpenVINO: what comes out can be compare
 from __future__ import annotations
 
 import ctypes
+import gc
 import itertools
 import random
 import threading
@@ -161,10 +162,15 @@ class HostDevice:
         self._passed[event] = max(self._passed[event], ticket)
 
     def _step(self) -> None:
-        able = [queue for queue in self.streams.values() if queue and (queue[0][0] is None or queue[0][0]())]
-        assert able, "streams wait for each other, or for what nobody queued"
-        _, work = self._random.choice(able).popleft()
-        work()
+        # The garbage collector may end a stream, which does all that is queued: not in the middle of this.
+        gc.disable()
+        try:
+            able = [q for q in self.streams.values() if q and (q[0][0] is None or q[0][0]())]
+            assert able, "streams wait for each other, or for what nobody queued"
+            _, work = self._random.choice(able).popleft()
+            work()
+        finally:
+            gc.enable()
 
 
 class _Block:
