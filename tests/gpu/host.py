@@ -10,13 +10,14 @@ are that side's, and the networks run in OpenVINO: what comes out can be compare
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import itertools
 import random
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -95,7 +96,7 @@ class HostDevice:
 
     def synchronize(self, event: int) -> None:
         self.fail("synchronize")
-        with self._lock:
+        with self._undisturbed():
             self.waits += 1
             ticket = self.events[event]
             while self._passed[event] < ticket:
@@ -150,7 +151,7 @@ class HostDevice:
 
     def drain(self) -> None:
         """Do all that is queued."""
-        with self._lock:
+        with self._undisturbed():
             while any(self.streams.values()):
                 self._step()
 
@@ -162,15 +163,22 @@ class HostDevice:
         self._passed[event] = max(self._passed[event], ticket)
 
     def _step(self) -> None:
-        # The garbage collector may end a stream, which does all that is queued: not in the middle of this.
-        gc.disable()
-        try:
-            able = [q for q in self.streams.values() if q and (q[0][0] is None or q[0][0]())]
-            assert able, "streams wait for each other, or for what nobody queued"
-            _, work = self._random.choice(able).popleft()
-            work()
-        finally:
-            gc.enable()
+        able = [queue for queue in self.streams.values() if queue and (queue[0][0] is None or queue[0][0]())]
+        assert able, "streams wait for each other, or for what nobody queued"
+        _, work = self._random.choice(able).popleft()
+        work()
+
+    @contextlib.contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """The garbage collector may end a stream, which does all that is queued: not meanwhile."""
+        with self._lock:
+            enabled = gc.isenabled()
+            gc.disable()
+            try:
+                yield
+            finally:
+                if enabled:
+                    gc.enable()
 
 
 class _Block:
