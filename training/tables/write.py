@@ -229,9 +229,13 @@ def draw(config: Config, examples: Examples, methods: Lineup, report: dict[str, 
 
 
 def _all_commands(commands: Sequence[str]) -> list[str]:
-    """With the one that trains what is compared, before the last, which evaluates."""
-    variants = [command.replace("training evaluate", "training variants") for command in commands[-1:]]
-    return [*commands[:-1], *variants, *commands[-1:]]
+    """With those that train what is compared, before the last, which evaluates."""
+    compared = [
+        command.replace("training evaluate", f"training {name}")
+        for command in commands[-1:]
+        for name in ("clips", "variants")
+    ]
+    return [*commands[:-1], *compared, *commands[-1:]]
 
 
 def _link(target: Path, page: str | None) -> str | None:
