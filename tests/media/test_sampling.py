@@ -132,8 +132,8 @@ def test_a_bound_on_knots_holds_and_costs_no_needless_gap(
     if len(free) <= most and times[-1] / most <= gap:
         assert chosen.tolist() == free.tolist()
     if policy == "auto" and most > 2:
-        # Three neighbouring steps are longer than the gap together, so a gap of three times the span over most - 2
-        # is enough, and the last try may be a tenth beyond that.
+        # Three neighbouring steps are longer than the gap together, so a gap of three times the span over
+        # most - 2 is enough, and the last try may be a tenth beyond that.
         widest = np.diff(chosen, append=max(times[-1], chosen[-1])).max()
         assert widest <= max(gap, 3.3 * times[-1] / (most - 2)) * 1.0001
     if policy in {"keyframes", "listen"}:
