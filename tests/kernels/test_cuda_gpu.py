@@ -2,18 +2,13 @@
 
 import numpy as np
 import pytest
-from skim_cases import random_batch, random_weights, reference, worst_error
+from skim_cases import random_batch, reference, worst_error
 
 from l2l_engine import DeviceMemoryError, ops
 from l2l_engine.cuda import CudaSkimmer, interpolate
 
 pytestmark = pytest.mark.gpu
 SIZES = [(205, 41, 66), (129, 26, 129), (7, 7, 7)]
-
-
-@pytest.fixture(scope="module")
-def weights():
-    return random_weights(np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from training.baselines import Method, Skimming, Trained
 from training.baselines.networks import SequenceNetwork, SingleQuery
-from training.clips.students import load_student
 from training.config import Config
 from training.errors import InputError
 from training.learning.learner import Learner
@@ -28,15 +27,14 @@ from training.skimming.skim import (
     HOP,
     build_skimmer,
     fit,
+    load_material,
     load_skimmer,
-    load_tracks,
     rate,
     skim_settings,
     skimmer_path,
     start_from,
     train_skimmer,
 )
-from training.skimming.sources import Source
 
 Network = SequenceNetwork | SingleQuery
 
@@ -130,22 +128,19 @@ def train_network(config: Config, name: str) -> dict[str, float]:
     settings = config.skim
     checkpoint = Checkpoint(config.folder(folder(name)), skim_settings(config) | {"kind": name})
     state = checkpoint.load()
-    student, classes = load_student(config)
-    tracks = load_tracks(config, settings.train, classes)
-    source = Source(tracks, len(classes), settings, seed=config.seed, hop=HOP)
-    validation = load_tracks(config, settings.validation, classes)
+    material = load_material(config)
     seed_everything(config.seed)
-    network = NETWORKS[name](config, student, len(classes))
+    network = NETWORKS[name](config, material.student, len(material.classes))
 
     def loss(update: int, learner: Learner) -> Tensor:
-        batch, labels = source.draw(update)
+        batch, labels = material.source.draw(update)
         (labels,) = learner.place(labels)
         logits = network(batch.to(learner.device))
         return class_loss(logits, labels, settings.several, settings.label_smoothing).mean()
 
     def measure() -> dict[str, float]:
-        scores = Trained(name, network, HOP, settings.several).scores(validation)
-        return rate(scores, validation, several=settings.several)
+        scores = Trained(name, network, HOP, settings.several).scores(material.validation)
+        return rate(scores, material.validation, several=settings.several)
 
     fit(network, checkpoint, state, settings, loss=loss, measure=measure)
     metrics = measure()

@@ -70,6 +70,33 @@ def load_skimmer(config: Config, classes: int, folder: str = FOLDER) -> Skimming
     return skimmer.eval()
 
 
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a network over whole videos is trained with.
+
+    Attributes:
+        student: Whose fusion and classifier it starts from.
+        classes: C names.
+        source: Draws training batches.
+        validation: The videos of the validation sets.
+    """
+
+    student: Student
+    classes: tuple[str, ...]
+    source: Source
+    validation: list[Track]
+
+
+def load_material(config: Config) -> Material:
+    """The student, and the cached features of the sets that ``config.skim`` names."""
+    settings = config.skim
+    student, classes = load_student(config)
+    source = Source(
+        load_tracks(config, settings.train, classes), len(classes), settings, seed=config.seed, hop=HOP
+    )
+    return Material(student, classes, source, load_tracks(config, settings.validation, classes))
+
+
 def load_tracks(config: Config, names: Sequence[str], classes: Sequence[str]) -> list[Track]:
     """The cached features of some sets."""
     return to_sequences(extract_features(config, names), classes, HOP)
@@ -89,16 +116,14 @@ def train_skimmer(config: Config, folder: str = FOLDER) -> dict[str, float]:
     settings, factor = config.skim, config.factor
     checkpoint = Checkpoint(config.folder(folder), skim_settings(config))
     state = checkpoint.load()
-    student, classes = load_student(config)
-    tracks = load_tracks(config, settings.train, classes)
-    source = Source(tracks, len(classes), settings, seed=config.seed, hop=HOP)
-    validation = load_tracks(config, settings.validation, classes)
+    material = load_material(config)
+    student, validation = material.student, material.validation
     seed_everything(config.seed)
-    skimmer = build_skimmer(config, len(classes))
+    skimmer = build_skimmer(config, len(material.classes))
     start_from(skimmer, student)
 
     def loss(update: int, learner: Learner) -> Tensor:
-        return skimming_loss(skimmer, source, update, settings, learner)
+        return skimming_loss(skimmer, material.source, update, settings, learner)
 
     def measure_all() -> dict[str, float]:
         return measure(skimmer, validation, settings.steps, factor, several=settings.several)
