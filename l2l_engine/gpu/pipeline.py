@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from l2l_engine.averaging import Averager
 from l2l_engine.cuda.bank import DeviceBank
 from l2l_engine.cuda.device import Device, View
 from l2l_engine.errors import ClosedError, DeviceError
@@ -28,7 +27,7 @@ from l2l_engine.plan import Plan
 from l2l_engine.request import Bank, Request, Stopwatch
 from l2l_engine.result import TimeArray
 from l2l_engine.session import Session, run_skimmer
-from l2l_engine.skim import SkimResult
+from l2l_engine.skim import SkimmingModel, SkimResult
 from l2l_engine.workers import Job
 
 
@@ -40,8 +39,9 @@ class CudaPipeline(Pipeline):
         device: The GPU.
         pool: Its memory.
         encoders: By modality.
-        kernels: Of the plan's skimmer, or none for a plan that averages all pairs, on the host.
+        kernels: Of the plan's skimmer; without weights where ``on_host`` skims.
         decoders: On the GPU.
+        on_host: What skims on the host: presets "clip" and "paired", whose first layers no kernel knows.
         threads: Processor threads, which read and demux files and decode sound.
         limits: What one file may cost.
     """
@@ -57,12 +57,12 @@ class CudaPipeline(Pipeline):
         kernels: Kernels,
         decoders: Decoders,
         *,
-        averager: Averager | None = None,
+        on_host: SkimmingModel | None = None,
         threads: int,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        super().__init__(plan, dict(encoders), averager, threads=threads, limits=limits)  # type: ignore[arg-type]
-        self._there, self._decoders, self._averager = encoders, decoders, averager
+        super().__init__(plan, dict(encoders), on_host, threads=threads, limits=limits)  # type: ignore[arg-type]
+        self._there, self._decoders, self._on_host = encoders, decoders, on_host
         self._lanes = Lanes(device, kernels)
         self._resources = _Resources(encoders, self._lanes, decoders, pool)
         # A Classifier that is forgotten rather than closed gives its memory back too.
@@ -79,7 +79,7 @@ class CudaPipeline(Pipeline):
                 job=job,
                 lanes=self._lanes,
                 decoders=self._decoders,
-                averager=self._averager,
+                on_host=self._on_host,
                 leave=self._resources.leave,
             )
         except BaseException:
@@ -119,10 +119,10 @@ class CudaPipeline(Pipeline):
                     self._part("image_bank", image, lane, held),
                     self._part("audio_bank", audio, lane, held),
                 )
-                if self._averager is None:
+                if self._on_host is None:
                     return lane.run(parts, timestamps, steps)
                 banks = [None if part is None else Bank(lane.fetch(part), part.times) for part in parts]
-            return run_skimmer(self._averager, banks[0], banks[1], timestamps, steps, watch=watch)
+            return run_skimmer(self._on_host, banks[0], banks[1], timestamps, steps, watch=watch)
 
         with self._workers.job() as job:
             self._resources.enter()

@@ -77,8 +77,9 @@ class SkimSettings:
     """Which form of Eq. 5-9 the weights belong to, and the number of steps by default.
 
     Attributes:
-        preset: "paper"; "released", as the authors published it; or "clip": no skimming, the fused features
-            of all timestamps are averaged, in one step.
+        preset: "paper"; "paired", where features of a knot are first joined with the other modality's;
+            "released", as the authors published it; or "clip": no skimming, the fused features of all
+            timestamps are averaged, in one step.
         steps: T by default.
         key_activation: "relu" puts a ReLU after the key layers.
         exclude_previous_argmax: Whether moments that were an earlier step's argmax get no attention.
@@ -90,12 +91,15 @@ class SkimSettings:
     exclude_previous_argmax: bool = False
 
     def __post_init__(self) -> None:
-        require(self.preset in ("paper", "released", "clip"), f"skim.preset is {self.preset!r}")
+        known = ("paper", "paired", "released", "clip")
+        require(self.preset in known, f"skim.preset is {self.preset!r}")
         require(is_count(self.steps, MAX_STEPS), f"skim.steps is {self.steps!r}")
         require(self.key_activation in ("none", "relu"), f"skim.key_activation is {self.key_activation!r}")
         require(isinstance(self.exclude_previous_argmax, bool), "skim.exclude_previous_argmax is no boolean")
-        plain = self.steps == 1 and self.key_activation == "none" and not self.exclude_previous_argmax
-        require(self.preset != "clip" or plain, "skim.preset clip knows one step, no keys and no exclusion")
+        plain = self.key_activation == "none" and not self.exclude_previous_argmax
+        one = self.steps == 1 and plain
+        require(self.preset != "clip" or one, "skim.preset clip knows one step, no keys and no exclusion")
+        require(self.preset != "paired" or plain, "skim.preset paired has affine keys and no exclusion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +214,8 @@ class PlanDocument:
         good = all(is_number(t) and t > 0 for t in self.calibration)
         require(good, "calibration must be positive temperatures")
         require(self.modalities in (("image", "audio"), ("image",)), f"modalities are {self.modalities!r}")
+        pairs = self.skim.preset != "paired" or len(self.modalities) == 2
+        require(pairs, "skim.preset paired needs images and sound")
         looks = self.recogniser is None or self.skim.preset != "clip"
         require(looks, "skim.preset clip looks at no moments that a recogniser could see")
         require(isinstance(self.provenance, Mapping), "provenance is no object")

@@ -98,12 +98,15 @@ def skim_shapes(
     for modality in document.modalities:
         linear(f"key_{modality}", k, d)
         query = f"query_{modality}"
-        if document.skim.preset == "paper":
-            linear(f"{query}.0", k, h)
-        else:
+        if document.skim.preset == "released":
             inner = (query_sizes or {}).get(modality, h)
             linear(f"{query}.0", inner, h)
             linear(f"{query}.1", k, inner)
+        else:
+            linear(f"{query}.0", k, h)
+        if document.skim.preset == "paired":
+            linear(f"pair_{modality}.0", f, 2 * d)
+            linear(f"pair_{modality}.1", d, f)
     if len(document.modalities) == 2:
         linear("modality", 2, h)
     expected["lstm.weight_ih"] = (4 * h, d)

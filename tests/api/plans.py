@@ -42,6 +42,22 @@ def random_skim(
     return weights
 
 
+def random_pairing(seed: int = 1, *, feature: int = 12, fusion: int = 20) -> dict[str, NDArray[np.float32]]:
+    """What preset ``paired`` has beside the others' tensors."""
+    rng = np.random.default_rng(seed)
+    shapes = {
+        "0.weight": (fusion, 2 * feature),
+        "0.bias": (fusion,),
+        "1.weight": (feature, fusion),
+        "1.bias": (feature,),
+    }
+    return {
+        f"pair_{modality}.{name}": (rng.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
+        for modality in ("image", "audio")
+        for name, shape in shapes.items()
+    }
+
+
 DOCUMENT = PlanDocument(
     classes=("ball bouncing", "box sliding", "star shaking"),
     skim=SkimSettings(steps=4),

@@ -132,6 +132,7 @@ def test_a_flipped_bit_anywhere_in_the_header_never_changes_what_is_read(plan_fi
         (("sampling", "factor"), 0, "factor"),
         (("skim", "steps"), 10**9, "steps"),
         (("skim", "preset"), "released", "query_image"),
+        (("skim", "preset"), "paired", "pair_image"),
         (("modalities",), ["image"], "fusion.0"),
         (("modalities",), ["smell"], "modalities"),
         (("tensors",), {}, "table"),
@@ -141,6 +142,12 @@ def test_a_document_that_does_not_add_up_is_refused(
     plan_file: Path, change: tuple[str, ...], value: object, message: str
 ) -> None:
     assert message in refused(plan_file, rewrite(plan_file, change, value))
+
+
+def test_what_a_preset_does_not_know_is_refused() -> None:
+    for settings in ({"key_activation": "relu"}, {"exclude_previous_argmax": True}):
+        with pytest.raises(PlanError, match="preset paired has affine keys and no exclusion"):
+            SkimSettings(preset="paired", **settings)  # type: ignore[arg-type]
 
 
 def save_tensors(path: Path, tensors: dict[str, np.ndarray]) -> bytes:

@@ -16,7 +16,7 @@ import pytest
 from l2l_engine import Classifier
 from l2l_engine.plan import RecogniserSettings, SkimSettings, write_plan
 from tests.api.graphs import audio_graph, image_graph, recogniser_graph
-from tests.api.plans import DOCUMENT, random_skim
+from tests.api.plans import DOCUMENT, random_pairing, random_skim
 from tests.gpu.host import HostDevice, HostNetwork
 from tests.gpu.videos import VP9
 
@@ -90,12 +90,22 @@ def test_warmup(classifier: Classifier, networks: dict[str, HostNetwork], device
     assert device.launches
 
 
-def test_a_plan_that_averages(
-    networks: dict[str, HostNetwork], tmp_path: Path, video: Path, silent_video: bytes, same: Same
+@pytest.mark.parametrize("preset", ["clip", "paired"])
+def test_a_plan_that_is_skimmed_on_the_host(
+    preset: str,
+    networks: dict[str, HostNetwork],
+    tmp_path: Path,
+    video: Path,
+    silent_video: bytes,
+    same: Same,
 ) -> None:
-    path = tmp_path / "clip.plan"
-    document = replace(DOCUMENT, skim=SkimSettings(preset="clip", steps=1), calibration=(1.0,))
-    skim = {name: value for name, value in random_skim().items() if name.startswith(("fusion", "classifier"))}
+    path = tmp_path / f"{preset}.plan"
+    document = replace(DOCUMENT, skim=SkimSettings(preset=preset, steps=1), calibration=(1.0,))
+    skim = random_skim() | random_pairing()
+    if preset == "clip":
+        skim = {name: skim[name] for name in skim if name.startswith(("fusion", "classifier"))}
+    else:
+        document = replace(document, skim=SkimSettings(preset=preset, steps=4))
     write_plan(path, document, graphs={"image.fp32": image_graph(), "audio.fp32": audio_graph()}, skim=skim)
     with Classifier(path, device="cuda") as ours, Classifier(path, precision="fp32") as theirs:
         for file in (video, silent_video):

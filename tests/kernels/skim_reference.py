@@ -29,6 +29,23 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
+def paired(weights, image, audio):
+    """Both banks of one video as preset "paired" joins them; each is (bank [M, D], times [M]) or None."""
+
+    def joined(modality, own, other):
+        if own is None:
+            return None
+        rows = np.asarray(own[0], np.float64)
+        others = np.zeros_like(rows) if other is None else interpolate(*other, own[1])
+        both = np.concatenate([rows, others] if modality == "image" else [others, rows], 1)
+        w = {name: np.asarray(value, np.float64) for name, value in weights.items()}
+        stem = f"pair_{modality}"
+        hidden = np.maximum(both @ w[f"{stem}.0.weight"].T + w[f"{stem}.0.bias"], 0)
+        return rows + hidden @ w[f"{stem}.1.weight"].T + w[f"{stem}.1.bias"], own[1]
+
+    return joined("image", image, audio), joined("audio", audio, image)
+
+
 def skim(
     weights, image, audio, timestamps, steps,
     *, key_activation="none", exclude_previous_argmax=False, store=lambda x: x,

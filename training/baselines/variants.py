@@ -62,6 +62,7 @@ ROWS = {
     "lstm": "LSTM",
     "non-recurrent": "NON-RECURRENT",
     "long": "long",
+    "paper": "paper",
     "released": "released",
     "visual-only": "image | image",
 }
@@ -87,10 +88,13 @@ def variant(config: Config, name: str) -> Config:
     kind, _, number = name.partition("-")
     if name == "long":
         skim = replace(skim, longest=LONG)
-    elif name == "released":
-        skim = replace(skim, preset="released")
+    elif name in ("paper", "released"):
+        skim = replace(skim, preset=name)
     elif name == "visual-only":
-        skim = replace(skim, modalities=("image",))
+        # Nothing to pair with.
+        skim = replace(
+            skim, modalities=("image",), preset="paper" if skim.preset == "paired" else skim.preset
+        )
     elif name in NETWORKS:
         # They see every timestamp.
         skim = replace(skim, updates=config.variants.updates, factors=(1,), few_frames=0.0, preset="paper")

@@ -13,7 +13,7 @@ class SkimConfig:
 
     Attributes:
         train, validation: Names of sets.
-        preset: "paper" or "released"; DESIGN 2 says how they differ.
+        preset: "paper", "paired" or "released"; DESIGN 2 says how they differ.
         modalities: ["image", "audio"], or ["image"] for a visual-only skimmer.
         output: "softmax" where a video has one label, "sigmoid" where it may have several.
         steps: T.
@@ -55,10 +55,12 @@ class SkimConfig:
     checkpoint_every: int = 250
 
     def __post_init__(self) -> None:
-        if self.preset not in {"paper", "released"}:
-            raise ValueError(f"skim.preset is {self.preset!r}; it can be paper or released")
+        if self.preset not in {"paper", "paired", "released"}:
+            raise ValueError(f"skim.preset is {self.preset!r}; it can be paper, paired or released")
         if self.modalities not in {("image", "audio"), ("image",)}:
             raise ValueError(f"skim.modalities are {self.modalities!r}; they can be image, audio, or image")
+        if self.preset == "paired" and len(self.modalities) < 2:
+            raise ValueError("skim.preset paired joins images and sound; skim.modalities are images alone")
         if self.output not in {"softmax", "sigmoid"}:
             raise ValueError(f"skim.output is {self.output!r}; it can be softmax or sigmoid")
 
@@ -73,7 +75,8 @@ class VariantsConfig:
     """What ``python -m training variants`` trains beside the skimmer, on the same features.
 
     Attributes:
-        names: Of "lstm", "non-recurrent", "visual-only", "long", "released", and "seed-N" for another seed.
+        names: Of "lstm", "non-recurrent", "visual-only", "long", "paper" and "released" for those presets,
+            and "seed-N" for another seed.
         updates: Of "lstm" and "non-recurrent", which see every timestamp in every update.
     """
 

@@ -29,6 +29,7 @@ from training.models.backbones import RESNET
 
 PRESETS = {
     "paper": SkimSettings(preset="paper"),
+    "paired": SkimSettings(preset="paired"),
     "released": SkimSettings(preset="released", key_activation="relu", exclude_previous_argmax=True),
 }
 
@@ -46,7 +47,7 @@ def export_untrained(
 
     Args:
         path: Where the plan goes.
-        preset: "paper" or "released".
+        preset: "paper", "paired" or "released".
         classes: C.
         model: Sizes; the paper's by default.
         seed: Of the weights.

@@ -13,7 +13,7 @@ class Interpolation:
     Args:
         times: [B, M], increasing within the length; later ones are never used.
         lengths: [B]; 0 stands for a missing modality, whose rows all count as zero.
-        at: [N] seconds; before the first and after the last knot the nearest one holds.
+        at: [N] or [B, N] seconds; before the first and after the last knot the nearest one holds.
     """
 
     def __init__(self, times: Tensor, lengths: Tensor, at: Tensor) -> None:

@@ -12,7 +12,7 @@ from training.models.banks import Bank, Exclusion, Interpolation, NormedLinear, 
 from training.models.fusion import Fusion
 
 MODALITIES = ("image", "audio")
-PRESETS = ("paper", "released")
+PRESETS = ("paper", "paired", "released")
 
 
 @dataclass(slots=True)
@@ -106,8 +106,10 @@ class SkimmingNetwork(nn.Module):
         fusion: F, the hidden size of Psi.
         keys: K, the size of keys and queries.
         hidden: H, the LSTM's size.
-        preset: "paper", or "released": keys behind batch norm and ReLU, two-layer queries, a weight-normed
-            LSTM, and no attention on moments that were an earlier argmax.
+        preset: "paper"; "paired": to every feature is added what it says together with the other modality's
+            at its time, so that a query can ask for what is seen *and* heard; or "released": keys behind
+            batch norm and ReLU, two-layer queries, a weight-normed LSTM, and no attention on moments that
+            were an earlier argmax.
         modalities: ("image", "audio"), or ("image",) for a visual-only one.
     """
 
@@ -123,8 +125,11 @@ class SkimmingNetwork(nn.Module):
         modalities: Sequence[str] = MODALITIES,
     ) -> None:
         super().__init__()
-        self.released, self.modalities = preset == "released", tuple(modalities)
+        self.released, self.paired = preset == "released", preset == "paired"
+        self.modalities = tuple(modalities)
         self.fusion = Fusion(features, fusion, len(self.modalities))
+        for name in self.modalities if self.paired else ():
+            self.add_module(f"pair_{name}", Fusion(features, fusion))
         for name in self.modalities:
             key = NormedLinear(features, keys) if self.released else nn.Linear(features, keys)
             self.add_module(f"key_{name}", key)
@@ -142,6 +147,8 @@ class SkimmingNetwork(nn.Module):
         ``blocked`` (bool [B, T, 2]) takes a modality's vote away at a step; never both, and never the only
         one's.
         """
+        if self.paired:
+            batch = self._paired(batch)
         n = int(batch.lengths.max())
         stamps = batch.hop * torch.arange(n, device=batch.image.device)
         valid = torch.arange(n, device=batch.image.device) < batch.lengths[:, None]
@@ -168,6 +175,16 @@ class SkimmingNetwork(nn.Module):
             # Eq. 8 is linear in the weights: one mixture indexes both banks.
             mix = torch.einsum("bnm,bm->bn", attention[-1], scores[-1])
         return self._output(attention, scores, features, absent)
+
+    def _paired(self, batch: SkimBatch) -> SkimBatch:
+        """z^I + Psi^I(z^I, z^A at its time) at the image knots, and the mirror image at the audio knots."""
+        image, image_times, images = batch.modality("image")
+        audio, audio_times, sounds = batch.modality("audio")
+        heard = Interpolation(audio_times, sounds, image_times).rows(audio) * (sounds > 0)[:, None, None]
+        seen = Interpolation(image_times, images, audio_times).rows(image) * (images > 0)[:, None, None]
+        return replace(
+            batch, image=image + self.pair_image(image, heard), audio=audio + self.pair_audio(seen, audio)
+        )
 
     def _bank(self, name: str, batch: SkimBatch, stamps: Tensor, valid: Tensor) -> Bank:
         rows, times, lengths = batch.modality(name)

@@ -34,7 +34,7 @@ COMBINATIONS = ("image | image (sparse)", "image | image (dense)")
 LONG = ("long (sparse)", "long (dense)")
 """The skimmer trained on longer videos."""
 
-PRESETS = ("released (sparse)", "released (dense)")
+PRESETS = ("paper (sparse)", "paper (dense)", "released (sparse)", "released (dense)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Lineup:
         table: Table 1.
         combinations: Fig. 7 and Table 2.
         long: The skimmer trained on longer videos.
-        presets: The published modules' way to skim.
+        presets: The paper's way to skim, where ours is another, and the published modules'.
         seeds: The same skimmer, sparse, trained from other seeds.
     """
 

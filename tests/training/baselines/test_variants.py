@@ -73,6 +73,7 @@ def of_several(config):
 
 
 KINDS = {
+    "paired": lambda config: replace(config, skim=replace(config.skim, preset="paired")),
     "released": lambda config: variant(config, "released"),
     "visual-only": lambda config: variant(config, "visual-only"),
     "several": of_several,
@@ -91,7 +92,7 @@ def test_every_kind_becomes_a_plan_that_says_the_same(config, kind, tmp_path):
     sees_alone = kind == "visual-only"
     with Classifier(chosen.plan, precision="fp32") as classifier:
         document = classifier.plan.document
-        assert document.skim.preset == ("released" if kind == "released" else "paper")
+        assert document.skim.preset == (kind if kind in ("paired", "released") else "paper")
         assert document.skim.exclude_previous_argmax == (kind == "released")
         assert document.output == ("sigmoid" if kind == "several" else "softmax")
         assert document.modalities == (("image",) if sees_alone else ("image", "audio"))
@@ -110,6 +111,14 @@ def test_every_kind_becomes_a_plan_that_says_the_same(config, kind, tmp_path):
     np.testing.assert_allclose(said.probabilities, expected, rtol=1e-3, atol=1e-5)
     # bf16 encoders over a file, against float32 features from the cache.
     np.testing.assert_allclose(found.probabilities, expected, atol=0.05)
+
+
+def test_what_has_nothing_to_pair_is_as_in_the_paper(config):
+    paired = KINDS["paired"](config)
+    presets = {name: variant(paired, name).skim.preset for name in (*VARIANTS, "paper")}
+    assert presets.pop("released") == "released"
+    assert {name for name, preset in presets.items() if preset == "paired"} == {"seed-8", "long"}
+    assert variant(KINDS["released"](config), "visual-only").skim.preset == "released"
 
 
 class KilledError(Exception):
@@ -173,6 +182,8 @@ def test_what_cannot_be_trained_is_named(config):
         variant(config, "sead-3")
     with pytest.raises(ValueError, match=r"skim\.preset is 'papers'"):
         SkimConfig(preset="papers")
+    with pytest.raises(ValueError, match=r"skim\.preset paired joins images and sound"):
+        SkimConfig(preset="paired", modalities=("image",))
     with pytest.raises(ValueError, match=r"skim\.modalities"):
         SkimConfig(modalities=("audio",))
     with pytest.raises(ValueError, match=r"skim\.output is 'tanh'"):

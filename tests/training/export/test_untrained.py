@@ -27,7 +27,7 @@ def export(path, *extra):
     return read_plan(path)
 
 
-@pytest.fixture(scope="module", params=["paper", "released"])
+@pytest.fixture(scope="module", params=["paper", "paired", "released"])
 def plan(request, tmp_path_factory):
     torch.set_num_threads(1)  # sums of several threads differ by rounding
     return export(tmp_path_factory.mktemp("plans") / "random.plan", "--preset", request.param)
