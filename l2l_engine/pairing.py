@@ -11,40 +11,54 @@ from numpy.typing import NDArray
 from l2l_engine.ops import interpolate
 from l2l_engine.skim import Modality, Precision, Skimmer, SkimResult
 
-PAIR = "pair_"
+_PREFIXES = ("pair_image.", "pair_audio.")
 
 _Rows = NDArray[np.float32]
 _Times = NDArray[np.float64]
-_Bank = tuple[_Rows, _Times]
+Bank = tuple[_Rows, _Times]
+"""Features [B, M, D] and their times [B, M]."""
+
+
+class Pairing:
+    """Adds to every feature what it says together with the other modality's at its time.
+
+        z_m^I + Psi^I(z_m^I, z^A(t_m))  at the image knots,
+        z_m^A + Psi^A(z^I(t_m), z_m^A)  at the audio knots.
+
+    A key of Eq. 6 can then ask for what is seen *and* heard, which one of a picture or a sound alone cannot.
+    Immutable: any number of threads may call it at once.
+
+    Args:
+        weights: ``pair_image.0`` and ``pair_audio.0`` [F, 2D], ``pair_image.1`` and ``pair_audio.1`` [D, F],
+            each as ``.weight`` and ``.bias``, among whatever else.
+    """
+
+    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        self._image, self._audio = (
+            _Fusion({name.removeprefix(stem): weights[name] for name in weights if name.startswith(stem)})
+            for stem in _PREFIXES
+        )
+
+    def __call__(self, image: Bank | None, audio: Bank | None) -> tuple[_Rows | None, _Rows | None]:
+        """The joined features at the same knots; None of what is missing."""
+        looks = None if image is None else image[0] + self._image(image[0], _at(audio, image[1]))
+        sounds = None if audio is None else audio[0] + self._audio(_at(image, audio[1]), audio[0])
+        return looks, sounds
 
 
 class PairedSkimmer:
-    """Stands where a :class:`l2l_engine.skim.Skimmer` stands, and has one.
-
-    To every feature is added what it says together with the other modality's at its time,
-
-        z_m^I + Psi^I(z_m^I, z^A(t_m))  at the image knots,
-        z_m^A + Psi^A(z^I(t_m), z_m^A)  at the audio knots,
-
-    and these banks are skimmed by Eq. 5-9. A key of Eq. 6 can then ask for what is seen *and* heard, which
-    one of a picture or a sound alone cannot. Immutable: any number of threads may call :meth:`run` at once.
+    """Stands where a :class:`l2l_engine.skim.Skimmer` stands, and has one: Eq. 5-9 over joined banks.
 
     Args:
-        weights: As for :class:`l2l_engine.skim.Skimmer`, of both modalities, and of Psi^I and Psi^A
-            ``pair_image.0`` and ``pair_audio.0`` [F, 2D], ``pair_image.1`` and ``pair_audio.1`` [D, F],
-            each as ``.weight`` and ``.bias``.
+        weights: As for :class:`l2l_engine.skim.Skimmer`, of both modalities, and for :class:`Pairing`.
         precision, threads: As for :class:`l2l_engine.skim.Skimmer`.
     """
 
     def __init__(
         self, weights: Mapping[str, _Rows], *, precision: Precision = "fp32", threads: int | None = None
     ) -> None:
-        rest = {name: weight for name, weight in weights.items() if not name.startswith(PAIR)}
-        self._skimmer = Skimmer(rest, precision=precision, threads=threads)
-        self._image, self._audio = (
-            _Pairing({name.removeprefix(stem): weights[name] for name in weights if name.startswith(stem)})
-            for stem in ("pair_image.", "pair_audio.")
-        )
+        self._pairing = Pairing(weights)
+        self._skimmer = Skimmer(without_pairing(weights), precision=precision, threads=threads)
 
     def run(  # noqa: PLR0917 - as Skimmer.run
         self,
@@ -58,37 +72,41 @@ class PairedSkimmer:
         modality: Modality = "both",
     ) -> SkimResult:
         """Skim a batch of videos; arguments and errors as of :meth:`Skimmer.run`."""
-        image = None if modality == "audio" else _bank(image_bank, image_times)
-        audio = None if modality == "image" else _bank(audio_bank, audio_times)
-        if image is not None:
-            image_bank = image[0] + self._image(image[0], _at(audio, image[1]))
-        if audio is not None:
-            audio_bank = audio[0] + self._audio(_at(image, audio[1]), audio[0])
+        looks, sounds = self._pairing(
+            None if modality == "audio" else _bank(image_bank, image_times),
+            None if modality == "image" else _bank(audio_bank, audio_times),
+        )
         return self._skimmer.run(
-            image_bank, audio_bank, image_times, audio_times, timestamps, steps, modality=modality
+            looks, sounds, image_times, audio_times, timestamps, steps, modality=modality
         )
 
 
-def _bank(rows: _Rows | None, times: _Times | None) -> _Bank | None:
+def without_pairing(weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """What is left for Eq. 5-9."""
+    return {name: weight for name, weight in weights.items() if not name.startswith(_PREFIXES)}
+
+
+def _bank(rows: _Rows | None, times: _Times | None) -> Bank | None:
     """What there is of a modality; the skimmer says what is missing that should be there."""
     return None if rows is None or times is None else (rows, times)
 
 
-def _at(bank: _Bank | None, times: _Times) -> _Rows | None:
+def _at(bank: Bank | None, times: _Times) -> _Rows | None:
     """Features of a bank at some times: [B, M, D]."""
     return None if bank is None else interpolate(bank[0], bank[1], times)
 
 
-class _Pairing:
+class _Fusion:
     """Psi of rows of both modalities."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        first, second = weights["0.weight"].T, weights["1.weight"].T
+        tensors = {name: np.asarray(value, np.float32) for name, value in weights.items()}
+        first, second = tensors["0.weight"].T, tensors["1.weight"].T
         size = len(first) // 2
         # Split by modality: an absent one, which counts as zeros, costs nothing.
         self._image, self._audio = np.ascontiguousarray(first[:size]), np.ascontiguousarray(first[size:])
         self._second = np.ascontiguousarray(second)
-        self._biases = weights["0.bias"], weights["1.bias"]
+        self._biases = tensors["0.bias"], tensors["1.bias"]
 
     def __call__(self, image: _Rows | None, audio: _Rows | None) -> _Rows:
         """[B, M, D] of either or both to [B, M, D]."""

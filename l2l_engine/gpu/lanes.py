@@ -18,6 +18,7 @@ from l2l_engine.cuda.device import Block, Device, Pinned, View, view
 from l2l_engine.errors import DeviceError, DeviceMemoryError
 from l2l_engine.gpu.banks import Part, Parts
 from l2l_engine.gpu.kernels import Banks, Kernels, OwnStream
+from l2l_engine.pairing import Pairing
 from l2l_engine.skim import SkimResult
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ _log = logging.getLogger("l2l_engine")
 class Lane:
     """A stream and the memory that one video's end takes; for one thread at a time."""
 
-    def __init__(self, device: Device, kernels: Kernels) -> None:
-        self._device, self._kernels = device, kernels
+    def __init__(self, device: Device, kernels: Kernels, pairing: Pairing | None = None) -> None:
+        self._device, self._kernels, self._pairing = device, kernels, pairing
         self._own, self._done = OwnStream(device), device.event()
         self._blocks: dict[str, Block] = {}
         self._pinned: dict[str, Pinned] = {}
@@ -48,6 +49,8 @@ class Lane:
 
     def run(self, parts: Parts, timestamps: NDArray[np.float64], steps: int) -> SkimResult:
         """Skim one video and wait for the result; at most one part may be None."""
+        if self._pairing is not None:
+            parts = self._joined(self._pairing, parts)
         banks, stamps = self._bring(parts, timestamps)
         width, classes = self._kernels.sizes
         n = len(timestamps)
@@ -97,6 +100,20 @@ class Lane:
         flat = target.array.view(np.float32)[: bank[0].nbytes // 4]
         found: NDArray[np.float32] = flat.reshape(bank[0].shape[1:]).copy()
         return found
+
+    def _joined(self, pairing: Pairing, parts: Parts) -> Parts:
+        """The banks of preset ``paired``, which are joined on the host: no kernel does that yet."""
+        image, audio = (
+            None if part is None else (self.fetch(part)[None], part.times[None]) for part in parts
+        )
+        joined = pairing(image, audio)
+
+        def back(rows: NDArray[np.float32] | None, part: Part | None) -> Part | None:
+            if rows is None or part is None:
+                return None
+            return Part(self.bring(rows[0])[0], np.arange(len(part.times)), part.times)
+
+        return back(joined[0], parts[0]), back(joined[1], parts[1])
 
     def close(self) -> None:
         """Wait for what is under way, if the device still answers, and free all memory."""
@@ -222,10 +239,16 @@ class _Graph:
 
 
 class Lanes:
-    """Lanes, one for each video that is at its end at the same time. Safe from many threads."""
+    """Lanes, one for each video that is at its end at the same time. Safe from many threads.
 
-    def __init__(self, device: Device, kernels: Kernels) -> None:
-        self._device, self._kernels = device, kernels
+    Args:
+        device: The GPU.
+        kernels: What skims on it.
+        pairing: Of a plan of preset ``paired``.
+    """
+
+    def __init__(self, device: Device, kernels: Kernels, pairing: Pairing | None = None) -> None:
+        self._device, self._kernels, self._pairing = device, kernels, pairing
         self._lock = threading.Lock()
         self._idle: list[Lane] = []
 
@@ -235,7 +258,7 @@ class Lanes:
         with self._lock:
             lane = self._idle.pop() if self._idle else None
         if lane is None:
-            lane = Lane(self._device, self._kernels)
+            lane = Lane(self._device, self._kernels, self._pairing)
         try:
             yield lane
         except BaseException:

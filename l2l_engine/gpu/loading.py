@@ -24,9 +24,8 @@ from l2l_engine.gpu.pipeline import CudaPipeline
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.media import DEFAULT_LIMITS, Limits
 from l2l_engine.media.dali import ON_GPU, load_dali
-from l2l_engine.pairing import PairedSkimmer
+from l2l_engine.pairing import Pairing, without_pairing
 from l2l_engine.plan import Plan
-from l2l_engine.skim import SkimmingModel
 
 _DECODERS = 2
 _log = logging.getLogger("l2l_engine")
@@ -72,7 +71,7 @@ def load_cuda(
         for part in plan.document.parts:
             network = _load_network(plan, part, precision, trust_compiled)
             encoders[part] = DeviceEncoder(device, pool, network, dtype=INPUTS[part], precision=precision)
-        kernels, on_host = _load_skimmer(plan, threads)
+        kernels, averager = _load_skimmer(plan)
         media = plan.document.media
         decoders = Decoders(
             ON_GPU,
@@ -83,7 +82,16 @@ def load_cuda(
             threads=min(4, threads),
         )
         made = CudaPipeline(
-            plan, device, pool, encoders, kernels, decoders, on_host=on_host, threads=threads, limits=limits
+            plan,
+            device,
+            pool,
+            encoders,
+            kernels,
+            decoders,
+            averager=averager,
+            pairing=Pairing(plan.skim) if plan.document.skim.preset == "paired" else None,
+            threads=threads,
+            limits=limits,
         )
     except BaseException:
         for encoder in encoders.values():
@@ -120,14 +128,12 @@ def _load_network(plan: Plan, part: str, precision: str, trusted: bool) -> Tenso
     return network
 
 
-def _load_skimmer(plan: Plan, threads: int) -> tuple[Kernels, SkimmingModel | None]:
+def _load_skimmer(plan: Plan) -> tuple[Kernels, Averager | None]:
     settings = plan.document.skim
-    weights = {name: weight.astype(np.float32) for name, weight in plan.skim.items()}
+    weights = {name: weight.astype(np.float32) for name, weight in without_pairing(plan.skim).items()}
     sizes = plan.dimensions.feature, plan.dimensions.classes
     if settings.preset == "clip":
         return CudaKernels(None, sizes), Averager(weights)
-    if settings.preset == "paired":
-        return CudaKernels(None, sizes), PairedSkimmer(weights, threads=threads)
     skimmer = CudaSkimmer(
         weights,
         key_activation=settings.key_activation,  # type: ignore[arg-type]  # checked by the plan

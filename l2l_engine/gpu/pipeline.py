@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from l2l_engine.averaging import Averager
 from l2l_engine.cuda.bank import DeviceBank
 from l2l_engine.cuda.device import Device, View
 from l2l_engine.errors import ClosedError, DeviceError
@@ -22,12 +23,13 @@ from l2l_engine.gpu.lanes import Lane, Lanes
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.gpu.session import CudaSession
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaSource
+from l2l_engine.pairing import Pairing
 from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan
 from l2l_engine.request import Bank, Request, Stopwatch
 from l2l_engine.result import TimeArray
 from l2l_engine.session import Session, run_skimmer
-from l2l_engine.skim import SkimmingModel, SkimResult
+from l2l_engine.skim import SkimResult
 from l2l_engine.workers import Job
 
 
@@ -39,9 +41,10 @@ class CudaPipeline(Pipeline):
         device: The GPU.
         pool: Its memory.
         encoders: By modality.
-        kernels: Of the plan's skimmer; without weights where ``on_host`` skims.
+        kernels: Of the plan's skimmer, or none for a plan that averages.
         decoders: On the GPU.
-        on_host: What skims on the host: presets "clip" and "paired", whose first layers no kernel knows.
+        averager: For a plan that averages all pairs, on the host.
+        pairing: For a plan of preset ``paired``.
         threads: Processor threads, which read and demux files and decode sound.
         limits: What one file may cost.
     """
@@ -57,13 +60,14 @@ class CudaPipeline(Pipeline):
         kernels: Kernels,
         decoders: Decoders,
         *,
-        on_host: SkimmingModel | None = None,
+        averager: Averager | None = None,
+        pairing: Pairing | None = None,
         threads: int,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        super().__init__(plan, dict(encoders), on_host, threads=threads, limits=limits)  # type: ignore[arg-type]
-        self._there, self._decoders, self._on_host = encoders, decoders, on_host
-        self._lanes = Lanes(device, kernels)
+        super().__init__(plan, dict(encoders), averager, threads=threads, limits=limits)  # type: ignore[arg-type]
+        self._there, self._decoders, self._averager = encoders, decoders, averager
+        self._lanes = Lanes(device, kernels, pairing)
         self._resources = _Resources(encoders, self._lanes, decoders, pool)
         # A Classifier that is forgotten rather than closed gives its memory back too.
         weakref.finalize(self, self._resources.end).atexit = False
@@ -79,7 +83,7 @@ class CudaPipeline(Pipeline):
                 job=job,
                 lanes=self._lanes,
                 decoders=self._decoders,
-                on_host=self._on_host,
+                averager=self._averager,
                 leave=self._resources.leave,
             )
         except BaseException:
@@ -119,10 +123,10 @@ class CudaPipeline(Pipeline):
                     self._part("image_bank", image, lane, held),
                     self._part("audio_bank", audio, lane, held),
                 )
-                if self._on_host is None:
+                if self._averager is None:
                     return lane.run(parts, timestamps, steps)
                 banks = [None if part is None else Bank(lane.fetch(part), part.times) for part in parts]
-            return run_skimmer(self._on_host, banks[0], banks[1], timestamps, steps, watch=watch)
+            return run_skimmer(self._averager, banks[0], banks[1], timestamps, steps, watch=watch)
 
         with self._workers.job() as job:
             self._resources.enter()

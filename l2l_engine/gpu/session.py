@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l2l_engine.averaging import Averager
 from l2l_engine.backends import Encoder
 from l2l_engine.extraction import Batch, Extraction, Gathered, Part, Readers, video_parts
 from l2l_engine.gpu.banks import Part as DevicePart
@@ -22,7 +23,7 @@ from l2l_engine.plan import MediaSettings, PlanDocument
 from l2l_engine.request import Bank, Request, Stopwatch
 from l2l_engine.result import Features, TimeArray
 from l2l_engine.session import Session, run_skimmer
-from l2l_engine.skim import SkimmingModel, SkimResult
+from l2l_engine.skim import SkimResult
 from l2l_engine.workers import Job
 
 _GROUPS = 16
@@ -99,7 +100,7 @@ class CudaSession(Session):
         encoders: :class:`DeviceEncoder` each.
         lanes: Where videos come to their end.
         decoders: On the GPU.
-        on_host: What skims on the host, for plans that no kernel skims; None for the others.
+        averager: Takes the skimmer's place, on the host, for plans without one.
         leave: Called when it closes.
     """
 
@@ -113,17 +114,17 @@ class CudaSession(Session):
         job: Job,
         lanes: Lanes,
         decoders: Decoders,
-        on_host: SkimmingModel | None,
+        averager: Averager | None,
         leave: Callable[[], None],
     ) -> None:
-        self._lanes_there, self._on_host, self._leave = lanes, on_host, leave
+        self._lanes_there, self._averager, self._leave = lanes, averager, leave
         self._rows: list[Rows] = []
         self._closed = False
         media = document.media
         self._looker = Looker(decoders, short_side=media.short_side, crop=media.crop)
         self._image_stream = encoders["image"].stream if isinstance(encoders["image"], DeviceEncoder) else 0
         self._clips = source.has_video and decoders.why_not(source) is None
-        super().__init__(source, document, encoders, on_host, request, job=job)  # type: ignore[arg-type]
+        super().__init__(source, document, encoders, averager, request, job=job)  # type: ignore[arg-type]
 
     @property
     def decoder(self) -> str:
@@ -185,10 +186,10 @@ class CudaSession(Session):
     def _run_skimmer(self, times: TimeArray, steps: int) -> SkimResult:
         with self._request.watch.stage("skim"), self._lanes_there.use() as lane:
             parts = self._parts(lane)
-            if self._on_host is None:
+            if self._averager is None:
                 return lane.run(parts, times, steps)
             image, audio = (None if part is None else Bank(lane.fetch(part), part.times) for part in parts)
-        return run_skimmer(self._on_host, image, audio, times, steps, watch=self._request.watch)
+        return run_skimmer(self._averager, image, audio, times, steps, watch=self._request.watch)
 
 
 def clip_parts(gathered: Gathered, knots: TimeArray, keys: TimeArray | None) -> list[Part]:

@@ -65,9 +65,9 @@ def networks(device: HostDevice, monkeypatch: pytest.MonkeyPatch) -> dict[str, H
 
     real = loading._load_skimmer
 
-    def skimmer(plan: Plan, threads: int) -> tuple[HostKernels, Any]:
-        kernels, on_host = real(plan, threads)
-        return HostKernels(device, kernels._made, kernels.sizes), on_host
+    def skimmer(plan: Plan) -> tuple[HostKernels, Any]:
+        kernels, averager = real(plan)
+        return HostKernels(device, kernels._made, kernels.sizes), averager
 
     monkeypatch.setattr(loading, "why_not", lambda: None)
     monkeypatch.setattr(loading, "CudaDevice", lambda: device)
