@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from training.config import Config, to_plain
@@ -24,11 +25,10 @@ def provenance(config: Config) -> dict[str, Any]:
         path = config.folder(folder, "settings.json")
         if path.exists():
             settings[stage] = json.loads(path.read_text(encoding="utf-8"))
-    now = json.loads(json.dumps(to_plain(config)))
     differs = [
         found
         for stage, recorded in settings.items()
-        for found in differences(recorded.get(stage, {}), now[stage], f"{stage}.")
+        for found in differences(stage, recorded.get(stage, {}), getattr(config, stage))
     ]
     distilled = bool(settings["student"].get("start")) if "student" in settings else None
     return {"settings": settings, "distilled": distilled, "differs": differs, "updates": updates(config)}
@@ -45,8 +45,12 @@ def updates(config: Config) -> dict[str, int]:
     return found
 
 
-def differences(recorded: Mapping[str, Any], now: Mapping[str, Any], prefix: str) -> Iterator[str]:
+def differences(stage: str, recorded: Mapping[str, Any], settings: Any) -> Iterator[str]:
     """Settings that were recorded with other values, e.g. "student.epochs was 14, is 6"."""
-    for name, value in recorded.items():
-        if name in now and now[name] != value:
-            yield f"{prefix}{name} was {json.dumps(value)}, is {json.dumps(now[name])}"
+    now = to_plain(settings)
+    for field in fields(settings):
+        # Of settings that came later, the default is not recorded.
+        if field.name in recorded or (field.metadata.get("added") and field.name in now):
+            before, after = (json.dumps(values.get(field.name, field.default)) for values in (recorded, now))
+            if before != after:
+                yield f"{stage}.{field.name} was {before}, is {after}"

@@ -1,6 +1,7 @@
 """What is claimed follows from the numbers, and what was not run says so."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -91,6 +92,11 @@ def test_settings_that_have_changed_are_named(tmp_path):
     found = provenance(config)
     assert found["differs"] == [f"student.epochs was 99, is {config.student.epochs}"]
     assert found["distilled"] is False
+    (tmp_path / "skim").mkdir()
+    (tmp_path / "skim/settings.json").write_text(json.dumps({"skim": {"longest": 900}}))
+    changed = provenance(replace(config, skim=replace(config.skim, preset="paired")))["differs"]
+    assert changed[1:] == ['skim.preset was "paper", is "paired"', "skim.longest was 900, is 225"]
+    (tmp_path / "skim/settings.json").unlink()
     (tmp_path / "student/settings.json").unlink()
     assert provenance(config) == {"settings": {}, "distilled": None, "differs": [], "updates": {}}
 
