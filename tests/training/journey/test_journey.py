@@ -16,6 +16,7 @@ from l2l_engine import Classifier
 from tests.media.makers import bursts, media
 from training.__main__ import STAGES, STUDIES, main
 from training.commands import ABOUT
+from training.config import SkimConfig
 from training.errors import InputError
 from training.journey.choices import choose, held_out, survey
 from training.videos.manifest import read_manifest
@@ -135,9 +136,9 @@ def test_kill_9_in_both_trainings_leaves_the_same_weights(made, footage, tmp_pat
         assert path.read_bytes() == (before / path.relative_to(tmp_path)).read_bytes()
 
 
-def manifest(folder, *videos):
+def manifest(folder, *videos, **streams):
     """A manifest of (labels, split) videos, of which no file exists."""
-    entry = {"duration": 10.0, "has_audio": True, "has_video": True}
+    entry = {"duration": 10.0, "has_audio": True, "has_video": True} | streams
     lines = [json.dumps(entry | {"labels": list(labels), "split": split}) for labels, split in videos]
     (folder / "manifest.jsonl").write_text("\n".join(lines))
     return folder / "manifest.jsonl"
@@ -163,6 +164,14 @@ def test_more_footage_is_seen_less_often(tmp_path):
     assert few["student"]["epochs"] > many["student"]["epochs"]
     assert few["student"]["pairs"] > many["student"]["pairs"]
     assert few["skim"]["updates"] < many["skim"]["updates"]
+
+
+@pytest.mark.parametrize("missing", ["nothing", "has_audio", "has_video"])
+def test_pictures_are_paired_with_sound_where_there_is_any(tmp_path, missing):
+    streams = {} if missing == "nothing" else {missing: False}
+    chosen = choose(survey(manifest(tmp_path, ("a", "train"), ("b", "train"), **streams)))
+    skim = SkimConfig(preset=chosen["skim"]["preset"], modalities=tuple(chosen["skim"]["modalities"]))
+    assert skim.preset == ("paper" if missing == "has_audio" else "paired")
 
 
 def test_one_class_cannot_be_told_from_nothing(tmp_path):
