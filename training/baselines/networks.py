@@ -62,7 +62,8 @@ class SingleQuery(nn.Module):
 
     def forward(self, batch: SkimBatch) -> Tensor:
         """Logits [B, C]."""
-        output = self.skimmer(batch, 1)
+        batch = self.skimmer.joined(batch)
+        output = self.skimmer.skim(batch, 1)
         votes = output.modality_scores[:, 0]
         mix = votes[:, :1] * output.image_attention[:, 0] + votes[:, 1:] * output.audio_attention[:, 0]
         weights, chosen = mix.topk(min(COUNT, mix.shape[1]), dim=1)

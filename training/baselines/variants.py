@@ -55,12 +55,14 @@ def _single_query(config: Config, student: Student, classes: int) -> SingleQuery
 NETWORKS: dict[str, Callable[[Config, Student, int], Network]] = {
     "lstm": _lstm,
     "non-recurrent": _single_query,
+    "non-recurrent-paired": _single_query,
 }
 """Baselines by the name of their folder; each starts from the student's Psi."""
 
 ROWS = {
     "lstm": "LSTM",
     "non-recurrent": "NON-RECURRENT",
+    "non-recurrent-paired": "NON-RECURRENT, paired",
     "long": "long",
     "paper": "paper",
     "released": "released",
@@ -97,7 +99,13 @@ def variant(config: Config, name: str) -> Config:
         )
     elif name in NETWORKS:
         # They see every timestamp.
-        skim = replace(skim, updates=config.variants.updates, factors=(1,), few_frames=0.0, preset="paper")
+        skim = replace(
+            skim,
+            updates=config.variants.updates,
+            factors=(1,),
+            few_frames=0.0,
+            preset="paired" if name == "non-recurrent-paired" else "paper",
+        )
     elif kind == "seed" and number.isdecimal():
         return replace(config, seed=int(number))
     else:

@@ -147,8 +147,24 @@ class SkimmingNetwork(nn.Module):
         ``blocked`` (bool [B, T, 2]) takes a modality's vote away at a step; never both, and never the only
         one's.
         """
-        if self.paired:
-            batch = self._paired(batch)
+        return self.skim(self.joined(batch), steps, blocked)
+
+    def joined(self, batch: SkimBatch) -> SkimBatch:
+        """The banks that are skimmed: as they are, or with preset ``paired``
+        z^I + Psi^I(z^I, z^A at its time) at the image knots, and the mirror image at the audio knots.
+        """
+        if not self.paired:
+            return batch
+        image, image_times, images = batch.modality("image")
+        audio, audio_times, sounds = batch.modality("audio")
+        heard = Interpolation(audio_times, sounds, image_times).rows(audio) * (sounds > 0)[:, None, None]
+        seen = Interpolation(image_times, images, audio_times).rows(image) * (images > 0)[:, None, None]
+        return replace(
+            batch, image=image + self.pair_image(image, heard), audio=audio + self.pair_audio(seen, audio)
+        )
+
+    def skim(self, batch: SkimBatch, steps: int, blocked: Tensor | None = None) -> SkimOutput:
+        """Eq. 5-9 over banks that are joined already; arguments as of :meth:`forward`."""
         n = int(batch.lengths.max())
         stamps = batch.hop * torch.arange(n, device=batch.image.device)
         valid = torch.arange(n, device=batch.image.device) < batch.lengths[:, None]
@@ -175,16 +191,6 @@ class SkimmingNetwork(nn.Module):
             # Eq. 8 is linear in the weights: one mixture indexes both banks.
             mix = torch.einsum("bnm,bm->bn", attention[-1], scores[-1])
         return self._output(attention, scores, features, absent)
-
-    def _paired(self, batch: SkimBatch) -> SkimBatch:
-        """z^I + Psi^I(z^I, z^A at its time) at the image knots, and the mirror image at the audio knots."""
-        image, image_times, images = batch.modality("image")
-        audio, audio_times, sounds = batch.modality("audio")
-        heard = Interpolation(audio_times, sounds, image_times).rows(audio) * (sounds > 0)[:, None, None]
-        seen = Interpolation(image_times, images, audio_times).rows(image) * (images > 0)[:, None, None]
-        return replace(
-            batch, image=image + self.pair_image(image, heard), audio=audio + self.pair_audio(seen, audio)
-        )
 
     def _bank(self, name: str, batch: SkimBatch, stamps: Tensor, valid: Tensor) -> Bank:
         rows, times, lengths = batch.modality(name)

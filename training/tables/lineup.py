@@ -23,6 +23,8 @@ TABLE_1 = (
     "LSTM",
     "NON-RECURRENT (sparse)",
     "NON-RECURRENT",
+    "NON-RECURRENT, paired (sparse)",
+    "NON-RECURRENT, paired",
     "ours (sparse)",
     "ours (dense)",
 )

@@ -26,7 +26,7 @@ from training.tables.lineup import lineup
 DEMO = Path(__file__).parents[3] / "demo"
 CLASSES = ("box", "bouncing", "ring", "sliding")
 SIZES = {"features": 32, "fusion": 24}
-VARIANTS = ("released", "visual-only", "lstm", "non-recurrent", "seed-8", "long")
+VARIANTS = ("released", "visual-only", "lstm", "non-recurrent", "non-recurrent-paired", "seed-8", "long")
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,11 @@ def test_what_has_nothing_to_pair_is_as_in_the_paper(config):
     paired = KINDS["paired"](config)
     presets = {name: variant(paired, name).skim.preset for name in (*VARIANTS, "paper")}
     assert presets.pop("released") == "released"
-    assert {name for name, preset in presets.items() if preset == "paired"} == {"seed-8", "long"}
+    assert {name for name, preset in presets.items() if preset == "paired"} == {
+        "seed-8",
+        "long",
+        "non-recurrent-paired",
+    }
     assert variant(KINDS["released"](config), "visual-only").skim.preset == "released"
 
 
@@ -160,7 +164,9 @@ def test_trained_variants_are_rows_of_the_tables(config):
     student, classes = load_student(config)
     rows = {row.name: row for rows in load_variants(config, student, len(classes)).values() for row in rows}
     kinds = ("released", "image | image", "seed-8", "long")
-    baselines = {f"{k}{d}" for k in ("LSTM", "NON-RECURRENT") for d in ("", " (sparse)")}
+    baselines = {
+        f"{k}{d}" for k in ("LSTM", "NON-RECURRENT", "NON-RECURRENT, paired") for d in ("", " (sparse)")
+    }
     assert set(rows) == baselines | {f"{k} ({d})" for k in kinds for d in ("sparse", "dense")}
     tracks = load_tracks(config, ["one"], classes)
     for row in rows.values():
