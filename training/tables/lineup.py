@@ -25,10 +25,12 @@ TABLE_1 = (
     "NON-RECURRENT",
     "NON-RECURRENT, paired (sparse)",
     "NON-RECURRENT, paired",
+    "paper (sparse)",
+    "paper (dense)",
     "ours (sparse)",
     "ours (dense)",
 )
-
+"""Ours is the run's preset; rows "paper" are that of the paper, where ours is another."""
 
 COMBINATIONS = ("image | image (sparse)", "image | image (dense)")
 """Rows of Fig. 7: what chooses the moments, then what recognises."""
@@ -37,6 +39,7 @@ LONG = ("long (sparse)", "long (dense)")
 """The skimmer trained on longer videos."""
 
 PRESETS = ("paper (sparse)", "paper (dense)", "released (sparse)", "released (dense)")
+"""The ways to skim."""
 
 
 @dataclass(frozen=True, slots=True)

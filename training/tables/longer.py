@@ -17,7 +17,18 @@ from training.tables.bench import Bench, Examples
 from training.tables.lineup import LONG
 
 TIMES = (1, 2, 4)
-METHODS = ("DENSE", "SCSAMPLER", "LSTM", "NON-RECURRENT", "ours (sparse)", "ours (dense)", *LONG)
+METHODS = (
+    "DENSE",
+    "SCSAMPLER",
+    "LSTM",
+    "NON-RECURRENT",
+    "NON-RECURRENT, paired",
+    "paper (sparse)",
+    "paper (dense)",
+    "ours (sparse)",
+    "ours (dense)",
+    *LONG,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from training.tables.clips import clip_markdown
 from training.tables.markdown import knots_table, percent, table
+from training.tables.provenance import trained_with
 
 Row = Mapping[str, Any]
 Report = Mapping[str, Any]
@@ -19,7 +20,7 @@ def markdown(report: Report) -> str:
     """The report as a page."""
     sections = (
         _head,
-        _trained,
+        lambda report: trained_with(report["trained"]),
         _expected,
         _video,
         _costs,
@@ -50,19 +51,6 @@ def _head(report: Report) -> Iterator[str]:
         f"what was not trained says `{NOT_RUN}`.",
         "",
     )
-
-
-def _trained(report: Report) -> Iterator[str]:
-    trained = report["trained"]
-    if trained["distilled"] is not None:
-        start = "a distilled one" if trained["distilled"] else "random weights, not from a distilled one"
-        yield from (f"The student started from {start}.", "")
-    if trained["differs"]:
-        yield from (
-            "The weights were trained with other settings than the configuration has now: "
-            f"{'; '.join(trained['differs'])}. So the commands below would not make them again.",
-            "",
-        )
 
 
 def _expected(report: Report) -> Iterator[str]:
@@ -242,7 +230,7 @@ def _as_sparse(report: Report) -> Iterator[str]:
 
 
 def _presets(report: Report) -> Iterator[str]:
-    yield from ("## The published modules' way to skim against the paper's", "")
+    yield from ("## Ways to skim: ours, the paper's, the published modules'", "")
     yield from methods([*_rows_of_ours(report), *report["presets"]])
 
 
