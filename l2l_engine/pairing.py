@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from l2l_engine import _arrays, _native
 from l2l_engine.ops import interpolate
-from l2l_engine.skim import Modality, Precision, Skimmer, SkimResult
+from l2l_engine.skim import Instructions, Modality, Precision, Skimmer, SkimResult
 
 _PREFIXES = ("pair_image.", "pair_audio.")
 
@@ -26,24 +28,37 @@ class Pairing:
         z_m^A + Psi^A(z^I(t_m), z_m^A)  at the audio knots.
 
     A key of Eq. 6 can then ask for what is seen *and* heard, which one of a picture or a sound alone cannot.
-    Immutable: any number of threads may call it at once.
+    Immutable: any number of threads may call it at once, and the same input gives the same bits.
 
     Args:
         weights: ``pair_image.0`` and ``pair_audio.0`` [F, 2D], ``pair_image.1`` and ``pair_audio.1`` [D, F],
             each as ``.weight`` and ``.bias``, among whatever else.
+        precision, threads, instructions: As for :class:`l2l_engine.skim.Skimmer`.
+
+    Raises:
+        ValueError: A tensor is missing, misshapen or not finite; the message names it.
     """
 
-    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        self._image, self._audio = (
-            _Fusion({name.removeprefix(stem): weights[name] for name in weights if name.startswith(stem)})
-            for stem in _PREFIXES
-        )
+    def __init__(
+        self,
+        weights: Mapping[str, NDArray[Any]],
+        *,
+        precision: Precision = "fp32",
+        threads: int | None = None,
+        instructions: Instructions = "auto",
+    ) -> None:
+        own = {name: _arrays.float32(name, weights[name]) for name in weights if name.startswith(_PREFIXES)}
+        budget = len(os.sched_getaffinity(0)) if threads is None else threads
+        self._native = _native.Pairing(own, precision, instructions, budget)
 
     def __call__(self, image: Bank | None, audio: Bank | None) -> tuple[_Rows | None, _Rows | None]:
         """The joined features at the same knots; None of what is missing."""
-        looks = None if image is None else image[0] + self._image(image[0], _at(audio, image[1]))
-        sounds = None if audio is None else audio[0] + self._audio(_at(image, audio[1]), audio[0])
-        return looks, sounds
+        return self._native.run(
+            None if image is None else image[0],
+            None if image is None or audio is None else interpolate(*audio, image[1]),
+            None if image is None or audio is None else interpolate(*image, audio[1]),
+            None if audio is None else audio[0],
+        )
 
 
 class PairedSkimmer:
@@ -57,7 +72,7 @@ class PairedSkimmer:
     def __init__(
         self, weights: Mapping[str, _Rows], *, precision: Precision = "fp32", threads: int | None = None
     ) -> None:
-        self._pairing = Pairing(weights)
+        self._pairing = Pairing(weights, precision=precision, threads=threads)
         self._skimmer = Skimmer(without_pairing(weights), precision=precision, threads=threads)
 
     def run(  # noqa: PLR0917 - as Skimmer.run
@@ -89,30 +104,3 @@ def without_pairing(weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[An
 def _bank(rows: _Rows | None, times: _Times | None) -> Bank | None:
     """What there is of a modality; the skimmer says what is missing that should be there."""
     return None if rows is None or times is None else (rows, times)
-
-
-def _at(bank: Bank | None, times: _Times) -> _Rows | None:
-    """Features of a bank at some times: [B, M, D]."""
-    return None if bank is None else interpolate(bank[0], bank[1], times)
-
-
-class _Fusion:
-    """Psi of rows of both modalities."""
-
-    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        tensors = {name: np.asarray(value, np.float32) for name, value in weights.items()}
-        first, second = tensors["0.weight"].T, tensors["1.weight"].T
-        size = len(first) // 2
-        # Split by modality: an absent one, which counts as zeros, costs nothing.
-        self._image, self._audio = np.ascontiguousarray(first[:size]), np.ascontiguousarray(first[size:])
-        self._second = np.ascontiguousarray(second)
-        self._biases = tensors["0.bias"], tensors["1.bias"]
-
-    def __call__(self, image: _Rows | None, audio: _Rows | None) -> _Rows:
-        """[B, M, D] of either or both to [B, M, D]."""
-        parts = [
-            rows @ weight for rows, weight in ((image, self._image), (audio, self._audio)) if rows is not None
-        ]
-        hidden = np.maximum(sum(parts, start=self._biases[0]), 0)
-        fused: _Rows = hidden @ self._second + self._biases[1]
-        return fused

@@ -117,6 +117,11 @@ Attention load_attention(Reader& reader, const std::string& modality, const Weig
   return attention;
 }
 
+PairWeights load_pair(Reader& reader, const std::string& stem, std::int64_t feature) {
+  const std::int64_t hidden = reader.matrix_shape(stem + ".0.weight")[0];
+  return {reader.linear(stem + ".0", hidden, 2 * feature), reader.linear(stem + ".1", feature, hidden)};
+}
+
 void check_all_fit(Precision precision, const Weights& w) {
   check_fits(precision, "fusion.0.weight", w.fusion_in);
   check_fits(precision, "fusion.1.weight", w.fusion_out);
@@ -160,6 +165,20 @@ Weights load_weights(const TensorMap& tensors, const Settings& settings) {
   }
   reader.refuse_unused(w.visual_only ? " beside a visual-only fusion.0.weight" : "");
   check_all_fit(settings.precision, w);
+  return w;
+}
+
+PairingWeights load_pairing(const TensorMap& tensors, Precision precision) {
+  Reader reader(tensors);
+  PairingWeights w;
+  w.feature = reader.matrix_shape("pair_image.1.weight")[0];
+  w.image = load_pair(reader, "pair_image", w.feature);
+  w.audio = load_pair(reader, "pair_audio", w.feature);
+  reader.refuse_unused("");
+  check_fits(precision, "pair_image.0.weight", w.image.first);
+  check_fits(precision, "pair_image.1.weight", w.image.second);
+  check_fits(precision, "pair_audio.0.weight", w.audio.first);
+  check_fits(precision, "pair_audio.1.weight", w.audio.second);
   return w;
 }
 

@@ -47,8 +47,19 @@ struct Weights {
   Linear classifier;
 };
 
+// Psi of preset `paired`, of one modality: 2D to F to D.
+struct PairWeights {
+  Linear first, second;
+};
+
+struct PairingWeights {
+  std::int64_t feature = 0;  // D
+  PairWeights image, audio;
+};
+
 // Throws std::invalid_argument naming the tensor that is missing, unexpected, misshapen, not finite or
 // too large for the precision.
 Weights load_weights(const TensorMap& tensors, const Settings& settings);
+PairingWeights load_pairing(const TensorMap& tensors, Precision precision);
 
 }  // namespace l2l

@@ -10,9 +10,9 @@ import pytest
 
 from l2l_engine import Classifier
 from l2l_engine.errors import PlanError
-from l2l_engine.pairing import PairedSkimmer
+from l2l_engine.pairing import PairedSkimmer, Pairing
 from l2l_engine.plan import SkimSettings, read_plan, write_plan
-from l2l_engine.skim import Modality
+from l2l_engine.skim import Instructions, Modality, Precision
 from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_pairing, random_skim
 from tests.kernels import skim_reference
@@ -39,6 +39,63 @@ def test_equals_the_float64_reference(modality: Modality) -> None:
         np.testing.assert_allclose(
             getattr(found, name)[0], getattr(expected, name), rtol=1e-4, atol=2e-5, err_msg=name
         )
+
+
+INSTRUCTIONS: tuple[Instructions, ...] = ("portable", "avx2", "avx512", "avx512_bf16")
+CLOSE = {"fp32": 1e-5, "bf16": 2e-2, "fp16": 2e-3}
+
+
+def joining(instructions: Instructions, precision: Precision = "fp32", threads: int = 1) -> Pairing:
+    try:
+        return Pairing(WEIGHTS, precision=precision, threads=threads, instructions=instructions)
+    except ValueError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("precision", CLOSE)
+@pytest.mark.parametrize("instructions", INSTRUCTIONS)
+def test_joins_as_the_reference_does(instructions: Instructions, precision: Precision) -> None:
+    image, audio = bank(3, 41), bank(4, 17)
+    expected = skim_reference.paired(WEIGHTS, image, audio)
+    for found, (rows, _) in zip(
+        joining(instructions, precision)(*batch(image, audio)), expected, strict=True
+    ):
+        assert found is not None
+        np.testing.assert_allclose(found[0], rows, atol=CLOSE[precision])
+
+
+def batch(*banks: tuple[np.ndarray, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(rows[None], times[None]) for rows, times in banks]
+
+
+@pytest.mark.parametrize("instructions", INSTRUCTIONS)
+def test_the_same_bits_whatever_the_threads_and_the_other_rows(instructions: Instructions) -> None:
+    (image, times), (audio, heard) = bank(3, 41), bank(4, 17)
+    whole = batch((image, times), (audio, heard))
+    looks, sounds = joining(instructions)(*whole)
+    for found, expected in zip(joining(instructions, threads=3)(*whole), (looks, sounds), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert looks is not None
+    few = joining(instructions)((image[None, 5:8], times[None, 5:8]), (audio[None], heard[None]))[0]
+    assert few is not None
+    np.testing.assert_array_equal(few, looks[:, 5:8])
+
+
+def test_weights_that_do_not_fit_are_named() -> None:
+    def refused(change: dict[str, object], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            Pairing(WEIGHTS | change)  # type: ignore[operator]
+
+    refused({"pair_image.0.weight": np.zeros((20, 12), np.float32)}, r"pair_image.0.weight: expected shape")
+    refused({"pair_audio.1.bias": np.full(12, np.nan, np.float32)}, r"pair_audio.1.bias: .*not finite")
+    refused({"pair_audio.2.bias": np.zeros(3, np.float32)}, r"pair_audio.2.bias: unexpected tensor")
+    with pytest.raises(ValueError, match="pair_image.1.weight: missing"):
+        Pairing(random_skim())
+    image, audio = bank(3, 4), (np.zeros((3, 13), np.float32), np.arange(3.0))
+    with pytest.raises(ValueError, match=r"audio: expected rows of 12"):
+        Pairing(WEIGHTS)(None, batch(audio)[0])
+    assert Pairing(WEIGHTS)(None, None) == (None, None)
+    assert Pairing(WEIGHTS)(batch(image)[0], None)[1] is None
 
 
 def test_what_is_missing_is_named() -> None:
