@@ -89,7 +89,7 @@ def test_weights_that_do_not_fit_are_named() -> None:
     refused({"pair_image.0.weight": np.zeros((20, 12), np.float32)}, r"pair_image.0.weight: expected shape")
     refused({"pair_audio.1.bias": np.full(12, np.nan, np.float32)}, r"pair_audio.1.bias: .*not finite")
     refused({"pair_audio.2.bias": np.zeros(3, np.float32)}, r"pair_audio.2.bias: unexpected tensor")
-    with pytest.raises(ValueError, match="pair_image.1.weight: missing"):
+    with pytest.raises(ValueError, match=r"pair_image.1.weight: missing"):
         Pairing(random_skim())
     image, audio = bank(3, 4), (np.zeros((3, 13), np.float32), np.arange(3.0))
     with pytest.raises(ValueError, match=r"audio: expected rows of 12"):
