@@ -1,14 +1,12 @@
-// Weights by name, and how many threads may work with them.
+// Weights by name.
 #pragma once
 
 #include <pybind11/stl.h>
 
-#include <cstdint>
 #include <map>
 #include <string>
 
 #include "bindings/arrays.h"
-#include "skim/skimmer.h"
 #include "skim/weights.h"
 
 namespace l2l::bindings {
@@ -22,10 +20,6 @@ inline TensorMap tensor_map(const TensorDict& weights) {
     tensors[name] = {array.data(), {array.shape(), array.shape() + array.ndim()}};
   }
   return tensors;
-}
-
-inline void check_threads(std::int64_t threads) {
-  require(threads >= 1 && threads <= kMaxThreads, "threads: ", threads, " is not between 1 and ", kMaxThreads);
 }
 
 }  // namespace l2l::bindings

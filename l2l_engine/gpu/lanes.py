@@ -18,7 +18,6 @@ from l2l_engine.cuda.device import Block, Device, Pinned, View, view
 from l2l_engine.errors import DeviceError, DeviceMemoryError
 from l2l_engine.gpu.banks import Part, Parts
 from l2l_engine.gpu.kernels import Banks, Kernels, OwnStream
-from l2l_engine.pairing import Pairing
 from l2l_engine.skim import SkimResult
 
 if TYPE_CHECKING:
@@ -34,8 +33,8 @@ _log = logging.getLogger("l2l_engine")
 class Lane:
     """A stream and the memory that one video's end takes; for one thread at a time."""
 
-    def __init__(self, device: Device, kernels: Kernels, pairing: Pairing | None = None) -> None:
-        self._device, self._kernels, self._pairing = device, kernels, pairing
+    def __init__(self, device: Device, kernels: Kernels) -> None:
+        self._device, self._kernels = device, kernels
         self._own, self._done = OwnStream(device), device.event()
         self._blocks: dict[str, Block] = {}
         self._pinned: dict[str, Pinned] = {}
@@ -49,9 +48,9 @@ class Lane:
 
     def run(self, parts: Parts, timestamps: NDArray[np.float64], steps: int) -> SkimResult:
         """Skim one video and wait for the result; at most one part may be None."""
-        if self._pairing is not None:
-            parts = self._joined(self._pairing, parts)
         banks, stamps = self._bring(parts, timestamps)
+        if self._kernels.pairs:
+            banks = self._joined(banks)
         width, classes = self._kernels.sizes
         n = len(timestamps)
         shapes = [(1, classes), (1, steps, n), (1, steps, n), (1, steps, 2), (1, steps, width)]
@@ -101,20 +100,6 @@ class Lane:
         found: NDArray[np.float32] = flat.reshape(bank[0].shape[1:]).copy()
         return found
 
-    def _joined(self, pairing: Pairing, parts: Parts) -> Parts:
-        """The banks of preset ``paired``, which are joined on the host: no kernel does that yet."""
-        image, audio = (
-            None if part is None else (self.fetch(part)[None], part.times[None]) for part in parts
-        )
-        joined = pairing(image, audio)
-
-        def back(rows: NDArray[np.float32] | None, part: Part | None) -> Part | None:
-            if rows is None or part is None:
-                return None
-            return Part(self.bring(rows[0])[0], np.arange(len(part.times)), part.times)
-
-        return back(joined[0], parts[0]), back(joined[1], parts[1])
-
     def close(self) -> None:
         """Wait for what is under way, if the device still answers, and free all memory."""
         with suppress(DeviceError):
@@ -144,6 +129,19 @@ class Lane:
             self._kernels.gather(part.rows, count, order, bank, self._own)
             banks.append((bank, times))
         return (banks[0], banks[1]), arrays[0]
+
+    def _joined(self, banks: Banks) -> Banks:
+        """Queue the joined features of banks, to places that the sizes alone say."""
+        rows: list[View | None] = [None, None]
+        for m, (name, bank) in enumerate(zip(("joined image", "joined audio"), banks, strict=True)):
+            if bank is not None:
+                rows[m] = view(self._block(name, bank[0].nbytes), bank[0].shape, np.float32)
+        self._kernels.join(banks, (rows[0], rows[1]), self._own)
+        image, audio = (
+            None if bank is None or joined is None else (joined, bank[1])
+            for joined, bank in zip(rows, banks, strict=True)
+        )
+        return image, audio
 
     def _numbers(self, rows: int, columns: list[NDArray[np.float64]]) -> tuple[View, list[View]]:
         """0, 1, 2 ... and some columns on the device: float64 [1, ...] each."""
@@ -239,16 +237,10 @@ class _Graph:
 
 
 class Lanes:
-    """Lanes, one for each video that is at its end at the same time. Safe from many threads.
+    """Lanes, one for each video that is at its end at the same time. Safe from many threads."""
 
-    Args:
-        device: The GPU.
-        kernels: What skims on it.
-        pairing: Of a plan of preset ``paired``.
-    """
-
-    def __init__(self, device: Device, kernels: Kernels, pairing: Pairing | None = None) -> None:
-        self._device, self._kernels, self._pairing = device, kernels, pairing
+    def __init__(self, device: Device, kernels: Kernels) -> None:
+        self._device, self._kernels = device, kernels
         self._lock = threading.Lock()
         self._idle: list[Lane] = []
 
@@ -258,7 +250,7 @@ class Lanes:
         with self._lock:
             lane = self._idle.pop() if self._idle else None
         if lane is None:
-            lane = Lane(self._device, self._kernels, self._pairing)
+            lane = Lane(self._device, self._kernels)
         try:
             yield lane
         except BaseException:

@@ -23,7 +23,6 @@ from l2l_engine.gpu.lanes import Lane, Lanes
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.gpu.session import CudaSession
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaSource
-from l2l_engine.pairing import Pairing
 from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan
 from l2l_engine.request import Bank, Request, Stopwatch
@@ -44,7 +43,6 @@ class CudaPipeline(Pipeline):
         kernels: Of the plan's skimmer, or none for a plan that averages.
         decoders: On the GPU.
         averager: For a plan that averages all pairs, on the host.
-        pairing: For a plan of preset ``paired``.
         threads: Processor threads, which read and demux files and decode sound.
         limits: What one file may cost.
     """
@@ -61,13 +59,12 @@ class CudaPipeline(Pipeline):
         decoders: Decoders,
         *,
         averager: Averager | None = None,
-        pairing: Pairing | None = None,
         threads: int,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         super().__init__(plan, dict(encoders), averager, threads=threads, limits=limits)  # type: ignore[arg-type]
         self._there, self._decoders, self._averager = encoders, decoders, averager
-        self._lanes = Lanes(device, kernels, pairing)
+        self._lanes = Lanes(device, kernels)
         self._resources = _Resources(encoders, self._lanes, decoders, pool)
         # A Classifier that is forgotten rather than closed gives its memory back too.
         weakref.finalize(self, self._resources.end).atexit = False

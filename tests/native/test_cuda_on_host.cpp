@@ -10,7 +10,9 @@
 #include "check.h"
 #include "ops/interpolate_cuda.h"
 #include "ops/soft_index_cuda.h"
+#include "skim/cuda_pairing.h"
 #include "skim/cuda_skimmer.h"
+#include "skim/pairing.h"
 
 using namespace l2l;
 using namespace l2l::test;
@@ -133,6 +135,57 @@ TEST(cuda_interpolation_equals_the_cpu_path) {
     float distance = 0.0f;
     for (std::size_t i = 0; i < got.size(); ++i) distance = std::max(distance, std::fabs(got[i] - wanted[i]));
     CHECK(distance < 1e-4f);
+  }
+}
+
+TEST(cuda_pairing_equals_the_cpu_path) {
+  constexpr std::int64_t kSize = 11, kFused = 9;
+  std::vector<float> values(2 * kSize * kFused);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * i % 17) * 0.02f - 0.15f;
+  TensorMap tensors;
+  for (const char* stem : {"pair_image", "pair_audio"}) {
+    const std::string name(stem);
+    tensors[name + ".0.weight"] = {values.data(), {kFused, 2 * kSize}};
+    tensors[name + ".0.bias"] = {values.data() + 1, {kFused}};
+    tensors[name + ".1.weight"] = {values.data() + 2, {kSize, kFused}};
+    tensors[name + ".1.bias"] = {values.data() + 3, {kSize}};
+  }
+  Videos videos(2, 13, 4, 6, kSize);
+  for (int m = 0; m < 2; ++m) {  // all knots count
+    for (float& value : videos.rows[m]) value = std::isnan(value) ? 0.25f : value;
+    for (std::size_t i = 1; i < videos.times[m].size(); ++i) {
+      if (std::isnan(videos.times[m][i])) videos.times[m][i] = videos.times[m][i - 1] + 0.5;
+    }
+  }
+  const Bank banks[2] = {videos.bank(0), videos.bank(1)};
+  std::vector<float> others[2], wanted[2], got[2];
+  const CudaPairing cuda_pairing(tensors, Precision::fp32);
+  for (const bool alone : {false, true}) {
+    CudaPairingInput device_input;
+    device_input.batch = 2;
+    for (int m = 0; m < 2; ++m) {
+      const Bank &own = banks[m], &other = banks[1 - m];
+      for (auto* array : {&others[m], &wanted[m], &got[m]}) array->assign(static_cast<std::size_t>(own.rows.size()), -1e9f);
+      interpolate(Isa::portable, {other.rows, other.times, own.times}, {others[m].data(), own.rows.shape});
+      if (m == 0 || !alone) device_input.sides[m] = {own.rows.data, own.times.data, own.rows.shape[1]};
+    }
+    const View<const float, 3> none{};
+    const View<const float, 3> heard{others[0].data(), banks[0].rows.shape}, seen{others[1].data(), banks[1].rows.shape};
+    const PairingInput input{banks[0].rows, alone ? none : heard, alone ? none : seen, alone ? none : banks[1].rows};
+    Pairing(tensors, Precision::fp32, Isa::portable, 1)
+        .run(input, {{wanted[0].data(), banks[0].rows.shape}, {wanted[1].data(), banks[1].rows.shape}});
+    const Workspace workspace(cuda_pairing.workspace_bytes(device_input));
+    float* const out[2] = {got[0].data(), got[1].data()};
+    cuda_pairing.run(device_input, out, workspace.at, {2, 64}, nullptr);
+    float distance = 0.0f;
+    for (int m = 0; m < 2; ++m) {
+      for (std::size_t i = 0; i < got[m].size(); ++i) distance = std::max(distance, std::fabs(got[m][i] - wanted[m][i]));
+    }
+    CHECK(distance < 1e-5f);
+    // A sanitizer sees where times that do not increase lead.
+    std::reverse(videos.times[1].begin(), videos.times[1].end());
+    cuda_pairing.run(device_input, out, workspace.at, {2, 64}, nullptr);
+    std::reverse(videos.times[1].begin(), videos.times[1].end());
   }
 }
 

@@ -78,7 +78,8 @@ def advice(report: Mapping[str, Any]) -> list[str]:
             "No file has pictures: the plan only listens, and what it says of pictures means nothing."
         )
     if footage.get("unreadable"):
-        said.append(f"{len(footage['unreadable'])} files could not be read; they are named below.")
+        count = len(footage["unreadable"])
+        said.append(f"{count} file{'s' if count > 1 else ''} could not be read; see below.")
     said.append("More training: run again with `--set student.epochs=… --set skim.updates=…`.")
     return said
 
