@@ -63,20 +63,6 @@ def soft_index(
     stream: Stream,
 ) -> tuple[DeviceArray, DeviceArray, DeviceArray, DeviceArray]: ...
 
-class Pairing:
-    def __init__(self, weights: dict[str, NDArray[np.float32]], precision: str, device: int) -> None: ...
-    def run(
-        self,
-        banks: list[DeviceArray | None],
-        times: list[DeviceArray | None],
-        out: list[DeviceArray | None],
-        stream: Stream,
-    ) -> list[DeviceArray | None]: ...
-    @property
-    def device(self) -> int: ...
-    @property
-    def feature_size(self) -> int: ...
-
 class Skimmer:
     def __init__(
         self,

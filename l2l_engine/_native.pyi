@@ -30,16 +30,6 @@ def soft_index(
     instructions: str,
 ) -> tuple[_Floats, _Floats, _Floats, _Floats]: ...
 
-class Pairing:
-    def __init__(
-        self, weights: dict[str, _Floats], precision: str, instructions: str, threads: int
-    ) -> None: ...
-    def run(
-        self, image: _Floats | None, heard: _Floats | None, seen: _Floats | None, audio: _Floats | None
-    ) -> tuple[_Floats | None, _Floats | None]: ...
-    @property
-    def feature_size(self) -> int: ...
-
 class Skimmer:
     def __init__(
         self,

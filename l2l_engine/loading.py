@@ -18,7 +18,6 @@ from l2l_engine.backends import Encoder
 from l2l_engine.engines import INPUTS, load_engine, require_fit
 from l2l_engine.errors import DeviceError, PlanError
 from l2l_engine.media import DEFAULT_LIMITS, Limits
-from l2l_engine.pairing import PairedSkimmer
 from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan
 from l2l_engine.skim import Skimmer, SkimmingModel
@@ -149,22 +148,19 @@ def load_encoders(
 
 
 def load_skimmer(plan: Plan, threads: int, precision: Precision = "fp32") -> SkimmingModel:
-    """The native skimmer with the plan's weights, what joins pairs before it, or the average of all pairs.
+    """The native skimmer with the plan's weights, or the average of all pairs for a plan without.
 
-    A skimmer waits for its weights more than for anything else, so they are stored in half the space where
-    the CPU multiplies bf16, unless ``precision`` is "fp32".
+    It waits for its weights more than for anything else, so they are stored in half the space where the CPU
+    multiplies bf16, unless ``precision`` is "fp32".
     """
     settings = plan.document.skim
     if settings.preset == "clip":
         return Averager(plan.skim)
     weights = {name: weight.astype(np.float32) for name, weight in plan.skim.items()}
-    stored: Literal["fp32", "auto"] = "fp32" if precision == "fp32" else "auto"
-    if settings.preset == "paired":
-        return PairedSkimmer(weights, precision=stored, threads=threads)
     return Skimmer(
         weights,
         key_activation=settings.key_activation,  # type: ignore[arg-type]  # checked by the plan
         exclude_previous_argmax=settings.exclude_previous_argmax,
-        precision=stored,
+        precision="fp32" if precision == "fp32" else "auto",
         threads=threads,
     )

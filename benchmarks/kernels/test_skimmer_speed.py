@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.conftest import THREADS
 from benchmarks.kernels.plain_torch import PlainSkimmer
-from l2l_engine.plan import Dimensions, PlanDocument
+from l2l_engine.plan import Dimensions, PlanDocument, SkimSettings
 from l2l_engine.skim import Skimmer
 from training.export.untrained import random_skim
 
@@ -67,3 +67,19 @@ def test_skimmer(against, weights, batch, moments, precision, goal):
         faster={} if goal is None else {"plain PyTorch": goal},
         within={"reading the weights": 1.5} if batch == 1 else {},
     )
+
+
+@pytest.mark.parametrize(("moments", "precision"), [(205, "bf16"), (205, "fp32"), (6300, "bf16")])
+def test_paired(against, moments, precision):
+    """What joining the banks first costs: no goal, but its price beside the skimmer that does not."""
+    classes = tuple(map(str, range(PAPER.classes)))
+    paired, paper = (
+        Skimmer(
+            random_skim(PlanDocument(classes=classes, skim=SkimSettings(preset=preset)), PAPER),
+            precision=precision,
+            threads=THREADS,
+        )
+        for preset in ("paired", "paper")
+    )
+    inputs = banks(1, moments)
+    against(lambda: paired.run(*inputs, STEPS), {"preset paper": lambda: paper.run(*inputs, STEPS)}, rounds=9)

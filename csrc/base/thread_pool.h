@@ -11,9 +11,6 @@
 
 namespace l2l {
 
-// That a pool may have.
-inline constexpr std::int64_t kMaxThreads = 1024;
-
 // How far the members of a team have come. A phase is a number of tasks; members take the next one that
 // is free, and none goes on before all are done. What counts is finished tasks, not present members: one
 // that the system has put to sleep, or that comes late, holds nobody up, which matters on a busy machine.

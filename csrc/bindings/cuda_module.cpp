@@ -93,7 +93,6 @@ PYBIND11_MODULE(L2L_CUDA_MODULE, module) {
   });
   l2l::bindings::bind_cuda_array(module);
   l2l::bindings::bind_cuda_ops(module);
-  l2l::bindings::bind_cuda_pairing(module);
   l2l::bindings::bind_cuda_skimmer(module);
 #ifndef L2L_ON_DEVICE
   l2l::bindings::bind_pretended(module);

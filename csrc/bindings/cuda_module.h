@@ -14,7 +14,6 @@ namespace l2l::bindings {
 
 void bind_cuda_array(py::module_& module);
 void bind_cuda_ops(py::module_& module);
-void bind_cuda_pairing(py::module_& module);
 void bind_cuda_skimmer(py::module_& module);
 
 using Optional = std::optional<DeviceArray>;

@@ -6,7 +6,6 @@
 namespace l2l::bindings {
 
 void bind_ops(pybind11::module_& module);
-void bind_pairing(pybind11::module_& module);
 void bind_skimmer(pybind11::module_& module);
 
 }  // namespace l2l::bindings

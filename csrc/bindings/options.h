@@ -8,7 +8,6 @@
 
 #include "base/cpu_features.h"
 #include "base/half.h"
-#include "base/thread_pool.h"
 #include "bindings/arrays.h"
 
 namespace l2l::bindings {
@@ -19,10 +18,6 @@ inline Precision precision_from(const std::string& name) {
   if (name == "bf16") return Precision::bf16;
   require(name == "fp16", "precision: expected fp32, bf16, fp16 or auto, got ", name);
   return Precision::fp16;
-}
-
-inline void check_threads(std::int64_t threads) {
-  require(threads >= 1 && threads <= kMaxThreads, "threads: ", threads, " is not between 1 and ", kMaxThreads);
 }
 
 using Lengths = std::optional<Array<std::int64_t>>;

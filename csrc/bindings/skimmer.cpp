@@ -1,9 +1,9 @@
+#include <map>
 #include <memory>
 
 #include "bindings/arrays.h"
 #include "bindings/module.h"
 #include "bindings/options.h"
-#include "bindings/tensors.h"
 #include "skim/skimmer.h"
 
 namespace l2l::bindings {
@@ -17,11 +17,16 @@ const char* precision_name(Precision precision) {
   }
 }
 
+using TensorDict = std::map<std::string, Array<float>>;
+
 std::unique_ptr<Skimmer> make_skimmer(const TensorDict& weights, bool relu_keys, bool exclude_previous_argmax,
                                       const std::string& precision, const std::string& instructions,
                                       std::int64_t threads) {
-  check_threads(threads);
-  const TensorMap tensors = tensor_map(weights);
+  require(threads >= 1 && threads <= kMaxThreads, "threads: ", threads, " is not between 1 and ", kMaxThreads);
+  TensorMap tensors;
+  for (const auto& [name, array] : weights) {
+    tensors[name] = {array.data(), {array.shape(), array.shape() + array.ndim()}};
+  }
   const Settings settings{relu_keys, exclude_previous_argmax, precision_from(precision)};
   const Isa isa = isa_from(instructions);
   py::gil_scoped_release release;

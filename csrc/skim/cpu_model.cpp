@@ -28,7 +28,8 @@ CpuModel::CpuModel(const Weights& w, const Settings& settings, const Kernels& ch
       fusion_in(pack(w.fusion_in, w.feature, chosen, precision)),
       fusion_out(pack(w.fusion_out, w.fused, chosen, precision)),
       lstm_input(chosen, precision, panels_of_units * kPanel, w.feature),
-      classifier(pack(w.classifier, w.feature, chosen, precision)) {
+      classifier(pack(w.classifier, w.feature, chosen, precision)),
+      paired(w.paired) {
   lstm_input.place_gates(w.lstm_input, 0);
   const Attention* attentions[2] = {&w.image, &w.audio};
   const int count = w.visual_only ? 1 : 2;
@@ -50,6 +51,12 @@ CpuModel::CpuModel(const Weights& w, const Settings& settings, const Kernels& ch
   }
   if (!w.visual_only) state.place(w.modality, modality_row, w.state);
   state.place_gates(w.lstm_hidden, recurrent_row);
+  if (!w.paired) return;
+  const Pairing* pairings[2] = {&w.pair_image, &w.pair_audio};
+  for (int m = 0; m < 2; ++m) {
+    const Linear &first = pairings[m]->first, &second = pairings[m]->second;
+    pairs[m] = {pack(first, w.feature, chosen, precision), pack(second, second.in, chosen, precision)};
+  }
 }
 
 }  // namespace l2l

@@ -27,6 +27,11 @@ struct CpuModel {
     PackedLinear key;          // ReLU keys only
   };
   Head heads[2];  // image, audio
+  struct Pair {
+    PackedLinear first, second;
+  };
+  bool paired;
+  Pair pairs[2];  // preset `paired` only
   std::int64_t modality_row = 0, recurrent_row = 0;
 };
 

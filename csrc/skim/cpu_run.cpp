@@ -10,6 +10,8 @@ namespace l2l {
 namespace {
 
 constexpr std::int64_t kRowsATask = 48;
+// Rows that are joined together: enough that weights are read seldom, few enough to share them out.
+constexpr std::int64_t kJoinedATask = 16;
 
 std::size_t to_size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
@@ -20,11 +22,12 @@ AlignedVector<float> zeros(std::int64_t n) { return AlignedVector<float>(to_size
 CpuRun::CpuRun(const CpuModel& model, const Settings& settings, const SkimInput& input, const SkimOutput& output)
     : model_(model), in_(input), out_(output), batch_(input.timestamps.shape[0]) {
   const bool both = in_.image.present() && in_.audio.present();
+  const Bank image = joined_like(in_.image, 0), audio = joined_like(in_.audio, 1);
   banks_.reserve(to_size(2 * batch_));
   for (std::int64_t video = 0; video < batch_; ++video) {
     const auto next = static_cast<std::int64_t>(banks_.size());
-    if (in_.image.present()) add_bank(in_.image, 0, video, both ? next + 1 : -1, settings.exclude_previous_argmax);
-    if (in_.audio.present()) add_bank(in_.audio, 1, video, both ? next : -1, settings.exclude_previous_argmax);
+    if (image.present()) add_bank(image, 0, video, both ? next + 1 : -1, settings.exclude_previous_argmax);
+    if (audio.present()) add_bank(audio, 1, video, both ? next : -1, settings.exclude_previous_argmax);
   }
   mixed_ = zeros(batch_ * model.fusion_in.in());
   hidden_ = zeros(batch_ * model.fusion_in.out());
@@ -38,6 +41,13 @@ CpuRun::CpuRun(const CpuModel& model, const Settings& settings, const SkimInput&
   logits_ = zeros(batch_ * model.classifier.out());
 }
 
+// The bank that is skimmed: the given one, or with preset `paired` one that join() fills.
+Bank CpuRun::joined_like(const Bank& bank, int modality) {
+  if (!model_.paired || !bank.present()) return bank;
+  joined_[modality] = AlignedVector<float>(to_size(bank.rows.size()));
+  return {{joined_[modality].data(), bank.rows.shape}, bank.times, bank.lengths};
+}
+
 void CpuRun::add_bank(const Bank& bank, int modality, std::int64_t video, std::int64_t other, bool excluding) {
   const std::int64_t knots = length_of(bank.lengths, video, bank.rows.shape[1]);
   const std::int64_t moments = length_of(in_.lengths, video, in_.timestamps.shape[1]);
@@ -47,14 +57,54 @@ void CpuRun::add_bank(const Bank& bank, int modality, std::int64_t video, std::i
                               bank.times.row(video), in_.timestamps.row(video), moments, excluding,
                               key.out() == 0 ? nullptr : &key)});
   const auto index = static_cast<std::int64_t>(banks_.size()) - 1;
-  const auto split = [index](std::int64_t rows, std::vector<Task>& tasks) {
-    for (std::int64_t begin = 0; begin < rows; begin += kRowsATask) {
-      tasks.push_back({index, begin, std::min(begin + kRowsATask, rows)});
+  const auto split = [index](std::int64_t rows, std::vector<Task>& tasks, std::int64_t together = kRowsATask) {
+    for (std::int64_t begin = 0; begin < rows; begin += together) {
+      tasks.push_back({index, begin, std::min(begin + together, rows)});
     }
   };
+  if (model_.paired) split(knots, join_tasks_, kJoinedATask);
   split(knots, knot_tasks_);
   if (banks_.back().index.has_keys()) split(moments, key_tasks_);
   split(banks_.back().index.scored(), score_tasks_);
+}
+
+// Preset `paired`: z + Psi^m(z^I, z^A) for some rows of a bank, the other modality's between two of its knots; what is
+// absent counts as zeros.
+void CpuRun::join(const Task& task) {
+  const VideoBank& bank = banks_[to_size(task.bank)];
+  const Bank* sources[2] = {&in_.image, &in_.audio};
+  const Bank &own = *sources[bank.modality], &other = *sources[1 - bank.modality];
+  const PackedLinear &first = model_.pairs[bank.modality].first, &second = model_.pairs[bank.modality].second;
+  const std::int64_t count = task.end - task.begin, size = model_.feature;
+  const std::int64_t others = other.present() ? length_of(other.lengths, bank.video, other.rows.shape[1]) : 0;
+  AlignedVector<float> both = zeros(count * first.in());
+  AlignedVector<float> hidden(to_size(count * first.out())), added(to_size(count * second.out()));
+  std::vector<std::int32_t> lower(to_size(count));
+  std::vector<float> fraction(to_size(count));
+  if (others > 0) {
+    locate(other.times.row(bank.video), others, own.times.row(bank.video) + task.begin, count, lower.data(),
+           fraction.data());
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    float* parts = &both[to_size(i * first.in())];
+    std::copy_n(own.rows.row(bank.video, task.begin + i), size, parts + bank.modality * model_.feature_width);
+    if (others == 0) continue;
+    const std::int64_t knot = lower[to_size(i)];
+    model_.kernels.lerp(other.rows.row(bank.video, knot), other.rows.row(bank.video, std::min(knot + 1, others - 1)),
+                        fraction[to_size(i)], size, parts + (1 - bank.modality) * model_.feature_width);
+  }
+  first.run(both.data(), first.in(), hidden.data(), first.out(), count, 0, first.panels(), true);
+  second.run(hidden.data(), second.in(), added.data(), second.out(), count, 0, second.panels(), false);
+  float finite = 0.0f;  // x - x is 0 for finite values only
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float* from = own.rows.row(bank.video, task.begin + i);
+    const std::int64_t row = bank.video * own.rows.shape[1] + task.begin + i;
+    for (std::int64_t d = 0; d < size; ++d) {
+      finite += from[d] - from[d];
+      joined_[bank.modality][to_size(row * size + d)] = from[d] + added[to_size(i * second.out() + d)];
+    }
+  }
+  if (finite != 0.0f) bad_source_[bank.modality].store(true, std::memory_order_relaxed);
 }
 
 void CpuRun::walk(Member& member) {
@@ -69,6 +119,7 @@ void CpuRun::walk(Member& member) {
 }
 
 void CpuRun::prepare(Member& member) {
+  member.each(static_cast<std::int64_t>(join_tasks_.size()), [&](std::int64_t i) { join(join_tasks_[to_size(i)]); });
   const auto rows = static_cast<std::int64_t>(knot_tasks_.size());
   member.each(static_cast<std::int64_t>(banks_.size()), [&](std::int64_t i) {
     banks_[to_size(i)].index.locate_moments();
@@ -216,6 +267,10 @@ void CpuRun::classify(Member& member) {
 
 void CpuRun::check_banks() const {
   const char* names[2] = {"image_bank", "audio_bank"};
+  for (int m = 0; m < 2; ++m) {
+    // Joined, one bank's would be the other's too.
+    require(!bad_source_[m].load(), names[m], ": contains a value that is not finite");
+  }
   for (int m = 0; m < 2; ++m) {
     require(!bad_bank_[m].load(), names[m], ": a value is not finite, or too large for the precision");
   }

@@ -36,8 +36,10 @@ class CpuRun final : public TeamWork {
     BankIndex index;
   };
 
+  Bank joined_like(const Bank& bank, int modality);
   void add_bank(const Bank& bank, int modality, std::int64_t video, std::int64_t other,
                 bool excluding);
+  void join(const Task& task);
   void prepare(Member& member);
   void mix_features(Member& member, std::int64_t t);
   void recur(Member& member, std::int64_t t);
@@ -56,9 +58,10 @@ class CpuRun final : public TeamWork {
   const SkimOutput out_;
   const std::int64_t batch_;
   std::vector<VideoBank> banks_;
-  std::vector<Task> knot_tasks_, key_tasks_, score_tasks_;
+  std::vector<Task> join_tasks_, knot_tasks_, key_tasks_, score_tasks_;
+  AlignedVector<float> joined_[2];  // preset `paired`: the banks that are skimmed, [B, M, D]
   AlignedVector<float> mixed_, hidden_, fused_, gates_, c_, h_, state_, query_[2], mean_, logits_;
-  std::atomic<bool> bad_bank_[2] = {false, false};
+  std::atomic<bool> bad_source_[2] = {false, false}, bad_bank_[2] = {false, false};
 };
 
 }  // namespace l2l

@@ -1,6 +1,7 @@
 #include "skim/cuda_skimmer.h"
 
 #include "skim/cuda_model.h"
+#include "skim/cuda_pairing.h"
 #include "skim/cuda_phases.h"
 
 namespace l2l {
@@ -65,12 +66,21 @@ class CudaSkimmer::TypedModel final : public CudaSkimmer::Model {
   TypedModel(const Weights& weights, const Settings& settings)
       : model_(cuda::place_model(placing_, weights, settings)),
         relu_keys_(settings.relu_keys),
-        excluding_(settings.exclude_previous_argmax) {}
+        excluding_(settings.exclude_previous_argmax),
+        paired_(weights.paired) {
+    const Pairing* pairings[] = {&weights.pair_image, &weights.pair_audio};
+    for (int m = 0; m < 2 && paired_; ++m) {
+      const Linear &first = pairings[m]->first, &second = pairings[m]->second;
+      pairs_[m] = {placing_.single(first, first.out, weights.feature), placing_.single(second, second.out, second.in)};
+    }
+  }
 
   std::size_t workspace_bytes(const CudaSkimInput& input, bool projected) const override {
     Run run = describe(input, projected);
     cuda::Arena counting(nullptr);
     lay_out(run, counting);
+    cuda::PairSide sides[2];
+    lay_out_pairs(input, sides, counting);
     return counting.used();
   }
   std::size_t least_shared_bytes(const CudaSkimInput& input, const CudaGeometry& geometry) const override {
@@ -90,12 +100,15 @@ class CudaSkimmer::TypedModel final : public CudaSkimmer::Model {
   Run describe(const CudaSkimInput& input, bool projected) const;
   void lay_out(Run& run, cuda::Arena& arena) const;
   void lay_out_bank(Run& run, int m, cuda::Arena& arena) const;
+  void lay_out_pairs(const CudaSkimInput& input, cuda::PairSide (&sides)[2], cuda::Arena& arena) const;
+  void join(Run& run, const cuda::PairSide& side, const CudaGeometry& geometry, cuda::Stream stream) const;
   static std::size_t share_out(Run& run, const CudaGeometry& geometry);
   static std::size_t keep_what_fits(Run& run, const CudaGeometry& geometry, std::size_t least);
 
   cuda::Placing<T> placing_;
   const cuda::DeviceModel<T> model_;
-  const bool relu_keys_, excluding_;
+  const bool relu_keys_, excluding_, paired_;
+  cuda::DevicePair<T> pairs_[2];
 };
 
 template <class T>
@@ -168,6 +181,40 @@ void CudaSkimmer::TypedModel<T>::lay_out(Run& run, cuda::Arena& arena) const {
   run.modality_logits = arena.take<float>(batch * 2);
 }
 
+// Preset `paired`: what joining a bank takes, with the bank that comes of it.
+template <class T>
+void CudaSkimmer::TypedModel<T>::lay_out_pairs(const CudaSkimInput& input, cuda::PairSide (&sides)[2],
+                                               cuda::Arena& arena) const {
+  for (int m = 0; m < 2; ++m) {
+    const CudaBank& own = input.banks[m];
+    if (!paired_ || own.rows == nullptr) continue;
+    cuda::PairSide& side = sides[m];
+    side.own = own;
+    side.other = input.banks[1 - m];
+    side.part = m;
+    side.rows = static_cast<long long>(input.batch * own.knots);
+    side.both = arena.take<float>(side.rows * pairs_[m].first.in);
+    side.hidden = arena.take<float>(side.rows * pairs_[m].second.in);
+    side.joined = arena.take<float>(side.rows * model_.feature);
+  }
+}
+
+template <class T>
+void CudaSkimmer::TypedModel<T>::join(Run& run, const cuda::PairSide& side, const CudaGeometry& geometry,
+                                      cuda::Stream stream) const {
+  const cuda::DevicePair<T>& pair = pairs_[side.part];
+  const cuda::Shape shape{geometry.blocks, geometry.threads, 0, false};
+  const int width = model_.feature_width;
+  const float *both = side.both, *hidden = side.hidden, *own = side.both + side.part * width, *none = nullptr;
+  cuda::launch(cuda::pair_kernel, shape, stream, side, model_.feature, width);
+  cuda::launch(cuda::rows_kernel<T, false>, shape, stream, pair.first, both, side.rows, none, 0, side.hidden,
+               pair.second.in);
+  cuda::launch(cuda::rows_kernel<T, true>, shape, stream, pair.second, hidden, side.rows, own, 2 * width, side.joined,
+               model_.feature);
+  run.banks[side.part].source = side.joined;
+  run.banks[side.part].element = Element::f32;
+}
+
 // Shared memory without kept weights: scratch for index() and cell(), and v. Returns the bytes.
 template <class T>
 std::size_t CudaSkimmer::TypedModel<T>::share_out(Run& run, const CudaGeometry& geometry) {
@@ -203,12 +250,17 @@ void CudaSkimmer::TypedModel<T>::run(const CudaSkimInput& input, const CudaSkimO
   Run run = describe(input, geometry.projected);
   cuda::Arena arena(workspace);
   lay_out(run, arena);
+  cuda::PairSide sides[2];
+  lay_out_pairs(input, sides, arena);
   run.logits = output.logits;
   run.modality_scores = output.modality_scores;
   run.step_features = output.step_features;
   for (int m = 0; m < 2; ++m) run.attention[m] = output.attention[m];
   const std::size_t least = share_out(run, geometry);
   const auto queue = static_cast<cuda::Stream>(stream);
+  for (const cuda::PairSide& side : sides) {
+    if (side.rows > 0) join(run, side, geometry, queue);
+  }
   if (geometry.persistent) {
     const std::size_t shared = keep_what_fits(run, geometry, least);
     cuda::launch(cuda::skim_kernel<T>, {geometry.blocks, geometry.threads, shared, true}, queue, run, 0,

@@ -13,6 +13,7 @@
 namespace l2l {
 
 inline constexpr std::int64_t kMaxSteps = 1000;
+inline constexpr std::int64_t kMaxThreads = 1024;
 
 struct SkimInput {
   Bank image, audio;

@@ -117,9 +117,10 @@ Attention load_attention(Reader& reader, const std::string& modality, const Weig
   return attention;
 }
 
-PairWeights load_pair(Reader& reader, const std::string& stem, std::int64_t feature) {
-  const std::int64_t hidden = reader.matrix_shape(stem + ".0.weight")[0];
-  return {reader.linear(stem + ".0", hidden, 2 * feature), reader.linear(stem + ".1", feature, hidden)};
+Pairing load_pairing(Reader& reader, const std::string& modality, const Weights& sizes) {
+  const std::string name = "pair_" + modality;
+  const std::int64_t hidden = reader.matrix_shape(name + ".0.weight")[0];
+  return {reader.linear(name + ".0", hidden, 2 * sizes.feature), reader.linear(name + ".1", sizes.feature, hidden)};
 }
 
 void check_all_fit(Precision precision, const Weights& w) {
@@ -135,6 +136,10 @@ void check_all_fit(Precision precision, const Weights& w) {
   check_fits(precision, "key_audio.weight", w.audio.key);
   check_fits(precision, "modality.weight", w.modality);
   check_fits(precision, "classifier.weight", w.classifier);
+  check_fits(precision, "pair_image.0.weight", w.pair_image.first);
+  check_fits(precision, "pair_image.1.weight", w.pair_image.second);
+  check_fits(precision, "pair_audio.0.weight", w.pair_audio.first);
+  check_fits(precision, "pair_audio.1.weight", w.pair_audio.second);
 }
 
 }  // namespace
@@ -162,23 +167,14 @@ Weights load_weights(const TensorMap& tensors, const Settings& settings) {
   if (!w.visual_only) {
     w.audio = load_attention(reader, "audio", w, settings.relu_keys);
     w.modality = reader.linear("modality", 2, w.state);
+    w.paired = reader.has("pair_image.0.weight");
+  }
+  if (w.paired) {
+    w.pair_image = load_pairing(reader, "image", w);
+    w.pair_audio = load_pairing(reader, "audio", w);
   }
   reader.refuse_unused(w.visual_only ? " beside a visual-only fusion.0.weight" : "");
   check_all_fit(settings.precision, w);
-  return w;
-}
-
-PairingWeights load_pairing(const TensorMap& tensors, Precision precision) {
-  Reader reader(tensors);
-  PairingWeights w;
-  w.feature = reader.matrix_shape("pair_image.1.weight")[0];
-  w.image = load_pair(reader, "pair_image", w.feature);
-  w.audio = load_pair(reader, "pair_audio", w.feature);
-  reader.refuse_unused("");
-  check_fits(precision, "pair_image.0.weight", w.image.first);
-  check_fits(precision, "pair_image.1.weight", w.image.second);
-  check_fits(precision, "pair_audio.0.weight", w.audio.first);
-  check_fits(precision, "pair_audio.1.weight", w.audio.second);
   return w;
 }
 

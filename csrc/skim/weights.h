@@ -27,6 +27,11 @@ struct Attention {
   Linear key;     // empty with affine keys
 };
 
+// Psi^m of preset `paired`: [z^I, z^A] to what is added to a feature of modality m. Empty in the other presets.
+struct Pairing {
+  Linear first, second;
+};
+
 struct Settings {
   bool relu_keys = false;
   bool exclude_previous_argmax = false;
@@ -43,23 +48,14 @@ struct Weights {
   Linear fusion_in, fusion_out;
   Linear lstm_input, lstm_hidden;  // gates i, f, g, o; the bias is on lstm_input
   Attention image, audio;
+  bool paired = false;  // the banks are joined before they are skimmed
+  Pairing pair_image, pair_audio;
   Linear modality;
   Linear classifier;
-};
-
-// Psi of preset `paired`, of one modality: 2D to F to D.
-struct PairWeights {
-  Linear first, second;
-};
-
-struct PairingWeights {
-  std::int64_t feature = 0;  // D
-  PairWeights image, audio;
 };
 
 // Throws std::invalid_argument naming the tensor that is missing, unexpected, misshapen, not finite or
 // too large for the precision.
 Weights load_weights(const TensorMap& tensors, const Settings& settings);
-PairingWeights load_pairing(const TensorMap& tensors, Precision precision);
 
 }  // namespace l2l

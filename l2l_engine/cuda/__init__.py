@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from l2l_engine.cuda.native import require, why_not
 from l2l_engine.cuda.ops import CudaSoftIndexResult, interpolate, soft_index
-from l2l_engine.cuda.pairing import CudaPairing
 from l2l_engine.cuda.skimmer import CudaSkimmer, CudaSkimResult, Space
 
 if TYPE_CHECKING:
     from l2l_engine._cuda import DeviceArray as DeviceArray
 
 __all__ = [
-    "CudaPairing",
     "CudaSkimResult",
     "CudaSkimmer",
     "CudaSoftIndexResult",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.cuda import CudaPairing, CudaSkimmer, CudaSkimResult, Space, interpolate, native
+from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space, interpolate, native
 from l2l_engine.cuda.arrays import to_stream
 from l2l_engine.cuda.device import Device, View
 from l2l_engine.errors import DeviceError
@@ -59,13 +59,6 @@ class Kernels(Protocol):
     ) -> CudaSkimResult:
         """Queue a run."""
 
-    @property
-    def pairs(self) -> bool:
-        """Whether banks are joined before they are skimmed (preset ``paired``)."""
-
-    def join(self, banks: Banks, out: tuple[View | None, View | None], stream: OwnStream) -> None:
-        """Queue the joined features of the banks, float32 [1, K, D] each, into ``out``."""
-
     def upload(self, features: NDArray[np.float32], stream: OwnStream) -> DeviceArray:
         """Queue a copy of an array of the host, which may be changed at once."""
 
@@ -79,13 +72,10 @@ class CudaKernels:
     Args:
         skimmer: None for a plan without one: then nothing may be skimmed.
         sizes: D, and the number of classes.
-        pairing: Of preset ``paired``.
     """
 
-    def __init__(
-        self, skimmer: CudaSkimmer | None, sizes: tuple[int, int], pairing: CudaPairing | None = None
-    ) -> None:
-        self._made, self.sizes, self._pairing = skimmer, sizes, pairing
+    def __init__(self, skimmer: CudaSkimmer | None, sizes: tuple[int, int]) -> None:
+        self._made, self.sizes = skimmer, sizes
         self._device = 0 if skimmer is None else skimmer.device
 
     @property
@@ -122,17 +112,6 @@ class CudaKernels:
             stream=stream,
             space=space,
         )
-
-    @property
-    def pairs(self) -> bool:
-        """Whether banks are joined before they are skimmed (preset ``paired``)."""
-        return self._pairing is not None
-
-    def join(self, banks: Banks, out: tuple[View | None, View | None], stream: OwnStream) -> None:
-        """Queue the joined features of the banks into ``out``."""
-        assert self._pairing is not None, "this plan joins nothing"
-        image, audio = (bank or (None, None) for bank in banks)
-        self._pairing(image[0], audio[0], image[1], audio[1], out=out, stream=stream)
 
     def upload(self, features: NDArray[np.float32], stream: OwnStream) -> DeviceArray:
         """Queue a copy of an array of the host, which may be changed at once."""

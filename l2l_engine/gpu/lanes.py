@@ -49,8 +49,6 @@ class Lane:
     def run(self, parts: Parts, timestamps: NDArray[np.float64], steps: int) -> SkimResult:
         """Skim one video and wait for the result; at most one part may be None."""
         banks, stamps = self._bring(parts, timestamps)
-        if self._kernels.pairs:
-            banks = self._joined(banks)
         width, classes = self._kernels.sizes
         n = len(timestamps)
         shapes = [(1, classes), (1, steps, n), (1, steps, n), (1, steps, 2), (1, steps, width)]
@@ -129,19 +127,6 @@ class Lane:
             self._kernels.gather(part.rows, count, order, bank, self._own)
             banks.append((bank, times))
         return (banks[0], banks[1]), arrays[0]
-
-    def _joined(self, banks: Banks) -> Banks:
-        """Queue the joined features of banks, to places that the sizes alone say."""
-        rows: list[View | None] = [None, None]
-        for m, (name, bank) in enumerate(zip(("joined image", "joined audio"), banks, strict=True)):
-            if bank is not None:
-                rows[m] = view(self._block(name, bank[0].nbytes), bank[0].shape, np.float32)
-        self._kernels.join(banks, (rows[0], rows[1]), self._own)
-        image, audio = (
-            None if bank is None or joined is None else (joined, bank[1])
-            for joined, bank in zip(rows, banks, strict=True)
-        )
-        return image, audio
 
     def _numbers(self, rows: int, columns: list[NDArray[np.float64]]) -> tuple[View, list[View]]:
         """0, 1, 2 ... and some columns on the device: float64 [1, ...] each."""

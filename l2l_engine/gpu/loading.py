@@ -12,7 +12,7 @@ from l2l_engine.averaging import Averager
 from l2l_engine.backends.gpu import find_gpu
 from l2l_engine.backends.tensorrt import FLAVOURS, Flavour, TensorRTBuilder, load_library
 from l2l_engine.backends.tensorrt_encoder import TensorRTEncoder
-from l2l_engine.cuda import CudaPairing, CudaSkimmer
+from l2l_engine.cuda import CudaSkimmer
 from l2l_engine.cuda import why_not as why_no_cuda
 from l2l_engine.cuda.driver import CudaDevice
 from l2l_engine.engines import INPUTS, load_engine, require_fit
@@ -24,7 +24,6 @@ from l2l_engine.gpu.pipeline import CudaPipeline
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.media import DEFAULT_LIMITS, Limits
 from l2l_engine.media.dali import ON_GPU, load_dali
-from l2l_engine.pairing import without_pairing
 from l2l_engine.plan import Plan
 
 _DECODERS = 2
@@ -82,15 +81,7 @@ def load_cuda(
             threads=min(4, threads),
         )
         made = CudaPipeline(
-            plan,
-            device,
-            pool,
-            encoders,
-            kernels,
-            decoders,
-            averager=averager,
-            threads=threads,
-            limits=limits,
+            plan, device, pool, encoders, kernels, decoders, averager=averager, threads=threads, limits=limits
         )
     except BaseException:
         for encoder in encoders.values():
@@ -129,7 +120,7 @@ def _load_network(plan: Plan, part: str, precision: str, trusted: bool) -> Tenso
 
 def _load_skimmer(plan: Plan) -> tuple[Kernels, Averager | None]:
     settings = plan.document.skim
-    weights = {name: weight.astype(np.float32) for name, weight in without_pairing(plan.skim).items()}
+    weights = {name: weight.astype(np.float32) for name, weight in plan.skim.items()}
     sizes = plan.dimensions.feature, plan.dimensions.classes
     if settings.preset == "clip":
         return CudaKernels(None, sizes), Averager(weights)
@@ -138,8 +129,7 @@ def _load_skimmer(plan: Plan) -> tuple[Kernels, Averager | None]:
         key_activation=settings.key_activation,  # type: ignore[arg-type]  # checked by the plan
         exclude_previous_argmax=settings.exclude_previous_argmax,
     )
-    pairing = CudaPairing(plan.skim) if settings.preset == "paired" else None
-    return CudaKernels(skimmer, sizes, pairing), None
+    return CudaKernels(skimmer, sizes), None
 
 
 def _flavour() -> Flavour:

@@ -40,9 +40,8 @@ class CudaPipeline(Pipeline):
         device: The GPU.
         pool: Its memory.
         encoders: By modality.
-        kernels: Of the plan's skimmer, or none for a plan that averages.
+        kernels: Of the plan's skimmer, or none for a plan that averages all pairs, on the host.
         decoders: On the GPU.
-        averager: For a plan that averages all pairs, on the host.
         threads: Processor threads, which read and demux files and decode sound.
         limits: What one file may cost.
     """

@@ -12,7 +12,7 @@ import pytest
 
 from l2l_engine import Classifier
 from l2l_engine.backends.openvino import OpenVINOEncoder
-from l2l_engine.cuda import CudaPairing, CudaSkimmer, native
+from l2l_engine.cuda import CudaSkimmer, native
 from l2l_engine.engines import INPUTS
 from l2l_engine.gpu import frames, loading
 from l2l_engine.media.dali import ON_CPU, DaliDecoder
@@ -67,13 +67,12 @@ def networks(device: HostDevice, monkeypatch: pytest.MonkeyPatch) -> dict[str, H
 
     def skimmer(plan: Plan) -> tuple[HostKernels, Any]:
         kernels, averager = real(plan)
-        return HostKernels(device, kernels), averager
+        return HostKernels(device, kernels._made, kernels.sizes), averager
 
     monkeypatch.setattr(loading, "why_not", lambda: None)
     monkeypatch.setattr(loading, "CudaDevice", lambda: device)
     monkeypatch.setattr(loading, "_load_network", network)
     monkeypatch.setattr(loading, "CudaSkimmer", partial(CudaSkimmer, precision="fp32"))
-    monkeypatch.setattr(loading, "CudaPairing", partial(CudaPairing, precision="fp32"))
     monkeypatch.setattr(loading, "_load_skimmer", skimmer)
     monkeypatch.setattr(loading, "ON_GPU", ON_CPU)
     monkeypatch.setattr(frames, "DaliDecoder", partial(DaliDecoder, device="cpu"))

@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.backends.openvino import OpenVINOEncoder
-from l2l_engine.cuda import CudaSkimResult, Space
+from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space
 from l2l_engine.cuda.device import View
 from l2l_engine.errors import DeviceError
-from l2l_engine.gpu.kernels import Banks, CudaKernels, OwnStream
+from l2l_engine.gpu.kernels import CudaKernels, OwnStream
 
 Work = Callable[[], None]
 
@@ -232,17 +232,13 @@ class HostNetwork:
 class HostKernels(CudaKernels):
     """The CUDA side's kernels, compiled for the host, in the order of late streams."""
 
-    def __init__(self, device: HostDevice, real: CudaKernels) -> None:
-        super().__init__(real._made, real.sizes, real._pairing)
+    def __init__(self, device: HostDevice, skimmer: CudaSkimmer | None, sizes: tuple[int, int]) -> None:
+        super().__init__(skimmer, sizes)
         self._late = device
 
     def gather(self, rows: View, numbers: View, order: View, out: View, stream: OwnStream) -> None:
         work = super().gather
         self._late.queue(stream.handle, lambda: work(rows, numbers, order, out, stream))
-
-    def join(self, banks: Banks, out: tuple[View | None, View | None], stream: OwnStream) -> None:
-        work = super().join
-        self._late.queue(stream.handle, lambda: work(banks, out, stream))
 
     def skim(
         self, banks: Any, timestamps: View, steps: int, stream: OwnStream, space: Space | None

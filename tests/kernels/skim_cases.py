@@ -17,7 +17,7 @@ class Dims:
     classes: int = 7
 
 
-def random_weights(rng, dims=Dims(), *, query_layers=1, visual_only=False):
+def random_weights(rng, dims=Dims(), *, query_layers=1, visual_only=False, paired=False):
     """Weights of the size of a trained network's: every layer keeps the spread of its input about 1."""
     d, f, h, k = dims.features, dims.fused, dims.state, dims.keys
     layers = {
@@ -33,6 +33,9 @@ def random_weights(rng, dims=Dims(), *, query_layers=1, visual_only=False):
         layers[f"query_{modality}.{query_layers - 1}"] = (k, inner)
     if not visual_only:
         layers["modality"] = (2, h)
+    for modality in ("image", "audio") if paired and not visual_only else ():
+        layers[f"pair_{modality}.0"] = (f + 3, 2 * d)
+        layers[f"pair_{modality}.1"] = (d, f + 3)
     weights = {}
     for name, (rows, columns) in layers.items():
         weights[f"{name}.weight"] = rng.standard_normal((rows, columns)) * (1.5 / np.sqrt(columns))

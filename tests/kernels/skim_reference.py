@@ -29,21 +29,14 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def paired(weights, image, audio):
-    """Both banks of one video as preset "paired" joins them; each is (bank [M, D], times [M]) or None."""
-
-    def joined(modality, own, other):
-        if own is None:
-            return None
-        rows = np.asarray(own[0], np.float64)
-        others = np.zeros_like(rows) if other is None else interpolate(*other, own[1])
-        both = np.concatenate([rows, others] if modality == "image" else [others, rows], 1)
-        w = {name: np.asarray(value, np.float64) for name, value in weights.items()}
-        stem = f"pair_{modality}"
-        hidden = np.maximum(both @ w[f"{stem}.0.weight"].T + w[f"{stem}.0.bias"], 0)
-        return rows + hidden @ w[f"{stem}.1.weight"].T + w[f"{stem}.1.bias"], own[1]
-
-    return joined("image", image, audio), joined("audio", audio, image)
+def joined(modality, own, other, layer, store):
+    """A bank as preset "paired" joins it: z + Psi^m(z^I, z^A), what is missing counting as zeros."""
+    if own is None:
+        return None
+    rows = store(np.asarray(own[0], np.float64))
+    others = np.zeros_like(rows) if other is None else store(interpolate(*other, own[1]))
+    both = np.concatenate([rows, others] if modality == "image" else [others, rows], 1)
+    return rows + layer(f"pair_{modality}.1", np.maximum(layer(f"pair_{modality}.0", both), 0)), own[1]
 
 
 def skim(
@@ -59,6 +52,8 @@ def skim(
     def layer(name, x):
         return store(x @ w[f"{name}.weight"].T + w[f"{name}.bias"])
 
+    if "pair_image.0.weight" in w:
+        image, audio = joined("image", image, audio, layer, store), joined("audio", audio, image, layer, store)
     visual_only = w["fusion.0.weight"].shape[1] == w["fusion.1.weight"].shape[0]
     absent = (np.zeros((1, w["fusion.1.weight"].shape[0])), np.zeros(1))
     moments = {"image": store(interpolate(*(image or absent), timestamps))}

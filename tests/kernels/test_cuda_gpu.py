@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from pair_cases import CLOSE, banks, check_pairing, random_pairing
 from skim_cases import random_batch, reference, worst_error
 
 from l2l_engine import DeviceMemoryError, ops
-from l2l_engine.cuda import CudaPairing, CudaSkimmer, interpolate
+from l2l_engine.cuda import CudaSkimmer, interpolate
 
 pytestmark = pytest.mark.gpu
 SIZES = [(205, 41, 66), (129, 26, 129), (7, 7, 7)]
@@ -125,12 +124,6 @@ def test_out_of_memory_is_an_error_and_no_more(weights):
     times = np.arange(7.0)[None]
     bank = np.ones((1, 7, 24), np.float32)
     assert np.isfinite(skimmer.run(bank, bank, times, times, times, 2).numpy().logits).all()
-
-
-@pytest.mark.parametrize("precision", CLOSE)
-def test_joining_equals_the_reference(precision):
-    weights, given = random_pairing(512, 1024), banks(3, 512, (41, 205))
-    check_pairing(weights, given, CudaPairing(weights, precision=precision)(*given), CLOSE[precision])
 
 
 def test_large_interpolation_equals_the_cpu():

@@ -20,6 +20,7 @@ DEVICES = (
 STORED = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16}
 PAPER = {"query_layers": 1}, {}
 RELEASED = {"query_layers": 2}, {"key_activation": "relu", "exclude_previous_argmax": True}
+PAIRED = {"paired": True}, {}
 ODD = Dims(features=70, fused=130, state=90, keys=33, classes=5)
 EVEN = Dims(features=64, fused=128, state=64, keys=64, classes=64)
 TINY = Dims(features=3, fused=5, state=2, keys=1, classes=1)
@@ -47,6 +48,8 @@ CASES = {
     "batch-33": Case(ODD, PAPER, tuple((1 + 5 * v, 1 + v, 1 + 5 * v) for v in range(33)), 3),
     "batch-33-released": Case(EVEN, RELEASED, tuple((1 + 3 * v, 1 + v, 1 + 2 * v) for v in range(33)), 3),
     "on-timestamps": Case(ODD, PAPER, ((129, 26, 129), (7, 7, 2)), 3, on_timestamps=True),
+    "paired": Case(ODD, PAIRED, ((129, 26, 60), (7, 7, 3), (205, 41, 41), (1, 1, 1)), 10),
+    "paired-batch-33": Case(EVEN, PAIRED, tuple((1 + 3 * v, 1 + v, 1 + 2 * v) for v in range(33)), 3),
     "one-step": Case(ODD, RELEASED, ((129, 26, 60), (205, 41, 41), (7, 7, 3)), 1),
 }
 
@@ -54,6 +57,7 @@ CASES = {
 SEEDS = {
     "1134": 0, "1134-released": 1, "129": 2, "205": 3, "205-released": 4, "batch-33": 5,
     "batch-33-released": 6, "one": 7, "seven-released": 8, "two": 9, "on-timestamps": 10, "one-step": 11,
+    "paired": 12, "paired-batch-33": 13,
 }  # fmt: skip
 
 

@@ -14,8 +14,10 @@ from l2l_engine.skim import Skimmer
 PRESETS = {
     "paper": ({"query_layers": 1}, {}),
     "released": ({"query_layers": 2}, {"key_activation": "relu", "exclude_previous_argmax": True}),
+    "paired": ({"paired": True}, {}),
     "deep-affine": ({"query_layers": 2}, {"exclude_previous_argmax": True}),
     "shallow-relu": ({"query_layers": 1}, {"key_activation": "relu"}),
+    "paired-relu": ({"paired": True}, {"key_activation": "relu", "exclude_previous_argmax": True}),
 }
 MIXED = [(7, 3, 5), (1, 1, 1), (2, 2, 1), (21, 21, 4), (13, 1, 40)]
 
@@ -77,10 +79,11 @@ def test_exclusion_takes_the_lowest_index_among_equals():
     assert all(not row[:t].any() for t, row in enumerate(attention[:5]))
 
 
+@pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_video_does_not_depend_on_its_batch(precision):
+def test_a_video_does_not_depend_on_its_batch(precision, paired):
     rng = np.random.default_rng(8)
-    weights, batch = random_weights(rng), random_batch(rng, 24, MIXED * 3)
+    weights, batch = random_weights(rng, paired=paired), random_batch(rng, 24, MIXED * 3)
     skimmer = Skimmer(weights, precision=precision, exclude_previous_argmax=True)
     together = skimmer.run(*batch.arguments, 6, **batch.lengths)
     for v, ((image, image_times), (audio, audio_times), timestamps) in enumerate(batch.videos):
@@ -93,10 +96,11 @@ def test_a_video_does_not_depend_on_its_batch(precision):
         assert np.array_equal(alone.audio_attention[0], together.audio_attention[v, :, :n])
 
 
+@pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_same_bits_from_many_threads(precision):
+def test_same_bits_from_many_threads(precision, paired):
     rng = np.random.default_rng(9)
-    weights, batch = random_weights(rng), random_batch(rng, 24, MIXED)
+    weights, batch = random_weights(rng, paired=paired), random_batch(rng, 24, MIXED)
     skimmer = Skimmer(weights, precision=precision, threads=4)
     wanted = Skimmer(weights, precision=precision, threads=1).run(*batch.arguments, 10, **batch.lengths)
     with ThreadPoolExecutor(8) as pool:

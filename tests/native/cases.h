@@ -19,7 +19,7 @@ struct Dims {
 
 class RandomWeights {
  public:
-  RandomWeights(const Dims& d, int query_layers, unsigned seed) : random_(seed) {
+  RandomWeights(const Dims& d, int query_layers, unsigned seed, bool paired = false) : random_(seed) {
     layer("fusion.0", d.fused, 2 * d.feature);
     layer("fusion.1", d.feature, d.fused);
     layer("classifier", d.classes, d.feature);
@@ -33,6 +33,11 @@ class RandomWeights {
     tensor("lstm.weight_ih", {4 * d.state, d.feature});
     tensor("lstm.weight_hh", {4 * d.state, d.state});
     tensor("lstm.bias", {4 * d.state});
+    if (!paired) return;
+    for (const std::string m : {"pair_image", "pair_audio"}) {
+      layer(m + ".0", d.fused + 1, 2 * d.feature);
+      layer(m + ".1", d.feature, d.fused + 1);
+    }
   }
   const TensorMap& tensors() const { return tensors_; }
 

@@ -10,9 +10,7 @@
 #include "check.h"
 #include "ops/interpolate_cuda.h"
 #include "ops/soft_index_cuda.h"
-#include "skim/cuda_pairing.h"
 #include "skim/cuda_skimmer.h"
-#include "skim/pairing.h"
 
 using namespace l2l;
 using namespace l2l::test;
@@ -26,6 +24,7 @@ struct Case {
   Settings settings;
   std::int64_t batch, moments, image, audio, steps;
   bool has_image, has_audio;
+  bool paired = false;
 };
 
 // Small: a shuffle of 32 OS threads costs the host what a million of them cost a GPU.
@@ -37,6 +36,8 @@ const Case kCases[] = {
     {"one of everything", {1, 1, 1, 1, 1}, 1, {false, false, Precision::fp32}, 1, 1, 1, 1, 1, true, true},
     {"no audio", kDims, 1, {false, true, Precision::fp32}, 1, 7, 7, 1, 3, true, false},
     {"no image", kDims, 2, {true, false, Precision::fp32}, 1, 7, 1, 7, 2, false, true},
+    {"paired", kDims, 1, {false, false, Precision::fp32}, 2, 17, 3, 5, 2, true, true, true},
+    {"paired, no audio", kDims, 1, {false, false, Precision::bf16}, 2, 9, 4, 1, 2, true, false, true},
     {"bf16", kDims, 1, {false, false, Precision::bf16}, 1, 17, 3, 5, 2, true, true},
     {"fp16", kDims, 1, {false, false, Precision::fp16}, 1, 17, 3, 5, 2, true, true},
 };
@@ -67,7 +68,7 @@ CudaSkimInput on_device(const SkimInput& input) {
 }
 
 void compare(const Case& c, const CudaGeometry& geometry) {
-  const RandomWeights weights(c.dims, c.query_layers, 11);
+  const RandomWeights weights(c.dims, c.query_layers, 11, c.paired);
   const Videos videos(c.batch, c.moments, c.image, c.audio, c.dims.feature);
   const SkimInput input = videos.input(c.steps, c.has_image, c.has_audio);
   Outputs wanted(videos, c.steps, c.dims), got(videos, c.steps, c.dims);
@@ -102,7 +103,7 @@ TEST(persistent_kernel_equals_the_cpu_path) {
 
 TEST(what_a_device_holds_cannot_lead_a_kernel_out_of_its_arrays) {
   const Dims dims = kDims;
-  const RandomWeights weights(dims, 1, 3);
+  const RandomWeights weights(dims, 1, 3, true);
   Videos videos(2, 9, 4, 5, dims.feature);
   videos.lengths = {-7, 1000};
   videos.bank_lengths[0] = {0, 1 << 30};
@@ -135,57 +136,6 @@ TEST(cuda_interpolation_equals_the_cpu_path) {
     float distance = 0.0f;
     for (std::size_t i = 0; i < got.size(); ++i) distance = std::max(distance, std::fabs(got[i] - wanted[i]));
     CHECK(distance < 1e-4f);
-  }
-}
-
-TEST(cuda_pairing_equals_the_cpu_path) {
-  constexpr std::int64_t kSize = 11, kFused = 9;
-  std::vector<float> values(2 * kSize * kFused);
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * i % 17) * 0.02f - 0.15f;
-  TensorMap tensors;
-  for (const char* stem : {"pair_image", "pair_audio"}) {
-    const std::string name(stem);
-    tensors[name + ".0.weight"] = {values.data(), {kFused, 2 * kSize}};
-    tensors[name + ".0.bias"] = {values.data() + 1, {kFused}};
-    tensors[name + ".1.weight"] = {values.data() + 2, {kSize, kFused}};
-    tensors[name + ".1.bias"] = {values.data() + 3, {kSize}};
-  }
-  Videos videos(2, 13, 4, 6, kSize);
-  for (int m = 0; m < 2; ++m) {  // all knots count
-    for (float& value : videos.rows[m]) value = std::isnan(value) ? 0.25f : value;
-    for (std::size_t i = 1; i < videos.times[m].size(); ++i) {
-      if (std::isnan(videos.times[m][i])) videos.times[m][i] = videos.times[m][i - 1] + 0.5;
-    }
-  }
-  const Bank banks[2] = {videos.bank(0), videos.bank(1)};
-  std::vector<float> others[2], wanted[2], got[2];
-  const CudaPairing cuda_pairing(tensors, Precision::fp32);
-  for (const bool alone : {false, true}) {
-    CudaPairingInput device_input;
-    device_input.batch = 2;
-    for (int m = 0; m < 2; ++m) {
-      const Bank &own = banks[m], &other = banks[1 - m];
-      for (auto* array : {&others[m], &wanted[m], &got[m]}) array->assign(static_cast<std::size_t>(own.rows.size()), -1e9f);
-      interpolate(Isa::portable, {other.rows, other.times, own.times}, {others[m].data(), own.rows.shape});
-      if (m == 0 || !alone) device_input.sides[m] = {own.rows.data, own.times.data, own.rows.shape[1]};
-    }
-    const View<const float, 3> none{};
-    const View<const float, 3> heard{others[0].data(), banks[0].rows.shape}, seen{others[1].data(), banks[1].rows.shape};
-    const PairingInput input{banks[0].rows, alone ? none : heard, alone ? none : seen, alone ? none : banks[1].rows};
-    Pairing(tensors, Precision::fp32, Isa::portable, 1)
-        .run(input, {{wanted[0].data(), banks[0].rows.shape}, {wanted[1].data(), banks[1].rows.shape}});
-    const Workspace workspace(cuda_pairing.workspace_bytes(device_input));
-    float* const out[2] = {got[0].data(), got[1].data()};
-    cuda_pairing.run(device_input, out, workspace.at, {2, 64}, nullptr);
-    float distance = 0.0f;
-    for (int m = 0; m < 2; ++m) {
-      for (std::size_t i = 0; i < got[m].size(); ++i) distance = std::max(distance, std::fabs(got[m][i] - wanted[m][i]));
-    }
-    CHECK(distance < 1e-5f);
-    // A sanitizer sees where times that do not increase lead.
-    std::reverse(videos.times[1].begin(), videos.times[1].end());
-    cuda_pairing.run(device_input, out, workspace.at, {2, 64}, nullptr);
-    std::reverse(videos.times[1].begin(), videos.times[1].end());
   }
 }
 

@@ -74,8 +74,6 @@ def test_equals_the_float64_reference(kind, steps, lengths, image, audio):
                 (banks.audio, banks.audio_times, audio[b]),
             )
         ]
-        if skimmer.paired:
-            parts = skim_reference.paired(skim_tensors(skimmer), *parts)
         expected = skim_reference.skim(
             skim_tensors(skimmer), *parts, HOP * np.arange(n), steps, **settings(skimmer)
         )
@@ -88,8 +86,7 @@ def test_equals_the_float64_reference(kind, steps, lengths, image, audio):
         assert not output.image_attention[b, :, n:].any()
 
 
-# What joins pairs in front of the native skimmer: tests/api/test_pairing.py.
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "paired"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_equals_the_native_skimmer(kind):
     skimmer, lengths = network(**KINDS[kind]), (23, 9, 30)
     banks = batch(lengths, (6, 3, 5), (4, 9, 2))
