@@ -72,7 +72,8 @@ class Skimmer:
             ``.bias``; ``lstm.weight_ih`` [4H, D], ``lstm.weight_hh`` [4H, H], ``lstm.bias`` [4H], gates
             i, f, g, o. With ``pair_image.0`` and ``pair_audio.0`` [P, 2D] and ``pair_image.1`` and
             ``pair_audio.1`` [D, P] (preset ``paired``), to every feature is first added what these say of it
-            and of the other modality's at its time. Visual only: ``fusion.0`` is [F, D] and the audio and modality tensors are absent.
+            and of the other modality's at its time. Visual only: ``fusion.0`` is [F, D] and the audio and
+            modality tensors are absent.
         key_activation: ``"relu"`` puts a ReLU after the key layers (``released`` preset).
         exclude_previous_argmax: Give no attention to moments that were the argmax of an earlier step, by
             modality (``released`` preset). Argmax is the lowest index among equals; when every moment of

@@ -53,7 +53,10 @@ def skim(
         return store(x @ w[f"{name}.weight"].T + w[f"{name}.bias"])
 
     if "pair_image.0.weight" in w:
-        image, audio = joined("image", image, audio, layer, store), joined("audio", audio, image, layer, store)
+        image, audio = (
+            joined("image", image, audio, layer, store),
+            joined("audio", audio, image, layer, store),
+        )
     visual_only = w["fusion.0.weight"].shape[1] == w["fusion.1.weight"].shape[0]
     absent = (np.zeros((1, w["fusion.1.weight"].shape[0])), np.zeros(1))
     moments = {"image": store(interpolate(*(image or absent), timestamps))}

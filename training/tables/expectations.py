@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SPARSE, DENSE_OURS = "ours (sparse)", "ours (dense)"
+PAPER = "paper (sparse)"
+"""The paper's own skimmer, where ours is another."""
+RIVALS, PAIRED = ("SCSAMPLER", "LSTM", "NON-RECURRENT"), "NON-RECURRENT, paired"
 EARLY, FACTOR = 3, 5
 TEACHER, DISTILLED, UNDISTILLED = "teacher", "image-audio, distilled", "image-audio, undistilled"
 ALL = "100"
@@ -35,7 +38,9 @@ def expectations(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = {row["method"]: row for row in report["video"] if "top1" in row}
     found = [
         _cheaper_and_better(rows),
-        *(_better(rows, other, report["differences"]) for other in ("SCSAMPLER", "LSTM", "NON-RECURRENT")),
+        *(_better(rows, SPARSE, other, report["differences"]) for other in RIVALS),
+        *([_better(rows, SPARSE, PAIRED, report["differences"])] if PAIRED in rows else []),
+        *(_better(rows, PAPER, other, report["differences_of_paper"]) for other in RIVALS if PAPER in rows),
         *(_early(name, report["curves"]["steps"].get(name, [])) for name in (SPARSE, DENSE_OURS)),
         _sparse(report["curves"]["factors"]),
         *_clips(report.get("clips") or {}),
@@ -102,11 +107,11 @@ def _cheaper_and_better(rows: Mapping[str, Row], points: float = 5, share: float
     return Expectation(claim, at_least(gained, points) and cost <= share, found)
 
 
-def _better(rows: Mapping[str, Row], other: str, differences: Mapping[str, Row]) -> Expectation:
-    claim = f"ours (sparse) beats {other}"
-    ours, theirs = rows.get(SPARSE), rows.get(other)
+def _better(rows: Mapping[str, Row], name: str, other: str, differences: Mapping[str, Row]) -> Expectation:
+    claim = f"{name} beats {other}"
+    ours, theirs = rows.get(name), rows.get(other)
     if ours is None or theirs is None:
-        return Expectation(claim, None, _missing(rows, SPARSE, other))
+        return Expectation(claim, None, _missing(rows, name, other))
     ahead = differences[other]
     found = f"{_versus(ours, theirs)}, by {ahead['low']:+.1f} to {ahead['high']:+.1f} points (95 %)"
     return Expectation(claim, ours["top1"] > theirs["top1"], found)

@@ -110,8 +110,9 @@ def classifier_cost(student: Student, pairs: int = 16) -> Cost:
 class SkimMacs:
     """Multiply-adds of T steps over N timestamps, M^I image knots and M^A audio knots; linear in the three.
 
-    They are those of Eq. 5-9 with banks at the knots: keys, and a step's fusion, LSTM, queries, attention,
-    mixtures and modality scores. The engine folds keys into queries and needs fewer.
+    They are those of Eq. 5-9 with banks at the knots: keys (and joining, in preset ``paired``), and a step's
+    fusion, LSTM, queries, attention, mixtures and modality scores. The engine folds keys into queries and
+    needs fewer.
     """
 
     fixed: float

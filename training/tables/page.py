@@ -70,7 +70,7 @@ def _video(report: Report) -> Iterator[str]:
         f"Sparse is every {settings['factor']}th timestamp, and what lies between two of them interpolated; "
         f"{settings['steps']} steps. RANDOM to END average ten pairs. GMAC are 10^9 multiply-adds of all "
         "networks on what a method needs of a video, by PyTorch's counter (half of its floating-point "
-        "operations); ours is counted as Eq. 5-9 stand in PyTorch, and the engine, which folds the keys into "
+        "operations); ours is counted as it stands in PyTorch, and the engine, which folds the keys into "
         "the queries, needs fewer. Milliseconds were "
         f"measured in PyTorch on the machine that wrote this page (threads: {settings['threads']}): medians "
         "for an image, a window and what follows the encoders, times how often a video needs them; decoding "
@@ -134,7 +134,7 @@ def _costs(report: Report) -> Iterator[str]:
             f"A skim of a video of median length, {skim['steps']} steps over {skim['timestamps']} timestamps "
             f"with {skim['image_knots']} image knots and {skim['audio_knots']} audio knots, takes "
             f"{1000 * skim['seconds']:.1f} ms in PyTorch, and in 10^6 multiply-adds (attention is scores and "
-            "mixtures of Eq. 6-8, key is what every knot needs once):",
+            "mixtures of Eq. 6-8; every knot needs key once, and pair where banks are joined first):",
             "",
         )
         yield from table(list(skim["macs"]), [f"{macs / 1e6:.3f}" for macs in skim["macs"].values()])

@@ -51,9 +51,14 @@ def differences(stage: str, recorded: Mapping[str, Any], settings: Any) -> Itera
     for field in fields(settings):
         # Of settings that came later, the default is not recorded.
         if field.name in recorded or (field.metadata.get("added") and field.name in now):
-            before, after = (json.dumps(values.get(field.name, field.default)) for values in (recorded, now))
+            before, after = (_plain(values.get(field.name, field.default)) for values in (recorded, now))
             if before != after:
-                yield f"{stage}.{field.name} was {before}, is {after}"
+                yield f"{stage}.{field.name} was {json.dumps(before)}, is {json.dumps(after)}"
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    return json.loads(json.dumps(value))
 
 
 def trained_with(trained: Mapping[str, Any]) -> Iterator[str]:

@@ -24,7 +24,7 @@ from training.tables import curves, moments
 from training.tables.bench import Bench, Encoders, Examples, Result
 from training.tables.beyond import by_class, calibration, differences, fewer_frames, spread
 from training.tables.clips import clip_tables
-from training.tables.expectations import SPARSE, expectations
+from training.tables.expectations import PAIRED, PAPER, SPARSE, expectations
 from training.tables.knots import Thinned, TwoDensities
 from training.tables.lineup import COMBINATIONS, PRESETS, TABLE_1, Lineup, lineup
 from training.tables.longer import by_length
@@ -43,7 +43,7 @@ from training.tables.provenance import provenance
 from training.tables.recognised import Sight, recognise
 from training.videos.sets import describe_set
 
-DENSE_ROWS = ("DENSE", "SCSAMPLER", "LSTM", "NON-RECURRENT")
+DENSE_ROWS = ("DENSE", "SCSAMPLER", "LSTM", "NON-RECURRENT", PAIRED)
 
 
 def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
@@ -79,6 +79,7 @@ def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
         "costs": costs(config, student, encoders, methods, examples),
         "video": rows(results, TABLE_1),
         "differences": differences(results, SPARSE),
+        "differences_of_paper": differences(results, PAPER),
         **_ours(config, bench, methods, results),
         "as_sparse": rows(run_all(bench, as_sparse(methods, config.factor)), ()),
         "longer": by_length(bench, methods.table | methods.long),

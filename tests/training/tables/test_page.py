@@ -8,7 +8,7 @@ import pytest
 from training.config import Config
 from training.tables.expectations import at_least, expectations
 from training.tables.page import methods
-from training.tables.provenance import provenance
+from training.tables.provenance import provenance, trained_with
 
 
 def row(name, top1, gmac=1.0):
@@ -45,6 +45,30 @@ def test_verdicts_by_hand():
     assert found["three steps are within 1 point of ten, ours (sparse)"] is True
     assert found["three steps are within 1 point of ten, ours (dense)"] is None
     assert found["factor 5 is within 1 point of dense"] is False
+
+
+def test_both_skimmers_are_judged_where_ours_is_not_the_papers():
+    def ahead(*points):
+        return dict(zip(("SCSAMPLER", "LSTM", "NON-RECURRENT"), map(gap, points), strict=False))
+
+    def gap(points):
+        return {"points": points, "low": points, "high": points}
+
+    shares = {
+        "ours (sparse)": 0.9,
+        "paper (sparse)": 0.7,
+        "SCSAMPLER": 0.6,
+        "LSTM": 0.8,
+        "NON-RECURRENT": 0.75,
+    }
+    video = [row(name, share) for name, share in (shares | {"NON-RECURRENT, paired": 0.95}).items()]
+    differences = ahead(30, 10, 15) | {"NON-RECURRENT, paired": gap(-5)}
+    found = verdicts(report(video=video, differences=differences, differences_of_paper=ahead(10, -10, -5)))
+    for name, expected in (("ours", (True, True, True)), ("paper", (True, False, False))):
+        rivals = ("SCSAMPLER", "LSTM", "NON-RECURRENT")
+        assert tuple(found[f"{name} (sparse) beats {other}"] for other in rivals) == expected
+    assert found["ours (sparse) beats NON-RECURRENT, paired"] is False
+    assert "ours (sparse) beats NON-RECURRENT, paired" not in verdicts(report())
 
 
 def clips(**shares):
@@ -95,7 +119,11 @@ def test_settings_that_have_changed_are_named(tmp_path):
     (tmp_path / "skim").mkdir()
     (tmp_path / "skim/settings.json").write_text(json.dumps({"skim": {"longest": 900}}))
     changed = provenance(replace(config, skim=replace(config.skim, preset="paired")))["differs"]
+    page = " ".join(trained_with(provenance(config)))
+    assert "preset `paired`" not in page
     assert changed[1:] == ['skim.preset was "paper", is "paired"', "skim.longest was 900, is 225"]
+    (tmp_path / "skim/settings.json").write_text(json.dumps({"skim": {"preset": "paired"}}))
+    assert "preset `paired`" in " ".join(trained_with(provenance(config)))
     (tmp_path / "skim/settings.json").unlink()
     (tmp_path / "student/settings.json").unlink()
     assert provenance(config) == {"settings": {}, "distilled": None, "differs": [], "updates": {}}
