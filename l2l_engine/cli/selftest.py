@@ -67,6 +67,9 @@ def skimmer() -> str | None:
         "classifier.bias": zero(2),
     }
     for modality in ("image", "audio"):
+        # Preset `paired`, which here adds 1 and 2 to every feature.
+        weights |= {f"pair_{modality}.0.weight": zero((1, 4)), f"pair_{modality}.0.bias": zero(1)}
+        weights |= {f"pair_{modality}.1.weight": zero((2, 1)), f"pair_{modality}.1.bias": np.array([1, 2])}
         weights |= {f"key_{modality}.weight": zero((1, 2)), f"key_{modality}.bias": zero(1)}
         weights |= {f"query_{modality}.0.weight": one, f"query_{modality}.0.bias": zero(1)}
     times = timestamps(4.0, 1.0)
@@ -74,6 +77,6 @@ def skimmer() -> str | None:
     made = Skimmer({name: np.asarray(weight, np.float32) for name, weight in weights.items()})
     at = knots(times, 2)
     logits = made.run(bank[None], bank[None], at[None], at[None], times[None], 3).logits[0]
-    # The fusion adds the two rows, the classifier hands them on.
-    expected = np.array([2, 6], np.float32)
+    # The fusion adds the two rows, [2, 5] each, and the classifier hands them on.
+    expected = np.array([4, 10], np.float32)
     return None if np.allclose(logits, expected) else f"the skimmer gave {logits}, expected {expected}"

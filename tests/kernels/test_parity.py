@@ -50,6 +50,7 @@ CASES = {
     "on-timestamps": Case(ODD, PAPER, ((129, 26, 129), (7, 7, 2)), 3, on_timestamps=True),
     "paired": Case(ODD, PAIRED, ((129, 26, 60), (7, 7, 3), (205, 41, 41), (1, 1, 1)), 10),
     "paired-batch-33": Case(EVEN, PAIRED, tuple((1 + 3 * v, 1 + v, 1 + 2 * v) for v in range(33)), 3),
+    "one-paired": Case(TINY, PAIRED, ((7, 3, 2), (2, 1, 2), (1, 1, 1)) * 4, 3),
     "one-step": Case(ODD, RELEASED, ((129, 26, 60), (205, 41, 41), (7, 7, 3)), 1),
 }
 
@@ -57,7 +58,7 @@ CASES = {
 SEEDS = {
     "1134": 0, "1134-released": 1, "129": 2, "205": 3, "205-released": 4, "batch-33": 5,
     "batch-33-released": 6, "one": 7, "seven-released": 8, "two": 9, "on-timestamps": 10, "one-step": 11,
-    "paired": 12, "paired-batch-33": 13,
+    "paired": 12, "paired-batch-33": 13, "one-paired": 14,
 }  # fmt: skip
 
 

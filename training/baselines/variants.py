@@ -84,8 +84,15 @@ def variant(config: Config, name: str) -> Config:
     """The configuration of a variant.
 
     Raises:
-        InputError: If there is no such variant.
+        InputError: If there is no such variant, or not of this configuration.
     """
+    try:
+        return _variant(config, name)
+    except ValueError as error:
+        raise InputError(f"variants.names: {name}: {error}") from error
+
+
+def _variant(config: Config, name: str) -> Config:
     skim = config.skim
     kind, _, number = name.partition("-")
     if name == "long":

@@ -26,7 +26,16 @@ from training.tables.lineup import lineup
 DEMO = Path(__file__).parents[3] / "demo"
 CLASSES = ("box", "bouncing", "ring", "sliding")
 SIZES = {"features": 32, "fusion": 24}
-VARIANTS = ("released", "visual-only", "lstm", "non-recurrent", "non-recurrent-paired", "seed-8", "long")
+VARIANTS = (
+    "paper",
+    "released",
+    "visual-only",
+    "lstm",
+    "non-recurrent",
+    "non-recurrent-paired",
+    "seed-8",
+    "long",
+)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +124,7 @@ def test_every_kind_becomes_a_plan_that_says_the_same(config, kind, tmp_path):
 
 def test_what_has_nothing_to_pair_is_as_in_the_paper(config):
     paired = KINDS["paired"](config)
-    presets = {name: variant(paired, name).skim.preset for name in (*VARIANTS, "paper")}
+    presets = {name: variant(paired, name).skim.preset for name in VARIANTS}
     assert presets.pop("released") == "released"
     assert {name for name, preset in presets.items() if preset == "paired"} == {
         "seed-8",
@@ -163,7 +172,7 @@ def test_trained_variants_are_rows_of_the_tables(config):
     train_variants(config)
     student, classes = load_student(config)
     rows = {row.name: row for rows in load_variants(config, student, len(classes)).values() for row in rows}
-    kinds = ("released", "image | image", "seed-8", "long")
+    kinds = ("paper", "released", "image | image", "seed-8", "long")
     baselines = {
         f"{k}{d}" for k in ("LSTM", "NON-RECURRENT", "NON-RECURRENT, paired") for d in ("", " (sparse)")
     }
@@ -186,6 +195,9 @@ def test_trained_variants_are_rows_of_the_tables(config):
 def test_what_cannot_be_trained_is_named(config):
     with pytest.raises(InputError, match="no variant 'sead-3'"):
         variant(config, "sead-3")
+    alone = variant(config, "visual-only")
+    with pytest.raises(InputError, match=r"non-recurrent-paired: skim\.preset paired joins images and sound"):
+        variant(alone, "non-recurrent-paired")
     with pytest.raises(ValueError, match=r"skim\.preset is 'papers'"):
         SkimConfig(preset="papers")
     with pytest.raises(ValueError, match=r"skim\.preset paired joins images and sound"):
