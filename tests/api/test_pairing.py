@@ -66,7 +66,7 @@ def test_a_plan_of_pictures_alone_is_refused(plan_file: Path) -> None:
     ],
 )
 def test_weights_that_do_not_fit_are_named(name: str, value: np.ndarray | None, message: str) -> None:
-    weights = {n: w for n, w in (WEIGHTS | {name: value}).items() if w is not None}
+    weights = {n: w.astype(np.float32) for n, w in (WEIGHTS | {name: value}).items() if w is not None}
     with pytest.raises(ValueError, match=rf"^{name}: .*{message}"):
         Skimmer(weights)
 
