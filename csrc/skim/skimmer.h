@@ -42,7 +42,7 @@ class Skimmer {
 
   // `input` has passed check(); the output views have the sizes given above. Writes every element. Throws
   // std::invalid_argument naming the bank that holds a value which is not finite in the working precision
-  // (found while it is converted, so that a bank is read only once).
+  // (found while it is converted, so that a bank is read only once but for joining).
   void run(const SkimInput& input, const SkimOutput& output) const;
 
   const Settings& settings() const { return settings_; }

@@ -92,6 +92,8 @@ def clip_tables(config: Config) -> dict[str, Any]:
                 },
             }
             for method in methods()
+            # Without a teacher nothing is distilled.
+            if config.teacher.train or not (method.streams is None or method.distilled)
         ],
         "audio_helps": helps,
     }

@@ -214,10 +214,11 @@ def _longer(report: Report) -> Iterator[str]:
             for row in rows
         ),
     )
+    but = " but `long`, our skimmer trained on videos recombined to up to eight minutes"
     yield from (
         "Top-1 on the same videos with pieces of others between their own, none of them of an action: the "
-        "action is a half, or a quarter, as much of the video. Nothing was trained on videos of that length "
-        "but `long`, our skimmer trained on videos recombined to up to eight minutes.",
+        "action is a half, or a quarter, as much of the video. Nothing was trained on videos of that length"
+        f"{but if any(name.startswith('long') for name in names) else ''}.",
         "",
     )
 

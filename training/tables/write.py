@@ -163,6 +163,9 @@ def _ours(config: Config, bench: Bench, methods: Lineup, results: Mapping[str, R
         return {"curves": {"factors": [], "steps": {}}, "knots_inside": []}
     sparse = two_densities(config, methods)
     dense = replace(sparse, name="ours (dense)", image_factor=1, audio_factor=1)
+    stopped, paper = [sparse, dense], methods.table.get(PAPER)
+    if isinstance(paper, Skimming):
+        stopped.append(replace(sparse, name=PAPER, skimmer=paper.skimmer))
     validation = [
         track
         for name in config.skim.validation
@@ -171,7 +174,7 @@ def _ours(config: Config, bench: Bench, methods: Lineup, results: Mapping[str, R
     return {
         "curves": {
             "factors": curves.by_factor(bench, sparse),
-            "steps": {ours.name: curves.by_step(bench, ours) for ours in (sparse, dense)},
+            "steps": {skimmer.name: curves.by_step(bench, skimmer) for skimmer in stopped},
         },
         "knots_inside": curves.by_knots(bench, sparse, dense, config.skim.early_steps),
         "fewer_frames": fewer_frames(bench, sparse),
