@@ -12,7 +12,6 @@ from training.models.banks import Bank, Exclusion, Interpolation, NormedLinear, 
 from training.models.fusion import Fusion
 
 MODALITIES = ("image", "audio")
-PRESETS = ("paper", "paired", "released")
 
 
 @dataclass(slots=True)
