@@ -14,7 +14,7 @@ import numpy as np
 
 from l2l_engine.arguments import one_of, positive
 from l2l_engine.averaging import Averager
-from l2l_engine.backends import Encoder
+from l2l_engine.backends import LanedEncoder
 from l2l_engine.engines import INPUTS, load_engine, require_fit
 from l2l_engine.errors import DeviceError, PlanError
 from l2l_engine.media import DEFAULT_LIMITS, Limits
@@ -69,7 +69,7 @@ def thread_budget(threads: int | None) -> int:
 
 def load_networks(
     plan: Plan, threads: int, *, trust_compiled: bool = False, precision: Precision = "auto"
-) -> tuple[dict[str, Encoder], SkimmingModel]:
+) -> tuple[dict[str, LanedEncoder], SkimmingModel]:
     """``load_encoders`` and ``load_skimmer`` at once."""
     with ThreadPoolExecutor(1) as pool:
         skimmer = pool.submit(load_skimmer, plan, threads, precision)
@@ -88,7 +88,7 @@ def _give_memory_back() -> None:
 
 def load_encoders(
     plan: Plan, threads: int, *, trust_compiled: bool = False, precision: Precision = "auto"
-) -> dict[str, Encoder]:
+) -> dict[str, LanedEncoder]:
     """Compile the plan's graphs, or load the engines it has for them, and check that they fit its settings.
 
     Args:
@@ -115,7 +115,7 @@ def load_encoders(
         raise DeviceError("precision='bf16' is not available: this CPU has no bf16 arithmetic; use 'auto'")
     arithmetic = precision if precision in {"fp32", "bf16"} else None
 
-    def load(part: str) -> Encoder:
+    def load(part: str) -> LanedEncoder:
         name = f"{part}.int8" if precision == "int8" else f"{part}.fp32"
         if name not in plan.graphs:
             raise PlanError(
@@ -132,7 +132,8 @@ def load_encoders(
             # Engines are built with the arithmetic of "auto".
             if f"openvino.{part}" in plan.compiled and arithmetic is None:
                 builder = OpenVINOBuilder()
-                encoder: Encoder = load_engine(plan, name, builder, compile_graph, trusted=trust_compiled)[0]
+                loaded = load_engine(plan, name, builder, compile_graph, trusted=trust_compiled)
+                encoder: LanedEncoder = loaded[0]
             else:
                 encoder = compile_graph()
             require_fit(plan, name, encoder.input_shape, encoder.features)

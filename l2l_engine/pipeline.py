@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+import contextlib
+from functools import partial
+from typing import Any
 
-from l2l_engine.backends import Encoder
+import numpy as np
+from numpy.typing import NDArray
+
+from l2l_engine.backends import LanedEncoder
+from l2l_engine.backends.encoder import Encode
 from l2l_engine.cuda.bank import DeviceBank
 from l2l_engine.engines import INPUTS
 from l2l_engine.extraction import MOST
@@ -25,7 +31,7 @@ class Pipeline:
     def __init__(
         self,
         plan: Plan,
-        encoders: dict[str, Encoder],
+        encoders: dict[str, LanedEncoder],
         skimmer: SkimmingModel,
         *,
         threads: int,
@@ -73,20 +79,19 @@ class Pipeline:
         return "/".join(sorted({encoder.precision for encoder in self._encoders.values()}))
 
     def warmup(self) -> None:
-        """Run every network in every thread once, with each batch size there will be."""
-
-        def encode() -> None:
-            for name in self._document.modalities:
-                encoder = self._encoders[name]
-                for size in range(1, MOST["frames" if name == "image" else "audio"] + 1):
-                    encoder.encode(np.zeros((size, *encoder.input_shape), INPUTS[name]))
-            if self.recogniser is not None:
-                self.recogniser.warmup()
-
-        with self._workers.job() as job:
-            for _ in range(self._workers.threads):
-                job.submit(encode)
+        """Run the networks of every thread once, with each batch size there will be."""
+        most = {"image": MOST["frames"], "audio": MOST["audio"]}
+        if self.recogniser is not None:
+            most["recogniser"] = self.recogniser.most
+        with contextlib.ExitStack() as held, self._workers.job() as job:
+            for name, encoder in self._encoders.items():
+                samples = np.zeros((most[name], *encoder.input_shape), INPUTS[name])
+                for encode in held.enter_context(encoder.lanes(self._workers.threads)):
+                    job.submit(partial(_run_each_size, encode, samples))
             job.finish(lambda: None)
+        if self.recogniser is not None:
+            with self._workers.job() as job:
+                job.run(self.recogniser.warmup, lambda: None)
         row = Bank(np.zeros((1, self._feature), np.float32), np.zeros(1))
         self.skim(row, row if "audio" in self._encoders else None, np.zeros(1), 1, Stopwatch())
 
@@ -110,3 +115,8 @@ class Pipeline:
                 lambda: run_skimmer(self._skimmer, image, audio, timestamps, steps, watch=watch),
                 lambda: None,
             )
+
+
+def _run_each_size(encode: Encode, samples: NDArray[Any]) -> None:
+    for size in range(1, len(samples) + 1):
+        encode(samples[:size])

@@ -67,9 +67,7 @@ class Recogniser:
         return MOST["frames"] if self.settings.kind == "frame" else 1
 
     def warmup(self) -> None:
-        """Run the network with each batch size there will be."""
-        for size in range(1, self.most + 1):
-            self.encoder.encode(np.zeros((size, *self.settings.input_shape), np.uint8))
+        """Take note of what a moment takes now that the network has run before."""
         self.took(self._try())
 
     def took(self, seconds: float) -> None:

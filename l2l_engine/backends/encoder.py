@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+Encode = Callable[[NDArray[Any]], NDArray[np.float32]]
 
 
 class Encoder(Protocol):
@@ -28,3 +32,10 @@ class Encoder(Protocol):
 
     def encode(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Features [B, D] of a batch [B, ...]; row i depends on sample i alone."""
+
+
+class LanedEncoder(Encoder, Protocol):
+    """An encoder with a lane for each thread that is inside ``encode`` at the same time."""
+
+    def lanes(self, count: int) -> AbstractContextManager[Sequence[Encode]]:
+        """Hold ``count`` lanes: each is an ``encode`` of its own, for one thread at a time."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino as ov  # noqa: E402
 
 from l2l_engine.backends.builder import Batch, require_self_contained  # noqa: E402
+from l2l_engine.backends.encoder import Encode  # noqa: E402
 from l2l_engine.errors import PlanError  # noqa: E402
 
 # OpenVINO fills a table when types are first turned into dtypes, and two threads that are the first at once
@@ -83,7 +86,7 @@ class OpenVINOEncoder:
             reason = str(error).strip().splitlines()[-1]
             what = "cannot be compiled" if engine is None else "has an engine that cannot be loaded"
             raise PlanError(f"graph.{name} {what}: {reason}") from error
-        self._idle = [self._compiled.create_infer_request()]
+        self._idle = [_Lane(self._compile, self._compiled.create_infer_request())]
         self._lock = threading.Lock()
         taken, given = self._compiled.input(0).partial_shape, self._compiled.output(0).partial_shape
         self._input_shape = tuple(int(side.get_length()) for side in list(taken)[1:])
@@ -113,16 +116,39 @@ class OpenVINOEncoder:
 
     def encode(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Features float32 [B, D] of a batch [B, ...]. Releases the GIL; safe from many threads."""
+        with self.lanes(1) as (encode,):
+            return encode(batch)
+
+    @contextlib.contextmanager
+    def lanes(self, count: int) -> Iterator[list[Encode]]:
+        """Hold ``count`` compiled networks: each is an ``encode`` of its own, for one thread at a time.
+
+        One that was never needed before is compiled when it first runs.
+        """
         with self._lock:
-            request = self._idle.pop() if self._idle else None
-        if request is None:
-            request = self._compile().create_infer_request()
+            held = [self._idle.pop() if self._idle else _Lane(self._compile) for _ in range(count)]
         try:
-            request.infer([np.ascontiguousarray(batch)], share_inputs=True)
-            return np.array(request.get_output_tensor(0).data, np.float32)
+            yield [lane.encode for lane in held]
         finally:
             with self._lock:
-                self._idle.append(request)
+                self._idle.extend(lane for lane in held if lane.compiled)
+
+
+class _Lane:
+    """A compiled network, from when it is first run."""
+
+    def __init__(self, compile_model: Callable[[], Any], request: Any = None) -> None:
+        self._compile, self._request = compile_model, request
+
+    @property
+    def compiled(self) -> bool:
+        return self._request is not None
+
+    def encode(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        if self._request is None:
+            self._request = self._compile().create_infer_request()
+        self._request.infer([np.ascontiguousarray(batch)], share_inputs=True)
+        return np.array(self._request.get_output_tensor(0).data, np.float32)
 
 
 def has_bf16() -> bool:

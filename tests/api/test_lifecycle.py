@@ -17,6 +17,8 @@ import pytest
 
 import l2l_engine
 from l2l_engine import Classifier, Limits
+from l2l_engine.backends import openvino
+from l2l_engine.extraction import MOST
 from l2l_engine.plan import MediaSettings, PlanDocument, write_plan
 from tests.api.answers import HOP, same_answer
 from tests.api.graphs import audio_graph, image_graph
@@ -47,6 +49,27 @@ def test_closing(plan_file: Path, video: Path) -> None:
     for call in (lambda: classifier.predict(video), lambda: classifier.predict_many([]), classifier.warmup):
         with pytest.raises(l2l_engine.ClosedError):
             call()
+
+
+def test_warmup_runs_every_network_of_every_thread(
+    plan_file: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: dict[object, set[int]] = {}
+    encode = openvino._Lane.encode
+
+    def noted(lane: openvino._Lane, batch: np.ndarray) -> np.ndarray:
+        ran.setdefault(lane, set()).add(len(batch))
+        return encode(lane, batch)
+
+    monkeypatch.setattr(openvino._Lane, "encode", noted)
+    with Classifier(plan_file, threads=3) as classifier:
+        classifier.warmup()
+        assert sorted(max(sizes) for sizes in ran.values()) == [MOST["frames"]] * 3 + [MOST["audio"]] * 3
+        assert all(sizes == set(range(1, max(sizes) + 1)) for sizes in ran.values())
+        warm = set(ran)
+        classifier.warmup()
+        list(classifier.predict_many([video] * 12, workers=6))
+        assert set(ran) == warm
 
 
 def test_pickled_by_its_plan(

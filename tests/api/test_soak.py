@@ -17,7 +17,7 @@ from l2l_engine import Classifier, PlanError
 from l2l_engine.plan import write_plan
 from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_skim
-from tests.api.soak import resources
+from tests.api.soak import resident_mb
 
 SECONDS = float(os.environ.get("L2L_SOAK_S", "6"))
 """`make soak` makes this a minute."""
@@ -48,11 +48,11 @@ def grows_mb(action: Callable[[], None], times: int) -> float:
     for _ in range(times // 4):
         action()
     gc.collect()
-    before = resources()["resident_mb"]
+    before = resident_mb()
     for _ in range(times):
         action()
     gc.collect()
-    return resources()["resident_mb"] - before
+    return resident_mb() - before
 
 
 @pytest.mark.parametrize("how", ["damaged", "graph"])
