@@ -100,6 +100,19 @@ class Moment:
     image_attention: FloatArray
     audio_attention: FloatArray
 
+    @property
+    def peaks(self) -> tuple[float, float]:
+        """How high (image, audio) attention peaks, in multiples of one spread evenly over the timestamps.
+
+        About 1 says that the moment was as good as any other; N, that the step took in nothing else. 0 for an
+        absent modality.
+        """
+        image, audio = (
+            len(attention) * float(np.nan_to_num(attention).max(initial=0.0))
+            for attention in (self.image_attention, self.audio_attention)
+        )
+        return image, audio
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Moment) and _plain(self) == _plain(other)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
@@ -55,8 +55,8 @@ def prediction(out: Console, answer: Prediction) -> None:
 def _moments(out: Console, answer: Prediction) -> None:
     if not answer.moments:
         return
-    looked = _runs(moment.look_at for moment in answer.moments)
-    heard = _runs(moment.listen_to for moment in answer.moments)
+    looked = _chosen((moment.look_at, moment.peaks[0]) for moment in answer.moments)
+    heard = _chosen((moment.listen_to, moment.peaks[1]) for moment in answer.moments)
     out.print(f"  looked at:   {looked}")
     out.print(f"  listened to: {heard}")
 
@@ -76,17 +76,17 @@ def _recognised(recognition: Recognition) -> str:
     return f"the skimmer's own answer: {_NOT_RECOGNISED[recognition.done]}"
 
 
-def _runs(chosen: Iterable[float | None]) -> str:
-    """The moments in order; one chosen several times in a row stands once, with the number of times."""
-    parts = []
-    for moment, same in itertools.groupby(chosen):
-        times = len(list(same))
-        parts.append(_seconds(moment) + (f" (×{times})" if times > 1 else ""))
-    return ", ".join(parts)
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} s"
+def _chosen(choices: Iterable[tuple[float | None, float]]) -> str:
+    """Each moment once, in the order of the first steps that chose it, with how far it stood out at best."""
+    peaks: defaultdict[float, list[float]] = defaultdict(list)
+    for moment, peak in choices:
+        if moment is not None:
+            peaks[moment].append(peak)
+    parts = [
+        f"{moment:.1f} s ({count(len(own), 'step')}, attention up to {max(own):.3g}×)"
+        for moment, own in peaks.items()
+    ]
+    return ", ".join(parts) or "-"
 
 
 def _how(answer: Prediction, media: MediaInfo) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from l2l_engine.report.evidence import Evidence
 from l2l_engine.report.facts import STAGES, media_facts, tool_facts
-from l2l_engine.report.geometry import Axis, scaled, time_axis, times_even
+from l2l_engine.report.geometry import Axis, scaled, time_axis
 from l2l_engine.report.sheet import INK, LEVELS, LINE, LISTEN, LOOK, PEAKS, SOFT, Sheet
 from l2l_engine.report.stops import slots, stops
 from l2l_engine.report.words import clock, duration_of_work, file_name, percent, whole_percents
@@ -154,9 +154,9 @@ def _steps(sheet: Sheet, top: float, prediction: Prediction, axis: Axis) -> floa
     _headings(sheet, top - 0.1, prediction)
     for moment in prediction.moments[:MOST_ROWS]:
         sheet.text(_MARGIN, top + 0.27, str(moment.step), colour=INK, bold=True)
-        for left, time, attention, colour in _told(moment):
+        for (left, time, _, colour), peak in zip(_told(moment), moment.peaks, strict=True):
             if time is not None:
-                words = f"{clock(time)}  {times_even(attention):.3g}×"
+                words = f"{clock(time)}  {peak:.3g}×"
                 sheet.text(left, top + 0.27, words, colour=colour, size=8)
         row = sheet.axes(3.2, top, 5.6, _ROW - 0.06)
         row.set(xlim=(0, axis.duration), ylim=(-1, 1))

@@ -91,8 +91,3 @@ def band_path(heights: FloatArray) -> str:
     upper = [f"{a:g} {middle - h:g}" for a, h in zip(x, half, strict=True)]
     lower = [f"{a:g} {middle + h:g}" for a, h in zip(x, half, strict=True)]
     return f"M0 {middle:g}L{' '.join(upper)} {WIDTH} {middle:g} {' '.join(reversed(lower))}Z"
-
-
-def times_even(attention: FloatArray) -> float:
-    """How high a curve peaks, in multiples of an attention spread evenly over all timestamps."""
-    return float(np.nan_to_num(attention).max(initial=0.0)) * len(attention)

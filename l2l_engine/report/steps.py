@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.report.evidence import Evidence
-from l2l_engine.report.geometry import Axis, area_path, scaled, times_even
+from l2l_engine.report.geometry import Axis, area_path, scaled
 from l2l_engine.report.lanes import grid, lane, path, scale, stretched
 from l2l_engine.report.markup import Markup, element
 from l2l_engine.report.timeline import clip
@@ -69,27 +69,28 @@ def _button(moment: Moment) -> Markup:
 def _facts(moment: Moment) -> Markup:
     entries = []
     for kind, verb in _SENSES:
-        time, attention = _sense(moment, kind)
+        time, _, peak = _sense(moment, kind)
         if time is not None:
-            peak = f"{times_even(attention):.3g}×"
-            told = element("span", peak, class_="peak")
+            told = element("span", f"{peak:.3g}×", class_="peak")
             entries.append(
                 element("div", element("dt", verb), element("dd", clock(time), " ", told), class_=kind)
             )
     return element("dl", *entries, class_="facts")
 
 
-def _sense(moment: Moment, kind: str) -> tuple[float | None, NDArray[np.float32]]:
+def _sense(moment: Moment, kind: str) -> tuple[float | None, NDArray[np.float32], float]:
+    """The time, the attention and its peak."""
+    look, listen = moment.peaks
     if kind == "look":
-        return moment.look_at, moment.image_attention
-    return moment.listen_to, moment.audio_attention
+        return moment.look_at, moment.image_attention, look
+    return moment.listen_to, moment.audio_attention, listen
 
 
 def _plot(moment: Moment, prediction: Prediction, axis: Axis) -> Markup:
     """Both curves, base to base: looking rises from the middle, listening hangs from it."""
     drawn, told = [], []
     for kind, verb in _SENSES:
-        time, attention = _sense(moment, kind)
+        time, attention, peak = _sense(moment, kind)
         if time is None:
             continue
         hanging = kind == "listen"
@@ -99,9 +100,7 @@ def _plot(moment: Moment, prediction: Prediction, axis: Axis) -> Markup:
         drawn.append(
             element("circle", class_=kind, cx=axis.percent(time), cy=_HALF + (6 if hanging else -6), r=3)
         )
-        told.append(
-            f"{verb.lower()} most at {clock(time)}, {times_even(attention):.3g} times an even attention"
-        )
+        told.append(f"{verb.lower()} most at {clock(time)}, {peak:.3g} times an even attention")
     middle = element("line", class_="middle", x1=0, x2="100%", y1=_HALF, y2=_HALF)
     label = f"Step {moment.step}: {'; '.join(told)}"
     return lane(2 * _HALF, grid(axis), *drawn, middle, class_="plot", label=label)

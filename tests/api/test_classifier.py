@@ -162,11 +162,13 @@ def test_without_sound_it_looks_and_without_pictures_it_listens(
     assert (looked.media.video, looked.media.audio) == ("present", "absent")
     assert all(m.listen_to is None and m.look_at is not None for m in looked.moments)
     assert all(m.modality_scores == (1.0, 0.0) for m in looked.moments)
+    assert all(m.peaks[0] >= 1 and m.peaks[1] == 0 for m in looked.moments)
     heard = classifier.predict(sound_file)
     assert heard.media is not None
     assert (heard.media.video, heard.media.audio) == ("absent", "present")
     assert all(m.look_at is None and m.listen_to is not None for m in heard.moments)
     assert all(m.modality_scores == (0.0, 1.0) for m in heard.moments)
+    assert all(m.peaks[0] == 0 and m.peaks[1] >= 1 for m in heard.moments)
 
 
 def test_files_that_cannot_be_used(classifier: Classifier, video: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from l2l_engine import Classifier, Prediction, __version__
 from l2l_engine.cli import files, selftest, show
 from l2l_engine.media import open_media
+from l2l_engine.result import Moment
 from tests.api.commands import inside, l2l
 
 
@@ -27,6 +28,22 @@ def test_predict_for_people(plan_file: Path, video: Path) -> None:
     for expected in (str(video), "looked at:", "listened to:", "time:", "frames decoded", "%"):
         assert expected in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_people_see_how_far_a_moment_stood_out(
+    classifier: Classifier, sound_file: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    even, sharp = np.full(4, 0.25, np.float32), np.array([0, 0, 1, 0], np.float32)
+    answer = classifier.predict(sound_file)
+    moments = [
+        Moment(step, None, 1.5 if attention is sharp else 0.0, (0.0, 1.0), np.zeros(4, np.float32), attention)
+        for step, attention in enumerate([sharp, even, 0.5 * (sharp + even)], start=1)
+    ]
+    assert [moment.peaks for moment in moments] == [(0, 4), (0, 1), (0, 2.5)]
+    show.prediction(show.console(), replace(answer, moments=tuple(moments)))
+    told = capsys.readouterr().out
+    assert "looked at:   -\n" in told
+    assert "listened to: 1.5 s (1 step, attention up to 4×), 0.0 s (2 steps, attention up to 2.5×)\n" in told
 
 
 def test_predict_for_programs(plan_file: Path, video: Path) -> None:
