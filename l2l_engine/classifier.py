@@ -301,7 +301,7 @@ class Classifier:
         )
 
     def warmup(self) -> None:
-        """Run every network once, so that the first prediction costs what later ones do."""
+        """Run the networks of every thread once, so that the first prediction costs what later ones do."""
         self._require_open().warmup()
 
     def close(self) -> None:

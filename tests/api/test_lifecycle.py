@@ -164,26 +164,34 @@ def longest_hole(ticks: list[float], begin: float, end: float) -> float:
     return float(max(np.diff([begin, *inside, end])))
 
 
-def test_the_gil_is_released(plan_file: Path, tmp_path: Path) -> None:
-    """Another thread keeps running while this one loads and predicts; closing is over in no time."""
-    long = tmp_path / "long.mp4"
-    write_video(long, seconds=120)
-    Classifier(plan_file).close()  # imports are Python's own business
+def holes(plan_file: Path, video: Path) -> list[tuple[float, float]]:
+    """Loading, predicting, closing: the longest time another thread stood still, and how long it took."""
     with ticking() as ticks:
         times = [time.perf_counter()]
         classifier = Classifier(plan_file)
         times.append(time.perf_counter())
-        classifier.predict(long, max_image_gap_s=HOP, sampling="exact")
+        classifier.predict(video, max_image_gap_s=HOP, sampling="exact")
         times.append(time.perf_counter())
         classifier.close()
         times.append(time.perf_counter())
-    load, predict, close = (
-        (longest_hole(ticks, begin, end), end - begin) for begin, end in itertools.pairwise(times)
-    )
-    # Native work that held the GIL would be one long hole in its phase.
-    assert load[0] < 0.6 * load[1]
-    assert predict[0] < 0.3 * predict[1]
-    assert close[0] < 0.1 * (load[1] + predict[1])
+    return [(longest_hole(ticks, begin, end), end - begin) for begin, end in itertools.pairwise(times)]
+
+
+def test_the_gil_is_released(plan_file: Path, tmp_path: Path) -> None:
+    """Another thread keeps running while this one loads and predicts; closing is over in no time.
+
+    Native work that held the GIL would be one long hole in its phase, every time. A busy machine makes holes
+    too, now and then.
+    """
+    long = tmp_path / "long.mp4"
+    write_video(long, seconds=120)
+    Classifier(plan_file).close()  # imports are Python's own business
+    for _ in range(10):
+        load, predict, close = holes(plan_file, long)
+        worst = (load[0] / load[1], predict[0] / predict[1], close[0] / (load[1] + predict[1]))
+        if worst[0] < 0.6 and worst[1] < 0.3 and worst[2] < 0.1:
+            return
+    pytest.fail(f"the other thread stood still for {worst} of loading, predicting and both")
 
 
 def test_first_predictions_on_several_threads_end(plan_file: Path, video: Path) -> None:
