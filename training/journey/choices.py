@@ -98,7 +98,9 @@ def choose(footage: Footage) -> dict[str, Any]:
     splits = held_out(footage)
     streams = "both" if footage.heard and footage.seen else "image" if footage.seen else "audio"
     plain: dict[str, Any] = {
-        "threads": cores,
+        # Threads of one operation wait for the slowest of them: most of the time, where decoders or another
+        # program have its core.
+        "threads": max(1, cores // 2),
         "workers": cores,
         "factor": 2 if seconds < 20 else 3 if seconds < 60 else 5,
         "sets": {split: {"manifest": str(footage.manifest), "split": split} for split in SPLITS},
