@@ -92,6 +92,8 @@ def _video_packets(footage: Footage, encoding: Encoding, container: OutputContai
         "bf": str(encoding.b_frames),
         # One thread: several videos are encoded at once, and the bits do not depend on the machine.
         "threads": "1",
+        # Where there are B-frames, libx264's macroblock tree does not give the same bits twice.
+        "mbtree": "0",
     }
     stream = container.add_stream("libx264", rate=encoding.rate, options=options)
     stream.width, stream.height, stream.pix_fmt = encoding.width, encoding.height, "yuv420p"
