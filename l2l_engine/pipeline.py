@@ -91,7 +91,7 @@ class Pipeline:
             job.finish(lambda: None)
         if self.recogniser is not None:
             with self._workers.job() as job:
-                job.run(self.recogniser.warmup, lambda: None)
+                job.run(self.recogniser.measure, lambda: None)
         row = Bank(np.zeros((1, self._feature), np.float32), np.zeros(1))
         self.skim(row, row if "audio" in self._encoders else None, np.zeros(1), 1, Stopwatch())
 

@@ -66,7 +66,7 @@ class Recogniser:
         """Moments a call of the network: a clip is work enough for one."""
         return MOST["frames"] if self.settings.kind == "frame" else 1
 
-    def warmup(self) -> None:
+    def measure(self) -> None:
         """Take note of what a moment takes now that the network has run before."""
         self.took(self._try())
 
