@@ -9,6 +9,7 @@ print(prediction.label, prediction.confidence)
 
 from importlib.metadata import version as _version
 
+from l2l_engine.call import Explanation
 from l2l_engine.classifier import Classifier
 from l2l_engine.errors import (
     ClosedError,
@@ -25,7 +26,6 @@ from l2l_engine.errors import (
 )
 from l2l_engine.media import Limits
 from l2l_engine.result import Features, MediaInfo, Moment, Prediction, Recognition, StreamInfo, Timings
-from l2l_engine.rounds import Explanation
 
 __version__ = _version("l2l_engine")
 

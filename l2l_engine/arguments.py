@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
-
-from l2l_engine.result import FloatArray, TimeArray
+from numpy.typing import ArrayLike, NDArray
 
 _T = TypeVar("_T")
 
@@ -44,7 +42,7 @@ def one_of(name: str, value: _T, allowed: Sequence[object]) -> _T:
     return value
 
 
-def times(name: str, value: ArrayLike) -> TimeArray:
+def times(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """Seconds, float64 [N]; the skimmer checks that they increase."""
     array = _numbers(name, value).astype(np.float64)
     if array.ndim != 1:
@@ -52,7 +50,7 @@ def times(name: str, value: ArrayLike) -> TimeArray:
     return array
 
 
-def features(name: str, value: ArrayLike, dimension: int) -> FloatArray:
+def features(name: str, value: ArrayLike, dimension: int) -> NDArray[np.float32]:
     """A bank of features, float32 [M, D] with M at least 1."""
     array = _numbers(name, value)
     if array.ndim != 2 or array.shape[1] != dimension or not len(array):

@@ -9,18 +9,20 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from l2l_engine import arguments, calls, forks, rounds
-from l2l_engine.answer import make_prediction
-from l2l_engine.deadline import Progress
+from l2l_engine import arguments, call
+from l2l_engine.call import calls
+from l2l_engine.call.answer import make_prediction
+from l2l_engine.call.many import in_order
 from l2l_engine.errors import ClosedError, L2LError, PlanError
 from l2l_engine.loading import Precision, load_pipeline, resolve_device, thread_budget
-from l2l_engine.many import in_order
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
+from l2l_engine.media.deadline import Progress
 from l2l_engine.media.sampling import Policy
-from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan, read_plan
 from l2l_engine.result import Features, Prediction
-from l2l_engine.session import Stopwatch
+from l2l_engine.run import forks
+from l2l_engine.run.pipeline import Pipeline
+from l2l_engine.run.session import Stopwatch
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -153,7 +155,7 @@ class Classifier:
             ValueError, TypeError: If an argument is out of range.
         """
         pipeline = self._require_open()
-        ask = rounds.ask(
+        ask = call.ask(
             self._plan.document,
             steps=steps,
             sampling=sampling,
@@ -163,12 +165,10 @@ class Classifier:
             stop_when=stop_when,
         )
         top_k = arguments.positive("top_k", top_k)
-        call = rounds.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), progress)
-        return call.predict(pipeline, self._plan, top_k=top_k, device=self._device, precision=self.precision)
+        made = call.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), progress)
+        return made.predict(pipeline, self._plan, top_k=top_k, device=self._device, precision=self.precision)
 
-    def explain(
-        self, path: MediaFile, *, timeout_s: float | None = None, **options: Any
-    ) -> rounds.Explanation:
+    def explain(self, path: MediaFile, *, timeout_s: float | None = None, **options: Any) -> call.Explanation:
         """Say what :meth:`predict` would decode of a file, and why, without decoding a frame.
 
         Args:
@@ -181,9 +181,9 @@ class Classifier:
             MediaError, ClosedError, ValueError, TypeError: As :meth:`predict`.
         """
         pipeline = self._require_open()
-        ask = rounds.ask(self._plan.document, **options)
-        call = rounds.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), None)
-        return call.explain(pipeline, self._plan)
+        ask = call.ask(self._plan.document, **options)
+        made = call.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), None)
+        return made.explain(pipeline, self._plan)
 
     def predict_many(
         self,
@@ -241,11 +241,11 @@ class Classifier:
         """
         pipeline = self._require_open()
         arguments.one_of("sampling", sampling, ("auto", "exact", "keyframes"))
-        ask = rounds.ask(
+        ask = call.ask(
             self._plan.document, sampling=sampling, max_image_gap_s=max_image_gap_s, max_knots=max_knots
         )
-        call = rounds.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), progress)
-        return call.features(pipeline, self._plan)
+        made = call.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), progress)
+        return made.features(pipeline, self._plan)
 
     def predict_features(
         self,
@@ -311,7 +311,7 @@ class Classifier:
             pipeline.close()
 
     def disown(self) -> list[object]:
-        """Hand the native objects over; only for :mod:`l2l_engine.forks`."""
+        """Hand the native objects over; only for :mod:`l2l_engine.run.forks`."""
         natives: list[object] = [self._pipeline]
         self.close()
         return natives

@@ -13,14 +13,13 @@ from typing import Literal, get_args
 import numpy as np
 
 from l2l_engine.arguments import one_of, positive
-from l2l_engine.averaging import Averager
-from l2l_engine.backends import LanedEncoder
-from l2l_engine.engines import INPUTS, load_engine, require_fit
+from l2l_engine.backends import INPUTS, LanedEncoder, load_engine, require_fit
 from l2l_engine.errors import DeviceError, PlanError
 from l2l_engine.media import DEFAULT_LIMITS, Limits
-from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan
+from l2l_engine.run.pipeline import Pipeline
 from l2l_engine.skim import Skimmer, SkimmingModel
+from l2l_engine.skim.averaging import Averager
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _log = logging.getLogger("l2l_engine")

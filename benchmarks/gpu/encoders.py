@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.gpu import paper
 from benchmarks.gpu.section import NotRunError, needs_torch, status
 from benchmarks.gpu.timings import Work, graph, microseconds
-from l2l_engine.cuda.device import View
+from l2l_engine.gpu.device import View
 
 if TYPE_CHECKING:
     from benchmarks.networks import Networks

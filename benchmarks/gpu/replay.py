@@ -11,8 +11,8 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks.gpu.timings import Work, graph
-from l2l_engine.cuda.device import View
 from l2l_engine.errors import DeviceError
+from l2l_engine.gpu.device import View
 
 Values = list[Any]
 Attributes = dict[str, Any]

@@ -139,7 +139,7 @@ def flat(count: int, growth: int) -> dict[str, Any]:
 
 def free_bytes() -> int:
     """Of the device, by its driver."""
-    from l2l_engine.cuda.driver import CudaDevice  # noqa: PLC0415
+    from l2l_engine.gpu.driver import CudaDevice  # noqa: PLC0415
 
     CudaDevice().use()  # this thread need not have a context of its own
     free, total = ctypes.c_size_t(), ctypes.c_size_t()

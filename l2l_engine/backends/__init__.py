@@ -1,5 +1,19 @@
-"""Inference engines for the plan's graphs: one file an engine, behind one small protocol."""
+"""Engines for the plan's graphs: one file an engine, behind one protocol; built, cached and chosen."""
 
+from l2l_engine.backends.cache import CacheState, EngineCache
+from l2l_engine.backends.choice import load_engine
 from l2l_engine.backends.encoder import Encoder, LanedEncoder
+from l2l_engine.backends.sections import DEFAULT_BATCH, INPUTS, Section, build_section, require_fit
 
-__all__ = ["Encoder", "LanedEncoder"]
+__all__ = [
+    "DEFAULT_BATCH",
+    "INPUTS",
+    "CacheState",
+    "Encoder",
+    "EngineCache",
+    "LanedEncoder",
+    "Section",
+    "build_section",
+    "load_engine",
+    "require_fit",
+]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from l2l_engine.backends.device_array import DeviceArray, device_pointer
 from l2l_engine.backends.gpu import find_gpu
 from l2l_engine.backends.tensorrt import PACKAGES, Flavour, check_interface, load_library
+from l2l_engine.cuda.arrays import SharedArray, device_pointer
 from l2l_engine.errors import DeviceError, DeviceMemoryError, PlanError
 
 # Of EngineInvalidityDiagnostics: the others, such as an unsupported GPU, no other engine would mend.
@@ -133,7 +133,7 @@ class TensorRTWorker:
         self._encoder = encoder  # keeps engine and runtime alive
         self._context = context
 
-    def enqueue(self, batch: DeviceArray, features: DeviceArray, stream: int) -> None:
+    def enqueue(self, batch: SharedArray, features: SharedArray, stream: int) -> None:
         """Put one call on a stream; both arrays must stay alive until the stream has passed it.
 
         Args:

@@ -8,10 +8,10 @@ from typing import get_args
 
 from rich.console import Console
 
+from l2l_engine.backends import EngineCache, Section, build_section
 from l2l_engine.backends.builder import Batch, Builder
 from l2l_engine.backends.tensorrt import Flavour, TensorRTBuilder
 from l2l_engine.cli.show import literal, runs_on
-from l2l_engine.engines import EngineCache, Section, build_section
 from l2l_engine.errors import DeviceError
 from l2l_engine.plan import read_plan, write_compiled
 

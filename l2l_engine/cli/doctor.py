@@ -12,12 +12,12 @@ from typing import Any
 
 from rich.console import Console
 
+from l2l_engine.backends import EngineCache
 from l2l_engine.backends.gpu import find_gpu
 from l2l_engine.backends.tensorrt import FLAVOURS, Flavour, load_library
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli import selftest
 from l2l_engine.cli.show import literal
-from l2l_engine.engines import EngineCache
 from l2l_engine.errors import DeviceError, L2LError
 from l2l_engine.gpu import why_not
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
+from l2l_engine.call import Explanation
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli.show import literal
 from l2l_engine.errors import L2LError
 from l2l_engine.report.words import count
 from l2l_engine.result import TimeArray
-from l2l_engine.rounds import Explanation
 
 _LISTED = 8
 """Moments listed before the rest is only counted."""

@@ -19,9 +19,9 @@ from l2l_engine.cli import output, show
 from l2l_engine.cli.batch import classify
 from l2l_engine.cli.compile import BACKENDS, compile_plan
 from l2l_engine.cli.explain import explain_all
-from l2l_engine.cli.files import expand
 from l2l_engine.errors import L2LError
 from l2l_engine.loading import Precision
+from l2l_engine.media.folders import expand
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import PRECISIONS, read_plan
 from l2l_engine.report.words import visible

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from l2l_engine.engines import EngineCache
+from l2l_engine.backends import EngineCache
 from l2l_engine.plan import PRECISIONS, CompiledSettings, Plan
 from l2l_engine.report.words import count, visible
 from l2l_engine.result import MediaInfo, Prediction, Recognition

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.cuda.arrays import Arguments
-from l2l_engine.cuda.device import View
+from l2l_engine.gpu.device import View
 
 
 @dataclass(frozen=True, slots=True, eq=False)

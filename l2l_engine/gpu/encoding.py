@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.cuda.device import Device
+from l2l_engine.gpu.device import Device
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.gpu.rows import Rows
 from l2l_engine.gpu.samples import Sample

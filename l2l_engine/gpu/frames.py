@@ -19,7 +19,7 @@ from l2l_engine.media.clips import Clip
 from l2l_engine.media.clock import CUT_SHORT
 from l2l_engine.media.dali import DaliDecoder, Decoded, unsuitable
 from l2l_engine.media.ffmpeg import FFmpegSource
-from l2l_engine.media.source import Seen
+from l2l_engine.media.source import FrameAt
 
 _NO_CLIPS = frozenset({"asf"})
 """Formats whose packets do not say when frames are shown."""
@@ -38,8 +38,8 @@ class Decoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SeenThere:
-    """A :class:`l2l_engine.media.source.Seen` whose image is on the device."""
+class DeviceFrameAt:
+    """A :class:`l2l_engine.media.source.FrameAt` whose image is on the device."""
 
     row: int
     image: DeviceSample
@@ -133,10 +133,10 @@ class Looker:
         self.used: set[str] = set()
         """Decoders that frames came from: "dali", "pyav"."""
 
-    def look(
+    def iter_frames(
         self, source: MediaSource, times: NDArray[np.float64], stream: int, poll: Poll
-    ) -> Iterator[Seen | SeenThere]:
-        """Yield the frames shown at ``times`` as :meth:`MediaSource.look` does, from whichever decoder.
+    ) -> Iterator[FrameAt | DeviceFrameAt]:
+        """Yield the frames at ``times`` as :meth:`MediaSource.iter_frames` does, from whichever decoder.
 
         Args:
             source: Used by this thread alone.
@@ -156,9 +156,9 @@ class Looker:
                 self._refuse(str(error))
         rows = np.flatnonzero(left)
         if len(rows):
-            for seen in source.look(times[rows], **self._sizes, poll=poll):
+            for seen in source.iter_frames(times[rows], **self._sizes, poll=poll):
                 self.used.add("pyav")
-                yield Seen(int(rows[seen.row]), seen.image, seen.shown_at)
+                yield FrameAt(int(rows[seen.row]), seen.image, seen.shown_at)
 
     def _by_gpu(
         self,
@@ -167,7 +167,7 @@ class Looker:
         left: NDArray[np.bool_],
         stream: int,
         poll: Poll,
-    ) -> Iterator[SeenThere]:
+    ) -> Iterator[DeviceFrameAt]:
         """Mark what is yielded: the rest is the CPU decoder's, which knows what a late frame means."""
         assert isinstance(source, FFmpegSource)
         clips = source.clips(times, poll=poll)
@@ -185,7 +185,7 @@ class Looker:
             for pointer, (row, shown_at) in zip(frames.pointers, places, strict=True):
                 if float(times[row]) - shown_at <= CUT_SHORT:
                     left[row] = False
-                    yield SeenThere(row, DeviceSample(pointer, frames.owner), shown_at)
+                    yield DeviceFrameAt(row, DeviceSample(pointer, frames.owner), shown_at)
 
     def _check(self, clip: Clip, source: FFmpegSource) -> None:
         """Look at the file's first clip that comes; threads with others wait for what it says."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space, interpolate, native
 from l2l_engine.cuda.arrays import to_stream
-from l2l_engine.cuda.device import Device, View
 from l2l_engine.errors import DeviceError
+from l2l_engine.gpu.device import Device, View
 from l2l_engine.skim import Modality
 
 if TYPE_CHECKING:

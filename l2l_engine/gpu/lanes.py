@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.cuda import CudaSkimResult, Space
-from l2l_engine.cuda.device import Block, Device, Pinned, View, view
 from l2l_engine.errors import DeviceError, DeviceMemoryError
 from l2l_engine.gpu.banks import Part, Parts
+from l2l_engine.gpu.device import Block, Device, Pinned, View, view
 from l2l_engine.gpu.kernels import Banks, Kernels, OwnStream
 from l2l_engine.skim import SkimResult
 

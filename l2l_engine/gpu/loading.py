@@ -8,15 +8,14 @@ from functools import partial
 
 import numpy as np
 
-from l2l_engine.averaging import Averager
+from l2l_engine.backends import INPUTS, load_engine, require_fit
 from l2l_engine.backends.gpu import find_gpu
 from l2l_engine.backends.tensorrt import FLAVOURS, Flavour, TensorRTBuilder, load_library
 from l2l_engine.backends.tensorrt_encoder import TensorRTEncoder
 from l2l_engine.cuda import CudaSkimmer
 from l2l_engine.cuda import why_not as why_no_cuda
-from l2l_engine.cuda.driver import CudaDevice
-from l2l_engine.engines import INPUTS, load_engine, require_fit
 from l2l_engine.errors import DeviceError, PlanError
+from l2l_engine.gpu.driver import CudaDevice
 from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.frames import Decoders
 from l2l_engine.gpu.kernels import CudaKernels, Kernels
@@ -25,6 +24,7 @@ from l2l_engine.gpu.pool import Pool
 from l2l_engine.media import DEFAULT_LIMITS, Limits
 from l2l_engine.media.dali import ON_GPU, load_dali
 from l2l_engine.plan import Plan
+from l2l_engine.skim.averaging import Averager
 
 _DECODERS = 2
 _log = logging.getLogger("l2l_engine")

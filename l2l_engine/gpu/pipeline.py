@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from l2l_engine.averaging import Averager
 from l2l_engine.cuda.bank import DeviceBank
-from l2l_engine.cuda.device import Device, View
 from l2l_engine.errors import ClosedError, DeviceError
 from l2l_engine.gpu.banks import Part, external
+from l2l_engine.gpu.device import Device, View
 from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.frames import Decoders
 from l2l_engine.gpu.kernels import Kernels
@@ -23,17 +22,18 @@ from l2l_engine.gpu.lanes import Lane, Lanes
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.gpu.session import CudaSession
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaSource
-from l2l_engine.pipeline import Pipeline
 from l2l_engine.plan import Plan
-from l2l_engine.request import Bank, Request, Stopwatch
 from l2l_engine.result import TimeArray
-from l2l_engine.session import Session, run_skimmer
+from l2l_engine.run.pipeline import Pipeline
+from l2l_engine.run.request import Bank, Request, Stopwatch
+from l2l_engine.run.session import Session, run_skimmer
+from l2l_engine.run.workers import Job
 from l2l_engine.skim import SkimResult
-from l2l_engine.workers import Job
+from l2l_engine.skim.averaging import Averager
 
 
 class CudaPipeline(Pipeline):
-    """Encoders and skimmer of one plan on one GPU; see :class:`l2l_engine.pipeline.Pipeline`.
+    """Encoders and skimmer of one plan on one GPU; see :class:`l2l_engine.run.pipeline.Pipeline`.
 
     Args:
         plan: The plan.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from l2l_engine.cuda.device import Block, Device
 from l2l_engine.errors import DeviceMemoryError
+from l2l_engine.gpu.device import Block, Device
 
 _SMALLEST = 1 << 16
 

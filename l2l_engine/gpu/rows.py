@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from l2l_engine.cuda.device import Block, Device, View, view
+from l2l_engine.gpu.device import Block, Device, View, view
 from l2l_engine.gpu.pool import Pool
 
 _FIRST = 128

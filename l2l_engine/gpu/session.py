@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.averaging import Averager
 from l2l_engine.backends import Encoder
-from l2l_engine.extraction import Batch, Extraction, Gathered, Part, Readers, video_parts
 from l2l_engine.gpu.banks import Part as DevicePart
 from l2l_engine.gpu.banks import Parts
 from l2l_engine.gpu.encoding import DeviceEncoder
@@ -20,11 +18,13 @@ from l2l_engine.gpu.rows import Rows
 from l2l_engine.gpu.slots import FULL
 from l2l_engine.media import MediaSource
 from l2l_engine.plan import MediaSettings, PlanDocument
-from l2l_engine.request import Bank, Request, Stopwatch
 from l2l_engine.result import Features, TimeArray
-from l2l_engine.session import Session, run_skimmer
+from l2l_engine.run.extraction import Batch, Extraction, Gathered, Part, Readers, video_parts
+from l2l_engine.run.request import Bank, Request, Stopwatch
+from l2l_engine.run.session import Session, run_skimmer
+from l2l_engine.run.workers import Job
 from l2l_engine.skim import SkimResult
-from l2l_engine.workers import Job
+from l2l_engine.skim.averaging import Averager
 
 _GROUPS = 16
 """Groups of pictures a part: what the GPU's decoder gets at once, twice."""
@@ -94,7 +94,7 @@ class CudaExtraction(Extraction):
 
 
 class CudaSession(Session):
-    """A :class:`l2l_engine.session.Session` on the device.
+    """A :class:`l2l_engine.run.session.Session` on the device.
 
     Args:
         encoders: :class:`DeviceEncoder` each.
@@ -167,7 +167,7 @@ class CudaSession(Session):
 
     def _extraction(self) -> Extraction:
         def look(source: MediaSource, times: TimeArray) -> Iterator[Any]:
-            return self._looker.look(source, times, self._image_stream, self._job.check)
+            return self._looker.iter_frames(source, times, self._image_stream, self._job.check)
 
         return CudaExtraction(self._job, self._readers, self._document.media, self._request.watch, look)
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.cuda.device import Block, Device, Pinned, View, view
 from l2l_engine.errors import DeviceError, DeviceMemoryError
+from l2l_engine.gpu.device import Block, Device, Pinned, View, view
 from l2l_engine.gpu.samples import DeviceSample, Sample, in_a_row, runs
 
 FULL = 32

@@ -22,7 +22,7 @@ from l2l_engine.media.demux import Demuxer, Track
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.mono import mono
 from l2l_engine.media.resample import FloatArray, Resampler
-from l2l_engine.media.source import Heard, Poll
+from l2l_engine.media.source import Poll, WindowsAt
 
 _PREROLL = 0.25
 """Seconds decoded before a window after a jump: overlapping transforms and bit reservoirs settle in it."""
@@ -160,7 +160,7 @@ class AudioWalker:
         self.covered = held / self.rate
         return Sound(first, samples if held else None)
 
-    def resampled(self, sounds: list[tuple[int, Sound]]) -> Heard:
+    def resampled(self, sounds: list[tuple[int, Sound]]) -> WindowsAt:
         """Windows from what was decoded for them; zero where there is no sound."""
         out = np.zeros((len(sounds), self._count), np.float32)
         resample = Resampler(self.rate, self._sample_rate)
@@ -169,7 +169,7 @@ class AudioWalker:
                 # A broken float stream may hold anything; what is not a number is silence.
                 clean = np.nan_to_num(sound.samples, nan=0.0, copy=False)
                 row[:] = resample(np.clip(clean, -1.0, 1.0, out=clean), sound.first, self._count)
-        return Heard(np.array([row for row, _ in sounds], np.int64), out)
+        return WindowsAt(np.array([row for row, _ in sounds], np.int64), out)
 
     def _read(self, start: float, stop: float) -> None:
         """Decode what lies between two moments, and as much around it as the resampler needs."""

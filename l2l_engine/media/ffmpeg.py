@@ -14,15 +14,15 @@ from l2l_engine.media.audio import AudioWalker
 from l2l_engine.media.clips import Clip, ClipCutter
 from l2l_engine.media.clock import Clock
 from l2l_engine.media.demux import Demuxer, Track, open_demuxer
-from l2l_engine.media.hearing import hear
+from l2l_engine.media.frames import iter_frames
 from l2l_engine.media.keys import indexed_key_times, read_key_times
 from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
 from l2l_engine.media.opening import open_reader, translated
 from l2l_engine.media.picture import PictureMaker
-from l2l_engine.media.seeing import see
-from l2l_engine.media.source import AudioWindows, Frames, Heard, MediaFile, MediaSource, Poll, Seen
+from l2l_engine.media.source import AudioWindows, FrameAt, Frames, MediaFile, MediaSource, Poll, WindowsAt
 from l2l_engine.media.spare import Beside, Spare
 from l2l_engine.media.video import FrameWalker
+from l2l_engine.media.windows import iter_windows
 from l2l_engine.result import StreamInfo
 
 
@@ -159,13 +159,13 @@ class FFmpegSource:
         before = self._frames_decoded
         images = np.zeros((len(times), crop, crop, 3), np.uint8)
         shown_at = np.full(len(times), np.nan)
-        for seen in self.look(times, short_side=short_side, crop=crop, poll=poll):
+        for seen in self.iter_frames(times, short_side=short_side, crop=crop, poll=poll):
             images[seen.row], shown_at[seen.row] = seen.image, seen.shown_at
         return Frames(images, np.isfinite(shown_at), shown_at, self._frames_decoded - before)
 
-    def look(
+    def iter_frames(
         self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
-    ) -> Iterator[Seen]:
+    ) -> Iterator[FrameAt]:
         """Yield the frames shown at ``times`` as they are decoded; moments without one are left out.
 
         Raises:
@@ -177,7 +177,7 @@ class FFmpegSource:
         walker = FrameWalker(self._demuxer, track, self._limits, self._threads, poll)
         try:
             with translated(self._demuxer.reader, self._name, "its video cannot be decoded"):
-                yield from see(walker, track, self._clock, times, make)
+                yield from iter_frames(walker, track, self._clock, times, make)
         finally:
             self._frames_decoded += walker.decoded
 
@@ -251,13 +251,13 @@ class FFmpegSource:
         """
         samples = np.zeros((len(starts), window), np.float32)
         valid = np.zeros(len(starts), np.bool_)
-        for heard in self.listen(starts, window=window, sample_rate=sample_rate, poll=poll):
+        for heard in self.iter_windows(starts, window=window, sample_rate=sample_rate, poll=poll):
             samples[heard.rows], valid[heard.rows] = heard.samples, True
         return AudioWindows(samples, valid)
 
-    def listen(
+    def iter_windows(
         self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
-    ) -> Iterator[Heard]:
+    ) -> Iterator[WindowsAt]:
         """Yield the windows that begin at ``starts`` as they are decoded; those not valid are left out.
 
         Raises:
@@ -269,7 +269,7 @@ class FFmpegSource:
             walker = AudioWalker(
                 self._demuxer, track, self._limits, poll, count=window, sample_rate=sample_rate
             )
-            yield from hear(walker, track, self._clock, starts, window / sample_rate)
+            yield from iter_windows(walker, track, self._clock, starts, window / sample_rate)
 
     def _begin(self, track: Track | None, kind: str, times: NDArray[np.float64], poll: Poll | None) -> Track:
         """Check what every piece of work on a track needs."""

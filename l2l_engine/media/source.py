@@ -52,7 +52,7 @@ class Frames:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FrameAt:
     """The frame that stands for one of the moments asked for.
 
     Attributes:
@@ -67,7 +67,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class WindowsAt:
     """Some of the windows asked for.
 
     Attributes:
@@ -117,14 +117,14 @@ class MediaSource(Protocol):
     def another(self, *, poll: Poll | None = None) -> MediaSource | None:
         """The same content opened once more, for another thread; None if it does not ``reopens``."""
 
-    def listen(
+    def iter_windows(
         self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
-    ) -> Iterator[Heard]:
+    ) -> Iterator[WindowsAt]:
         """The valid ones of :meth:`audio_windows`, some at a time, while the others are still decoded."""
 
-    def look(
+    def iter_frames(
         self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
-    ) -> Iterator[Seen]:
+    ) -> Iterator[FrameAt]:
         """The valid ones of :meth:`frames`, one at a time, while the others are still decoded."""
 
     def key_times(self, *, poll: Poll | None = None) -> NDArray[np.float64]:

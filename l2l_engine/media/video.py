@@ -35,7 +35,7 @@ _MAX_QUEUE = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DecodedFrame:
     """A decoded frame; ``clean`` is False if it is damaged or was predicted from a damaged one."""
 
     time: float
@@ -99,14 +99,14 @@ class FrameWalker:
         self._spent = False
         self._wanted = math.inf
         self._key: int | None = None
-        self._ahead: deque[Shown] = deque()
-        self._last: Shown | None = None
+        self._ahead: deque[DecodedFrame] = deque()
+        self._last: DecodedFrame | None = None
         self._times: list[float] = []
         self._bad: list[float] = []
         self._tainted = False
         self._clean_from = math.inf
 
-    def at(self, moment: float, following: float | None = None) -> Shown | None:
+    def at(self, moment: float, following: float | None = None) -> DecodedFrame | None:
         """The frame shown at ``moment``: the last that starts at or before it, or the file's first.
 
         Args:
@@ -311,4 +311,4 @@ class FrameWalker:
             self._tainted, self._clean_from = True, math.inf
         if self._ahead and time < self._ahead[-1].time:
             return  # a decoder that lost count after damage; going back in time would show it again
-        self._ahead.append(Shown(time, frame, not self._tainted))
+        self._ahead.append(DecodedFrame(time, frame, not self._tainted))

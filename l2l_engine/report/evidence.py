@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.deadline import Deadline
 from l2l_engine.errors import L2LError
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource, Poll, open_media
+from l2l_engine.media.deadline import Deadline
 from l2l_engine.report.geometry import time_axis
 from l2l_engine.report.words import file_name, visible
 from l2l_engine.result import Prediction

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from l2l_engine.call.order import walked
 from l2l_engine.media import timestamps
-from l2l_engine.media.order import walked
 from l2l_engine.result import MediaInfo
-from l2l_engine.session import Skimmed
+from l2l_engine.run.session import Skimmed
 from l2l_engine.skim import SkimResult
 
 HOP = 16 / 30

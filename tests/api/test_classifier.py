@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import l2l_engine
-from l2l_engine import Classifier, Limits, Prediction, extraction
+from l2l_engine import Classifier, Limits, Prediction
+from l2l_engine.run import extraction
 from tests.api.answers import HOP, same_answer
 from tests.api.plans import random_skim
 from tests.api.videos import write_video

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from l2l_engine import Classifier, Prediction, __version__
-from l2l_engine.cli import files, selftest, show
-from l2l_engine.media import open_media
+from l2l_engine.cli import selftest, show
+from l2l_engine.media import folders, open_media
 from l2l_engine.result import Moment
 from tests.api.commands import inside, l2l
 
@@ -264,6 +264,6 @@ def test_a_suffix_counts_as_media_if_it_can_be_read(
         frame.sample_rate = 48000
         container.mux(sound.encode(frame))
         container.mux(sound.encode())
-    assert list(files.expand([tmp_path], recursive=False, unreadable=pytest.fail)) == [path]
+    assert list(folders.expand([tmp_path], recursive=False, unreadable=pytest.fail)) == [path]
     with open_media(path) as source:
         assert source.audio_windows(np.zeros(1), window=16000, sample_rate=16000).samples.shape == (1, 16000)

@@ -13,7 +13,7 @@ from subprocess import PIPE
 
 import pytest
 
-from l2l_engine.engines import EngineCache, cache
+from l2l_engine.backends import EngineCache, cache
 from l2l_engine.plan import CompiledSettings
 
 SETTINGS = CompiledSettings(precision="fp32", graph="0" * 64, version="1.0", device="sm80", batch=(1, 2, 3))
@@ -186,7 +186,7 @@ def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 WRITER = """
 import logging, random, sys
-from l2l_engine.engines import EngineCache
+from l2l_engine.backends import EngineCache
 from tests.api.test_compile_cache import OTHERS
 logging.basicConfig()
 store, chance = EngineCache(sys.argv[1]), random.Random(int(sys.argv[2]))

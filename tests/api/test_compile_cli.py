@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from l2l_engine.backends import tensorrt
-from l2l_engine.engines import cache
+from l2l_engine.backends import cache, tensorrt
 from l2l_engine.errors import DeviceError
 from l2l_engine.plan import CompiledSettings, read_plan, write_compiled, write_plan
 from tests.api.commands import inside, l2l

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from l2l_engine.backends import gpu, tensorrt_encoder
-from l2l_engine.backends.device_array import device_pointer
 from l2l_engine.backends.tensorrt import Flavour, TensorRTBuilder, load_library
 from l2l_engine.backends.tensorrt_encoder import TensorRTEncoder
+from l2l_engine.cuda.arrays import device_pointer
 from l2l_engine.errors import DeviceError, DeviceMemoryError, PlanError
 from tests.api.graphs import image_graph
 

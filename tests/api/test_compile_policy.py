@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from l2l_engine import Classifier
+from l2l_engine.backends import build_section, cache
 from l2l_engine.backends.openvino import OpenVINOBuilder
-from l2l_engine.engines import build_section, cache
 from l2l_engine.errors import PlanError
 from l2l_engine.plan import Plan, read_plan, write_compiled, write_plan
 from tests.api.commands import inside

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from l2l_engine.backends import tensorrt
+from l2l_engine.backends import INPUTS, EngineCache, build_section, load_engine, tensorrt
 from l2l_engine.backends.builder import Batch
 from l2l_engine.backends.tensorrt import TensorRTBuilder
-from l2l_engine.engines import INPUTS, EngineCache, build_section, load_engine
 from l2l_engine.errors import DeviceError, PlanError
 from l2l_engine.plan import Plan, read_plan, write_compiled
 from tests.api.commands import inside

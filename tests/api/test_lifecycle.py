@@ -18,8 +18,8 @@ import pytest
 import l2l_engine
 from l2l_engine import Classifier, Limits
 from l2l_engine.backends import openvino
-from l2l_engine.extraction import MOST
 from l2l_engine.plan import MediaSettings, PlanDocument, write_plan
+from l2l_engine.run.extraction import MOST
 from tests.api.answers import HOP, same_answer
 from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_skim

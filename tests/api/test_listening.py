@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2l_engine.media.order import walked
-from l2l_engine.rounds.listening import allowed, heard, looks, moments, near
+from l2l_engine.call.listening import allowed, heard, looks, moments, near
+from l2l_engine.call.order import walked
 
 TIMES = np.arange(200) * 0.5
 KEYS = np.arange(0.0, 100.0, 10.0)

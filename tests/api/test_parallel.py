@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l2l_engine import Classifier, MediaError, workers
-from l2l_engine.extraction import Extraction, Gathered, Part, Readers
+from l2l_engine import Classifier, MediaError
 from l2l_engine.media import MediaSource, demux
-from l2l_engine.media.source import Seen
+from l2l_engine.media.source import FrameAt
 from l2l_engine.plan import MediaSettings
-from l2l_engine.request import Request, Stopwatch
-from l2l_engine.session import Session
-from l2l_engine.workers import Workers
+from l2l_engine.run import workers
+from l2l_engine.run.extraction import Extraction, Gathered, Part, Readers
+from l2l_engine.run.request import Request, Stopwatch
+from l2l_engine.run.session import Session
+from l2l_engine.run.workers import Workers
 from tests.api.answers import HOP, same_answer
 from tests.media.test_parts import FILES, content
 
@@ -130,9 +131,9 @@ def test_an_interrupted_extraction_can_go_on(
 def test_an_error_in_any_part_comes_out_as_it_is(
     crews: dict[int, Classifier], threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from l2l_engine.media import seeing
+    from l2l_engine.media import frames
 
-    make = seeing._picture
+    make = frames._picture
     count = 0
 
     def failing(*args: object) -> object:
@@ -142,7 +143,7 @@ def test_an_error_in_any_part_comes_out_as_it_is(
             raise MediaError("the fifth picture")
         return make(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(seeing, "_picture", failing)
+    monkeypatch.setattr(frames, "_picture", failing)
     with pytest.raises(MediaError, match="the fifth picture"):
         crews[threads].predict(content("mp4"), sampling="exact", max_image_gap_s=HOP)
     count = 100
@@ -184,10 +185,10 @@ class Endless:
     frames_decoded = 0
     out = 0
 
-    def look(self, times: NDArray[np.float64], **_: object) -> Iterator[Seen]:
+    def iter_frames(self, times: NDArray[np.float64], **_: object) -> Iterator[FrameAt]:
         for row in range(len(times)):
             Endless.out += 1
-            yield Seen(row, np.zeros((2, 2, 3), np.uint8), float(times[row]))
+            yield FrameAt(row, np.zeros((2, 2, 3), np.uint8), float(times[row]))
 
 
 class Slow:

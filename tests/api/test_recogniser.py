@@ -13,14 +13,15 @@ import pytest
 from numpy.typing import NDArray
 
 import l2l_engine
-from l2l_engine import Classifier, Prediction, recognise
+from l2l_engine import Classifier, Prediction
+from l2l_engine.call import recognising
+from l2l_engine.call.ask import ask
+from l2l_engine.call.pace import Pace
 from l2l_engine.cli import show
 from l2l_engine.plan import PlanDocument, RecogniserSettings, SkimSettings, write_plan
-from l2l_engine.recognise import Kept, Recogniser, Views
-from l2l_engine.rounds import recognising
-from l2l_engine.rounds.ask import ask
-from l2l_engine.rounds.pace import Pace
-from l2l_engine.session import Bank
+from l2l_engine.run import recognise
+from l2l_engine.run.recognise import Kept, Recogniser, Views
+from l2l_engine.run.session import Bank
 from tests.api.answers import HOP, same_answer
 from tests.api.fakes import FakeClock, FakeVideo
 from tests.api.graphs import audio_graph, image_graph, recogniser_graph

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from l2l_engine.call.ask import ask
+from l2l_engine.call.pace import Pace
+from l2l_engine.call.rounds import Found, run
 from l2l_engine.errors import MediaError
 from l2l_engine.plan import Plan, write_plan
-from l2l_engine.rounds.ask import ask
-from l2l_engine.rounds.pace import Pace
-from l2l_engine.rounds.run import Found, run
 from tests.api.fakes import HOP, FakeClock, FakeVideo
 from tests.api.plans import DOCUMENT, random_skim
 

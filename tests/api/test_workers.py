@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from l2l_engine import ClosedError
-from l2l_engine.workers import Job, Stopped, Workers
+from l2l_engine.run.workers import Job, Stopped, Workers
 
 
 def nothing() -> None:

@@ -18,9 +18,9 @@ from benchmarks.gpu import encoders, paper, pipelines, whole
 from benchmarks.gpu.replay import Replayed, ReplayedNetwork, replayed_networks
 from benchmarks.gpu.section import NotRunError
 from benchmarks.networks import SMALL, Networks, networks
-from l2l_engine.cuda.device import View
 from l2l_engine.errors import DeviceError
 from l2l_engine.gpu import loading
+from l2l_engine.gpu.device import View
 from tests.gpu.conftest import device, module  # noqa: F401 - fixtures
 from tests.gpu.conftest import networks as stand_in  # noqa: F401
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from l2l_engine import Classifier
+from l2l_engine.backends import INPUTS
 from l2l_engine.backends.openvino import OpenVINOEncoder
 from l2l_engine.cuda import CudaSkimmer, native
-from l2l_engine.engines import INPUTS
 from l2l_engine.gpu import frames, loading
 from l2l_engine.media.dali import ON_CPU, DaliDecoder
 from l2l_engine.plan import Plan, write_plan

@@ -26,15 +26,15 @@ from numpy.typing import NDArray
 
 from l2l_engine.backends.openvino import OpenVINOEncoder
 from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space
-from l2l_engine.cuda.device import View
 from l2l_engine.errors import DeviceError
+from l2l_engine.gpu.device import View
 from l2l_engine.gpu.kernels import CudaKernels, OwnStream
 
 Work = Callable[[], None]
 
 
 class HostDevice:
-    """See :class:`l2l_engine.cuda.device.Device`."""
+    """See :class:`l2l_engine.gpu.device.Device`."""
 
     name = "the host"
 

@@ -1,4 +1,4 @@
-// The driver's functions that l2l_engine.cuda.driver calls, on the host. CUDA's own header declares them: a call
+// The driver's functions that l2l_engine.gpu.driver calls, on the host. CUDA's own header declares them: a call
 // whose arguments are not what it says does not get here in one piece. Work is done at once, but inside a capture,
 // where it is written down. What was called is counted, so that tests can ask.
 #include <cuda.h>

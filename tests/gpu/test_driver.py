@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from l2l_engine.backends import gpu
-from l2l_engine.cuda.driver import CudaDevice
 from l2l_engine.errors import DeviceError, DeviceMemoryError
+from l2l_engine.gpu.driver import CudaDevice
 
 
 def _header() -> Path | None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from l2l_engine.cuda.device import View
 from l2l_engine.errors import DeviceError, DeviceMemoryError
+from l2l_engine.gpu.device import View
 from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.gpu.rows import Rows

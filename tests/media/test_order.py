@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2l_engine.media.order import coarse_to_fine, spread, walked
+from l2l_engine.call.order import coarse_to_fine, spread, walked
 from l2l_engine.media.sampling import timestamps
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l2l_engine.extraction import Gathered, Part, video_parts
 from l2l_engine.media import Frames, MediaSource, open_media
 from l2l_engine.media.mono import mono
+from l2l_engine.run.extraction import Gathered, Part, video_parts
 
 from .makers import media, tone
 

@@ -6,7 +6,7 @@ import os
 import unicodedata
 from pathlib import Path
 
-from l2l_engine.cli.files import expand
+from l2l_engine.media.folders import expand
 from training.prepare.annotations import AnnotationError
 
 

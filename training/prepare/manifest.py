@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from l2l_engine.cli.files import SUFFIXES
+from l2l_engine.media.folders import SUFFIXES
 from training.errors import InputError
 from training.prepare.annotations import AnnotationError, Span
 from training.prepare.footage import Probed, probe_all, repeated, safe, state

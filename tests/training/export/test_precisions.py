@@ -10,10 +10,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from l2l_engine.backends import INPUTS
 from l2l_engine.backends.openvino import OpenVINOEncoder
 from l2l_engine.backends.tensorrt import TensorRTBuilder
 from l2l_engine.cli.main import app
-from l2l_engine.engines import INPUTS
 from l2l_engine.plan import MediaSettings, write_plan
 from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_skim

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.ops import interpolate
-from l2l_engine.skim import Modality, SkimResult
+from l2l_engine import _native
+from l2l_engine.skim.skimmer import Modality, SkimResult
 
 CHUNK = 256
 """Timestamps fused at a time: memory does not follow the length of the video."""
@@ -88,5 +88,5 @@ class Averager:
 def _at(bank: tuple[Any, Any], video: int, stamps: NDArray[np.float64]) -> _Rows:
     """A video's features at some timestamps."""
     features, times = (part[video : video + 1] for part in bank)
-    rows: _Rows = interpolate(features, times, stamps[None])[0]
+    rows: _Rows = _native.interpolate(features, times, stamps[None], "auto")[0]
     return rows

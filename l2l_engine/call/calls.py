@@ -10,7 +10,7 @@ from l2l_engine.cuda.arrays import is_on_device, rows_of
 from l2l_engine.cuda.bank import DeviceBank
 from l2l_engine.media import Limits
 from l2l_engine.plan import MAX_STEPS, Plan, PlanDocument
-from l2l_engine.session import Bank
+from l2l_engine.run.session import Bank
 
 
 def seconds_allowed(timeout_s: float | None, limits: Limits) -> float | None:

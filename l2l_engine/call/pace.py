@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from l2l_engine.media.order import coarse_to_fine, spread, walked
+from l2l_engine.call.ask import Ask
+from l2l_engine.call.knots import Knots
+from l2l_engine.call.order import coarse_to_fine, spread, walked
 from l2l_engine.result import TimeArray
-from l2l_engine.rounds.ask import Ask
-from l2l_engine.rounds.knots import Knots
 
 Clock = Callable[[], float]
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l2l_engine.media.order import AT_KEY, walked
+from l2l_engine.call.ask import Ask
+from l2l_engine.call.knots import NOTHING, planned, policy
+from l2l_engine.call.listening import MOMENTS
+from l2l_engine.call.order import AT_KEY, walked
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import PlanDocument
 from l2l_engine.result import TimeArray
-from l2l_engine.rounds.ask import Ask
-from l2l_engine.rounds.knots import NOTHING, planned, policy
-from l2l_engine.rounds.listening import MOMENTS
-from l2l_engine.session import Session
+from l2l_engine.run.session import Session
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.plan import PlanDocument
-from l2l_engine.request import Bank
 from l2l_engine.result import (
     FloatArray,
     MediaInfo,
@@ -18,6 +17,7 @@ from l2l_engine.result import (
     TimeArray,
     Timings,
 )
+from l2l_engine.run.request import Bank
 from l2l_engine.skim import SkimResult
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.backends import Encoder
-from l2l_engine.extraction import MOST, Batch, Extraction, Gathered, Part, Readers
 from l2l_engine.media import MediaSource
-from l2l_engine.media.source import Seen
+from l2l_engine.media.source import FrameAt
 from l2l_engine.plan import MediaSettings, PlanDocument, RecogniserSettings
-from l2l_engine.request import Stopwatch
 from l2l_engine.result import TimeArray
-from l2l_engine.workers import Job
+from l2l_engine.run.extraction import MOST, Batch, Extraction, Gathered, Part, Readers
+from l2l_engine.run.request import Stopwatch
+from l2l_engine.run.workers import Job
 
 MAX_KEPT_BYTES = 64 << 20
 """Most bytes of frames that one call keeps for the recogniser: 1,783 of 112 pixels."""
@@ -156,14 +156,14 @@ class Viewing(Extraction):
         super().__init__(job, readers, media, watch)
         self._kept = kept
 
-    def _frames(self, source: MediaSource, part: Part) -> Iterator[Seen]:
+    def _frames(self, source: MediaSource, part: Part) -> Iterator[FrameAt]:
         missing = []
         for row, moment in enumerate(part.knots.tolist()):
             frame = None if self._kept is None else self._kept.get(moment)
             if frame is None:
                 missing.append(row)
             else:
-                yield Seen(row, frame, moment)
+                yield FrameAt(row, frame, moment)
         if missing:
             for seen in super()._frames(source, Part(part.gathered, part.knots[missing])):
                 yield replace(seen, row=missing[seen.row])

@@ -8,12 +8,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from l2l_engine.call.ask import Ask
 from l2l_engine.media import sampling
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import PlanDocument
 from l2l_engine.result import TimeArray
-from l2l_engine.rounds.ask import Ask
-from l2l_engine.session import Skimmed
+from l2l_engine.run.session import Skimmed
 
 NOTHING: TimeArray = np.zeros(0)
 
@@ -22,7 +22,7 @@ _LEAST_TO_LISTEN = 4
 
 
 class Video(Protocol):
-    """What is asked of a :class:`l2l_engine.session.Session`."""
+    """What is asked of a :class:`l2l_engine.run.session.Session`."""
 
     timestamps: TimeArray
 

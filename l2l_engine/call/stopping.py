@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from l2l_engine.answer import class_probabilities
+from l2l_engine.call.answer import class_probabilities
 from l2l_engine.plan import Plan, PlanDocument
 from l2l_engine.result import FloatArray
 from l2l_engine.skim import SkimResult

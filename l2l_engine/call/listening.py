@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.media.order import AT_KEY, walked
+from l2l_engine.call.order import AT_KEY, walked
 from l2l_engine.result import FloatArray, TimeArray
 
 MOMENTS = 24

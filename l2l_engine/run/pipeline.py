@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.backends import LanedEncoder
+from l2l_engine.backends import INPUTS, LanedEncoder
 from l2l_engine.backends.encoder import Encode
 from l2l_engine.cuda.bank import DeviceBank
-from l2l_engine.engines import INPUTS
-from l2l_engine.extraction import MOST
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource, open_media
 from l2l_engine.plan import Plan
-from l2l_engine.recognise import Recogniser
 from l2l_engine.result import TimeArray
-from l2l_engine.session import Bank, Request, Session, Stopwatch, run_skimmer
+from l2l_engine.run.extraction import MOST
+from l2l_engine.run.recognise import Recogniser
+from l2l_engine.run.session import Bank, Request, Session, Stopwatch, run_skimmer
+from l2l_engine.run.workers import Job, Workers
 from l2l_engine.skim import SkimmingModel, SkimResult
-from l2l_engine.workers import Job, Workers
 
 
 class Pipeline:

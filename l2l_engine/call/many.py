@@ -9,9 +9,9 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
-from l2l_engine.deadline import Progress
 from l2l_engine.errors import L2LError
 from l2l_engine.media import MediaFile
+from l2l_engine.media.deadline import Progress
 from l2l_engine.result import Prediction
 
 AHEAD = 2

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from l2l_engine.call import listening
+from l2l_engine.call.ask import Ask
+from l2l_engine.call.knots import NOTHING, Knots, Video, planned, policy
+from l2l_engine.call.pace import FIRST_CHECK, BudgetSpent, Pace, Todo
+from l2l_engine.call.stopping import confidence, sure_after
 from l2l_engine.errors import MediaError
 from l2l_engine.media import sampling
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import Plan
 from l2l_engine.result import StoppedBy, TimeArray
-from l2l_engine.rounds import listening
-from l2l_engine.rounds.ask import Ask
-from l2l_engine.rounds.knots import NOTHING, Knots, Video, planned, policy
-from l2l_engine.rounds.pace import FIRST_CHECK, BudgetSpent, Pace, Todo
-from l2l_engine.rounds.stopping import confidence, sure_after
-from l2l_engine.session import Skimmed
+from l2l_engine.run.session import Skimmed
 
 _TOLERANCE = 1e-6
 """Share of a gap that is rounding."""

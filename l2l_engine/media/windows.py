@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from l2l_engine.media.audio import AudioWalker, Sound
 from l2l_engine.media.clock import Clock
 from l2l_engine.media.demux import Track
-from l2l_engine.media.source import Heard
+from l2l_engine.media.source import WindowsAt
 
 _BLOCK = 16
 """Windows of sound that are resampled together: each costs less so."""
@@ -20,9 +20,9 @@ _MISSING = 0.4
 """Share of a window without sound from which on it is asked why."""
 
 
-def hear(
+def iter_windows(
     walker: AudioWalker, track: Track, clock: Clock, starts: NDArray[np.float64], seconds: float
-) -> Iterator[Heard]:
+) -> Iterator[WindowsAt]:
     """Yield the valid windows of ``seconds`` that begin at ``starts``, some at a time.
 
     A window is valid if at least half of the sound that belongs into it could be decoded, or none does.

@@ -6,15 +6,15 @@ from typing import Protocol
 
 import numpy as np
 
-from l2l_engine.recognise import Recogniser
-from l2l_engine.request import Bank
+from l2l_engine.call.pace import BudgetSpent, Pace
 from l2l_engine.result import Recognised, TimeArray
-from l2l_engine.rounds.pace import BudgetSpent, Pace
-from l2l_engine.session import Skimmed
+from l2l_engine.run.recognise import Recogniser
+from l2l_engine.run.request import Bank
+from l2l_engine.run.session import Skimmed
 
 
 class Watched(Protocol):
-    """What is asked of a :class:`l2l_engine.session.Session`."""
+    """What is asked of a :class:`l2l_engine.run.session.Session`."""
 
     @property
     def threads(self) -> int:

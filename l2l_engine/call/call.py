@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from l2l_engine.answer import make_prediction
-from l2l_engine.deadline import Deadline, Progress
+from l2l_engine.call.answer import make_prediction
+from l2l_engine.call.ask import Ask
+from l2l_engine.call.explain import Explanation, explain
+from l2l_engine.call.knots import planned, policy
+from l2l_engine.call.pace import Pace
+from l2l_engine.call.recognising import recognise
+from l2l_engine.call.rounds import run
 from l2l_engine.media import MediaFile, display_name
-from l2l_engine.pipeline import Pipeline
+from l2l_engine.media.deadline import Deadline, Progress
 from l2l_engine.plan import Plan
 from l2l_engine.result import Features, Prediction
-from l2l_engine.rounds.ask import Ask
-from l2l_engine.rounds.explain import Explanation, explain
-from l2l_engine.rounds.knots import planned, policy
-from l2l_engine.rounds.pace import Pace
-from l2l_engine.rounds.recognising import recognise
-from l2l_engine.rounds.run import run
-from l2l_engine.session import Request, Stopwatch
+from l2l_engine.run.pipeline import Pipeline
+from l2l_engine.run.session import Request, Stopwatch
 
 
 class Call:

@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from l2l_engine.media.clock import CUT_SHORT, Clock
 from l2l_engine.media.demux import Track
 from l2l_engine.media.picture import ImageArray, PictureMaker
-from l2l_engine.media.source import Seen
-from l2l_engine.media.video import FrameWalker, Shown
+from l2l_engine.media.source import FrameAt
+from l2l_engine.media.video import DecodedFrame, FrameWalker
 
 
-def see(
+def iter_frames(
     walker: FrameWalker, track: Track, clock: Clock, times: NDArray[np.float64], make: PictureMaker
-) -> Iterator[Seen]:
+) -> Iterator[FrameAt]:
     """Yield the frames shown at ``times``, those a while after their frame began last: it may be a hole."""
     zero = clock.zero
     moments = (times + zero).tolist()
-    doubtful: list[Seen] = []
-    before: Shown | None = None
+    doubtful: list[FrameAt] = []
+    before: DecodedFrame | None = None
     picture: ImageArray | None = None
     for row, moment in enumerate(moments):
         shown = walker.at(moment, moments[row + 1] if row + 1 < len(moments) else math.inf)
@@ -32,7 +32,7 @@ def see(
         if shown is not before:  # one frame may stand for several moments
             before, picture = shown, _picture(make, shown)
         if picture is not None:
-            seen = Seen(row, picture, shown.time - zero)
+            seen = FrameAt(row, picture, shown.time - zero)
             if float(times[row]) - seen.shown_at > CUT_SHORT:
                 doubtful.append(seen)
             else:
@@ -49,7 +49,7 @@ def _holds(walker: FrameWalker, track: Track, clock: Clock, moment: float) -> bo
     return clock.expected_end(track, walker.end) == walker.end
 
 
-def _picture(make: PictureMaker, shown: Shown) -> ImageArray | None:
+def _picture(make: PictureMaker, shown: DecodedFrame) -> ImageArray | None:
     """The picture of a frame; None if FFmpeg cannot convert it, as with a frame that is not decoded."""
     try:
         return make(shown.frame)

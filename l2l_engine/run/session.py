@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from l2l_engine.backends import Encoder
 from l2l_engine.errors import MediaError
-from l2l_engine.extraction import Extraction, Gathered, Part, Readers, audio_parts, video_parts
 from l2l_engine.media import MediaSource, sampling
 from l2l_engine.plan import PlanDocument
-from l2l_engine.recognise import Kept, Recogniser, Viewing, Views, sees_the_same
-from l2l_engine.request import Bank, Report, Request, Stopwatch
 from l2l_engine.result import Features, FloatArray, MediaInfo, StreamInfo, TimeArray
+from l2l_engine.run.extraction import Extraction, Gathered, Part, Readers, audio_parts, video_parts
+from l2l_engine.run.recognise import Kept, Recogniser, Viewing, Views, sees_the_same
+from l2l_engine.run.request import Bank, Report, Request, Stopwatch
+from l2l_engine.run.workers import Job
 from l2l_engine.skim import SkimmingModel, SkimResult
-from l2l_engine.workers import Job
 
 __all__ = ["Bank", "Report", "Request", "Session", "Skimmed", "Stopwatch", "run_skimmer"]
 

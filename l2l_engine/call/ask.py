@@ -8,7 +8,8 @@ from typing import get_args
 
 import numpy as np
 
-from l2l_engine import arguments, calls
+from l2l_engine import arguments
+from l2l_engine.call import calls
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import PlanDocument
 

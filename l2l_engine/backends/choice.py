@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Literal, TypeVar
 
 from l2l_engine.backends.builder import Builder
-from l2l_engine.engines.build import build_section, wanted
-from l2l_engine.engines.cache import EngineCache
+from l2l_engine.backends.cache import EngineCache
+from l2l_engine.backends.sections import build_section, wanted
 from l2l_engine.errors import PlanError
 from l2l_engine.plan import CompiledSettings, Plan
 

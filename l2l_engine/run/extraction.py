@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from l2l_engine.backends import Encoder
 from l2l_engine.media import MediaSource, Poll
-from l2l_engine.media.source import Seen
+from l2l_engine.media.source import FrameAt
 from l2l_engine.plan import MediaSettings
-from l2l_engine.request import Bank, Report, Stopwatch
 from l2l_engine.result import FloatArray, TimeArray
-from l2l_engine.workers import Job
+from l2l_engine.run.request import Bank, Report, Stopwatch
+from l2l_engine.run.workers import Job
 
 MOST = {"frames": 8, "audio": 16}
 """Samples an encoder call by stage: enough to keep a core busy, little enough to share out and to stop in
@@ -237,13 +237,15 @@ class Extraction:
             lost[seen.row] = False
             self._take(part, seen.row, seen.image)
 
-    def _frames(self, source: MediaSource, part: Part) -> Iterator[Seen]:
+    def _frames(self, source: MediaSource, part: Part) -> Iterator[FrameAt]:
         media = self._media
-        return source.look(part.knots, short_side=media.short_side, crop=media.crop, poll=self._job.poll())
+        return source.iter_frames(
+            part.knots, short_side=media.short_side, crop=media.crop, poll=self._job.poll()
+        )
 
     def _listen(self, source: MediaSource, part: Part, lost: NDArray[np.bool_]) -> None:
         media = self._media
-        windows = source.listen(
+        windows = source.iter_windows(
             part.knots, window=media.window, sample_rate=media.sample_rate, poll=self._job.poll()
         )
         for heard in self._watch.each("audio", windows):

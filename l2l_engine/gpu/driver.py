@@ -53,7 +53,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
 
 
 class CudaDevice:
-    """The first GPU that this process may use; see :class:`l2l_engine.cuda.device.Device`.
+    """The first GPU that this process may use; see :class:`l2l_engine.gpu.device.Device`.
 
     It works in the GPU's primary context, as CUDA's runtime, PyTorch, TensorRT and DALI do.
 

@@ -1,7 +1,0 @@
-"""Which knots a call decodes, in which order, and when it has seen enough."""
-
-from l2l_engine.rounds.ask import ask
-from l2l_engine.rounds.call import Call
-from l2l_engine.rounds.explain import Explanation
-
-__all__ = ["Call", "Explanation", "ask"]

@@ -1,0 +1,23 @@
+"""The skimmer (Eq. 5-9) as the engine and its users see it, and what stands in its place."""
+
+from l2l_engine.skim.averaging import Averager
+from l2l_engine.skim.skimmer import (
+    Instructions,
+    KeyActivation,
+    Modality,
+    Precision,
+    Skimmer,
+    SkimmingModel,
+    SkimResult,
+)
+
+__all__ = [
+    "Averager",
+    "Instructions",
+    "KeyActivation",
+    "Modality",
+    "Precision",
+    "SkimResult",
+    "Skimmer",
+    "SkimmingModel",
+]
