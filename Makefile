@@ -6,7 +6,7 @@ TESTING := .venv-test
 # What the installed package is built from; Python sources are linked, not copied, so they are not listed.
 NATIVE := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test lint unit bench soak fuzz sanitize clean
+.PHONY: demo test lint unit nightly bench soak fuzz sanitize clean
 
 demo: $(RUNTIME)/.installed
 	$(RUNTIME)/bin/l2l predict demo/*.mp4 --plan demo/demo.plan
@@ -21,6 +21,10 @@ lint: $(TESTING)/.installed
 
 unit: $(TESTING)/.installed
 	$(TESTING)/bin/python -m pytest
+
+# What `make test` leaves out: slow, and it rarely breaks. This -m wins over the one in pyproject.toml.
+nightly: $(TESTING)/.installed
+	$(TESTING)/bin/python -m pytest -m nightly
 
 # Wants a calm machine. `make bench BENCH="-k deadlines"` runs a part, and replaces that part of the results.
 bench: $(TESTING)/.benchmarks
