@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,15 @@ def render(files: list[Path]) -> str:
     ]
     for file in files:
         parts += _machine_part(json.loads(file.read_text(encoding="utf-8")))
-    return "\n".join(parts).rstrip() + "\n"
+    return "\n".join(map(_wrapped, parts)).rstrip() + "\n"
+
+
+def _wrapped(line: str) -> str:
+    """Prose in lines of at most 120 characters; the rows of tables are what they are."""
+    if len(line) <= 120 or line.startswith("|") or "\n" in line:
+        return line
+    indent = "  " if line.startswith("* ") else ""
+    return textwrap.fill(line, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _machine_part(plain: dict[str, Any]) -> Iterator[str]:
