@@ -17,7 +17,7 @@ from l2l_engine.result import (
     TimeArray,
     Timings,
 )
-from l2l_engine.run.request import Bank
+from l2l_engine.run.compute import Bank
 from l2l_engine.skim import SkimResult
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from l2l_engine.call.pace import BudgetSpent, Pace
 from l2l_engine.result import Recognised, TimeArray
+from l2l_engine.run.compute import Bank
 from l2l_engine.run.recognise import Recogniser
-from l2l_engine.run.request import Bank
 from l2l_engine.run.session import Skimmed
 
 

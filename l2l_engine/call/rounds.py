@@ -28,14 +28,14 @@ _FLAT = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class Outcome:
     """The answer's numbers, and why it was given when it was."""
 
     skimmed: Skimmed
     stopped_by: StoppedBy
 
 
-def run(video: Video, ask: Ask, plan: Plan, pace: Pace) -> Found:
+def run(video: Video, ask: Ask, plan: Plan, pace: Pace) -> Outcome:
     """Decode and skim one opened video.
 
     Args:
@@ -59,17 +59,17 @@ class _Run:
         self._rounds = 0
         self._skimmed: Skimmed | None = None
 
-    def run(self) -> Found:
+    def run(self) -> Outcome:
         found = self._work(self._plan_for(self._policy))
         if found is None and self._policy == "listen":
             found = self._look_closer()
-        return found or Found(self._skim(), "done")
+        return found or Outcome(self._skim(), "done")
 
     def _plan_for(self, followed: Policy) -> Knots:
         self._policy = followed
         return planned(self._video, self._ask, self._plan.document, followed)
 
-    def _look_closer(self) -> Found | None:
+    def _look_closer(self) -> Outcome | None:
         """Look where it listened: first where most, and if that leaves doubts, everywhere else."""
         self._listening = False
         weight = listening.heard(self._skim_all().result.audio_attention[0])
@@ -82,7 +82,7 @@ class _Run:
                 return found
         return None
 
-    def _work(self, knots: Knots) -> Found | None:
+    def _work(self, knots: Knots) -> Outcome | None:
         """Decode ``knots`` round by round; the answer if it is time for one before they are done."""
         before = self._planned
         self._planned = Knots(np.union1d(before.image, knots.image), np.union1d(before.audio, knots.audio))
@@ -91,7 +91,7 @@ class _Run:
         while len(todo):
             count = self._pace.next(todo, checked=self._checked)
             if not count or not self._extract(todo, count):
-                return Found(self._skim(), "budget")
+                return Outcome(self._skim(), "budget")
             if (found := self._sure(last=not len(todo))) is not None:
                 return found
         return None
@@ -101,7 +101,7 @@ class _Run:
         """Whether a sure answer ends it. None rests on the look that only tells where to look."""
         return self._ask.stop_when is not None and not self._listening
 
-    def _sure(self, *, last: bool) -> Found | None:
+    def _sure(self, *, last: bool) -> Outcome | None:
         """The answer if it is sure enough; None if it is not, or if too little can be read so far."""
         enough = last or self._pace.knots >= FIRST_CHECK
         threshold = self._ask.stop_when if self._checked and enough else None
@@ -112,7 +112,7 @@ class _Run:
         except MediaError:
             return None
         sure = threshold and sure_after(skimmed.result, self._plan, threshold)
-        return Found(dataclasses.replace(skimmed, result=sure), "confidence") if sure else None
+        return Outcome(dataclasses.replace(skimmed, result=sure), "confidence") if sure else None
 
     def _extract(self, todo: Todo, count: int) -> bool:
         """Decode a round; False if the time ended it."""
