@@ -3,8 +3,11 @@ PYTHON ?= python3
 RUNTIME := .venv
 TESTING := .venv-test
 
-# What the installed package is built from; Python sources are linked, not copied, so they are not listed.
-NATIVE := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
+# What the installed package is built from. Python sources are linked, not copied: only which there are counts.
+MODULES := build/.modules
+$(shell mkdir -p build && find l2l_engine -name '*.py' | sort > $(MODULES).new && \
+  { cmp -s $(MODULES).new $(MODULES) || cp $(MODULES).new $(MODULES); })
+NATIVE := pyproject.toml CMakeLists.txt $(MODULES) $(shell find csrc -type f)
 
 .PHONY: demo test lint unit bench soak fuzz sanitize clean
 

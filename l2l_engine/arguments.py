@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 def positive(name: str, value: int) -> int:
-    """An integer of at least 1."""
+    """The value as an integer of at least 1."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -27,7 +27,7 @@ def positive(name: str, value: int) -> int:
 
 
 def positive_seconds(name: str, value: float) -> float:
-    """A finite number of seconds above 0."""
+    """The value as a finite number of seconds above 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
     if not (math.isfinite(value) and value > 0):
@@ -36,7 +36,7 @@ def positive_seconds(name: str, value: float) -> float:
 
 
 def number(name: str, value: float, *, most: float = math.inf) -> float:
-    """A finite number above 0 and at most ``most``."""
+    """The value as a finite number above 0 and at most ``most``."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise TypeError(f"{name} must be a number, not {value!r}")
     if not (math.isfinite(value) and 0 < value <= most):
@@ -46,7 +46,7 @@ def number(name: str, value: float, *, most: float = math.inf) -> float:
 
 
 def one_of(name: str, value: _T, allowed: Sequence[object]) -> _T:
-    """One of a few words."""
+    """The value, if it is one of the words allowed."""
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
     return value

@@ -68,7 +68,7 @@ class Todo:
         return Knots(np.sort(image), np.sort(np.concatenate([image[self._paired[:count]], rest])))
 
     def drop(self, count: int) -> None:
-        """Those are done."""
+        """Take the next ``count`` knots off: they are decoded."""
         self._rest = self._rest[max(0, count - len(self._image)) :]
         self._image, self._paired = self._image[count:], self._paired[count:]
 
@@ -83,8 +83,8 @@ class Pace:
     """Keeps the time of one call, from the moment it is made.
 
     Args:
-        ask: Its budget.
-        clock: Seconds, increasing.
+        ask: Says whether there is a budget.
+        clock: Tells the time in seconds.
     """
 
     def __init__(self, ask: Ask, clock: Clock = time.perf_counter) -> None:

@@ -64,7 +64,7 @@ class Collector:
         return self.decoded + sum(map(len, self._lost))
 
     def new(self, knots: TimeArray) -> TimeArray:
-        """Those of ``knots`` that were not asked for before."""
+        """The knots that were not asked for before."""
         return np.setdiff1d(np.asarray(knots, np.float64), np.concatenate([*self._times, *self._lost, []]))
 
     def expect(self, count: int) -> None:

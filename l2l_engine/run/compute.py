@@ -140,7 +140,7 @@ class Compute(Protocol):
         """Features that a caller hands in, checked as far as they can be seen here.
 
         Args:
-            name: Of the argument, for messages.
+            name: The argument's name, for messages.
             rows: [M, D], on the host or on the device.
 
         Returns:

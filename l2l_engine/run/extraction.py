@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,9 @@ class Extraction:
 
     Args:
         job: Its threads do the work.
-        readers: Of the file.
+        readers: Read the file.
         media: The plan's settings.
-        watch: Of the call.
+        watch: Watches the call.
         iter_frames: Yields the frames shown at some moments.
     """
 
@@ -78,14 +79,14 @@ class Extraction:
 
     def _start(self, queue: list[Chunk]) -> None:
         if queue:
-            self._job.submit(lambda: self._decode(queue))
+            self._job.submit(partial(self._decode, queue))
 
     def _decode(self, queue: list[Chunk]) -> None:
         """Decode the first chunk of a queue, then have the others done."""
         chunk, *rest = queue
-        work = self._decode_frames if chunk.collector.stage is Stage.FRAMES else self._decode_windows
+        decode = self._decode_frames if chunk.collector.stage is Stage.FRAMES else self._decode_windows
         lost = np.ones(len(chunk.knots), np.bool_)
-        self._readers.use(lambda source: work(source, chunk, lost), self._job.check)
+        self._readers.use(partial(decode, chunk, lost), self._job.check)
         chunk.collector.lose(chunk.knots[lost])
         self._start(rest)
         with self._lock:
@@ -94,13 +95,13 @@ class Extraction:
         while last and (batch := chunk.collector.batch(1)):
             self._encode(chunk.collector, batch)
 
-    def _decode_frames(self, source: MediaSource, chunk: Chunk, lost: NDArray[np.bool_]) -> None:
+    def _decode_frames(self, chunk: Chunk, lost: NDArray[np.bool_], source: MediaSource) -> None:
         frames = self._iter_frames(source, chunk.knots, self._job.poll())
         for frame in self._watch.stopwatch.each(Stage.FRAMES, frames):
             lost[frame.row] = False
             self._take(chunk, frame.row, frame.image)
 
-    def _decode_windows(self, source: MediaSource, chunk: Chunk, lost: NDArray[np.bool_]) -> None:
+    def _decode_windows(self, chunk: Chunk, lost: NDArray[np.bool_], source: MediaSource) -> None:
         media = self._media
         windows = source.iter_windows(
             chunk.knots, window=media.window, sample_rate=media.sample_rate, poll=self._job.poll()
@@ -119,7 +120,7 @@ class Extraction:
 
     def _encode(self, collector: Collector, batch: Batch) -> None:
         """Let somebody encode a batch; do it in this thread if too many wait already."""
-        self._job.submit(lambda: self._encode_now(collector, batch), later=True)
+        self._job.submit(partial(self._encode_now, collector, batch), later=True)
         self._job.help(self._job.threads)
 
     def _encode_now(self, collector: Collector, batch: Batch) -> None:
@@ -127,7 +128,7 @@ class Extraction:
         if len(batch) > collector.undivided and not any(self._chunks.values()) and self._job.idle:
             half = -(-len(batch) // 2)
             batch, rest = batch[:half], batch[half:]
-            self._job.submit(lambda: self._encode_now(collector, rest), later=True)
+            self._job.submit(partial(self._encode_now, collector, rest), later=True)
         with self._watch.stopwatch.stage(Stage.ENCODE):
             collector.encode(batch)
         self._count(Stage.ENCODE, len(batch) * collector.knots)

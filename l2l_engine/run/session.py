@@ -52,11 +52,11 @@ class Session:
 
     Args:
         source: The opened file.
-        document: The plan's.
+        document: The plan's document.
         compute: The device's work for this file.
-        watch: Of the call.
+        watch: Watches the call.
         job: The call's share of the threads.
-        recogniser: The plan's, if it has one.
+        recogniser: The plan's recogniser, if it has one.
 
     Attributes:
         timestamps: float64 [N], seconds; the moments attention is spread over.
@@ -224,7 +224,7 @@ class Session:
         """Have the recogniser see some moments of a video that has pictures.
 
         Args:
-            recogniser: The plan's.
+            recogniser: The plan's recogniser.
             moments: float64 [M], increasing seconds.
 
         Returns:
