@@ -52,7 +52,7 @@ def _targets(sections: Sections) -> Iterator[dict[str, Any]]:
 
 
 def _section(cases: Mapping[str, Case]) -> dict[str, Any]:
-    """The cases of a section that ran, the revisions that they ran at, and who was timed; empty if none ran."""
+    """The cases of a section that ran, at which revisions, and who was timed; empty if none ran."""
     ran = {title: case for title, case in cases.items() if "not_run" not in case}
     timed = {title: case for title, case in ran.items() if case["seconds"]}
     if not ran:
