@@ -106,7 +106,7 @@ def _remarks(case: Case) -> str:
             f"{case['image_knots']} frames and {case['audio_knots']} sounds used, "
             f"{case['frames_decoded']} frames decoded ({case['floor_frames']} by the floor)"
         )
-    for name in ("megabytes", "knots", "precision", "videos_per_second", "key_frames"):
+    for name in ("megabytes", "knots", "precision", "videos_per_second"):
         if name in case:
             parts.append(f"{name.replace('_', ' ')} {_plain(case[name])}")
     if not case["seconds"] or "stages" in case:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import beyond, engine, floor
+from benchmarks import conversions, engine, floor
 from benchmarks.conftest import THREADS, Bench
 from benchmarks.harness import OURS, Case, Contestant, wall
 from benchmarks.media import files
@@ -191,7 +191,7 @@ def explain(
         "cpu": {
             "in all": round(spent, 4),
             **{f"floor's {name}": round(getattr(least, name), 4) for name in least.__slots__},
-            **beyond.conversions(path, knots, classifier.plan.document.media),
+            **conversions.cpu_seconds(path, knots, classifier.plan.document.media),
         },
         "image_knots": len(knots.image),
         "audio_knots": len(knots.audio),

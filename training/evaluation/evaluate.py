@@ -24,8 +24,8 @@ from training.pages import render
 from training.runs.files import fingerprint, whole_lines, write_json
 from training.skimming.features import extract_features
 from training.skimming.skim import attention_ratio, load_skimmer, skim_tracks
+from training.tables.analysis import by_knots_inside
 from training.tables.bench import Examples
-from training.tables.beyond import by_knots_inside
 from training.tables.write import write_tables
 from training.videos.manifest import Video
 from training.videos.sets import load_sets
