@@ -58,7 +58,7 @@ def load_clips(folder: Path, universe: Universe) -> Clips:
     frames, samples, objects, motions = [], [], [], []
     for video in read_manifest(folder):
         start = rng.uniform(0.0, video.duration - 1.0)
-        times = start + np.arange(FRAMES) * (CLIP_SECONDS / FRAMES)
+        times = start + np.arange(FRAMES, dtype=np.float64) * (CLIP_SECONDS / FRAMES)
         with closing(open_media(video.path)) as source:
             frames.append(source.frames(times, short_side=_SHORT_SIDE, crop=_CROP).images)
             windows = source.audio_windows(times[:1], window=SAMPLE_RATE, sample_rate=SAMPLE_RATE)

@@ -98,6 +98,8 @@ def _copy(given: InputContainer, made: OutputContainer, gop: int, bit_rate: int)
     )
     encoder.width, encoder.height, encoder.pix_fmt = pictures.width, pictures.height, "yuv420p"
     encoder.bit_rate = bit_rate
+    if pictures.time_base is None:
+        raise ValueError("the pictures have no time base")
     encoder.codec_context.time_base = pictures.time_base
     sound = {stream: made.add_stream_from_template(stream) for stream in given.streams.audio}
     for packet in given.demux(pictures, *sound):
@@ -106,7 +108,7 @@ def _copy(given: InputContainer, made: OutputContainer, gop: int, bit_rate: int)
                 packet.stream = sound[packet.stream]
                 made.mux(packet)
             continue
-        for frame in packet.decode():
+        for frame in pictures.decode(packet):
             frame.pict_type = PictureType.NONE  # or the key frames would stay where they were
             made.mux(encoder.encode(frame))
     made.mux(encoder.encode())

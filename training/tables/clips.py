@@ -116,7 +116,7 @@ def _judge(config: Config, method: _Method, share: float, test: Pairs) -> dict[s
 
 def _distances(config: Config, held: Pairs, aims: TeacherOutputs) -> dict[str, Tensor]:
     """The L1 distance of every clip [P] from the teacher's feature, by the distilled student's streams."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for streams in ALL_STREAMS:
         folder = distilled_folder(Variant(streams, True, 1.0).config(config))
         if (folder / "metrics.json").exists():
