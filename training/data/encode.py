@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import av
 import numpy as np
@@ -21,7 +21,7 @@ from training.data.whole import whole
 AAC_FRAME = 1024
 """Samples of an AAC frame, and how many of silence the encoder puts before the first."""
 
-Timed = Iterator[tuple[float, Sequence[av.Packet[Any]]]]
+Timed: TypeAlias = "Iterator[tuple[float, Sequence[av.Packet[Any]]]]"
 """Packets with the time in the file up to which their stream is written."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -34,13 +34,13 @@ class _Method:
     """A row: a student by streams and start, or the teacher."""
 
     name: str
-    streams: str | None
+    streams: Literal["both", "image", "audio"] | None
     distilled: bool
 
     def folder(self, config: Config, share: float) -> Path:
         if self.streams is None:
             return teacher_folder(config, share)
-        return Variant(self.streams, self.distilled, share).folder(config)  # type: ignore[arg-type]
+        return Variant(self.streams, self.distilled, share).folder(config)
 
 
 def methods() -> Iterator[_Method]:
