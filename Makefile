@@ -9,7 +9,7 @@ $(shell mkdir -p build && find l2l_engine -name '*.py' | sort > $(MODULES).new &
   { cmp -s $(MODULES).new $(MODULES) || cp $(MODULES).new $(MODULES); })
 NATIVE := pyproject.toml CMakeLists.txt $(MODULES) $(shell find csrc -type f)
 
-.PHONY: demo test lint unit bench soak fuzz sanitize clean
+.PHONY: demo test lint unit bench soak fuzz sanitize size clean
 
 demo: $(RUNTIME)/.installed
 	$(RUNTIME)/bin/l2l predict demo/*.mp4 --plan demo/demo.plan
@@ -29,6 +29,10 @@ unit: $(TESTING)/.installed
 bench: $(TESTING)/.benchmarks
 	$(TESTING)/bin/python -m pytest benchmarks --ignore benchmarks/gpu --benchmark --results default $(BENCH)
 	$(TESTING)/bin/python -m benchmarks.render
+
+# Lines by room, the product's and the tests' apart.
+size:
+	@$(PYTHON) studies/size.py
 
 # Longer runs than a test's, on demand.
 soak: $(TESTING)/.installed
