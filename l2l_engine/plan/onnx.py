@@ -1,4 +1,4 @@
-"""Whether an ONNX graph would have its reader open another file: as much of its format as that takes.
+"""Would an ONNX graph have its reader open another file? As much of its format as that takes.
 
 An ONNX tensor may say that its values lie in a file (``external_data``). OpenVINO opens it wherever it is,
 for a graph in memory too. The ``onnx`` package could tell; the runtime does without it.
