@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import shutil
 import subprocess
 import threading
@@ -16,32 +15,6 @@ import pytest
 from l2l_engine.backends import gpu
 from l2l_engine.errors import DeviceError, DeviceMemoryError
 from l2l_engine.gpu.driver import CudaDevice
-
-
-def _header() -> Path | None:
-    """The folder of CUDA's header: the toolkit's, or that of the package PyTorch brings."""
-    folders = []
-    if nvcc := shutil.which("nvcc"):
-        folders.append(Path(nvcc).resolve().parents[1] / "include")
-    folders.append(Path("/usr/local/cuda/include"))
-    for name in ("nvidia", "triton"):
-        spec = importlib.util.find_spec(name)
-        for place in spec.submodule_search_locations or () if spec else ():
-            folders += [Path(place) / "cu13" / "include", Path(place) / "backends" / "nvidia" / "include"]
-    return next((folder for folder in folders if (folder / "cuda.h").exists()), None)
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    header, compiler = _header(), shutil.which("cc") or shutil.which("gcc")
-    if header is None or compiler is None:
-        pytest.skip("there is no cuda.h, or no C compiler")
-    path = tmp_path_factory.mktemp("driver") / "libcuda_on_host.so"
-    source = Path(__file__).with_name("libcuda_on_host.c")
-    warn = ("-Wall", "-Wextra", "-Werror")
-    command = [compiler, "-shared", "-fPIC", "-O1", *warn, f"-I{header}", str(source), "-o", str(path)]
-    subprocess.run(command, check=True)
-    return ctypes.CDLL(str(path))
 
 
 @pytest.fixture
