@@ -1,26 +1,31 @@
 """CUDA's rules of stream capture, as strictly as its documentation can be read. No device is needed for them.
 
-Sources: the CUDA programming guide, "Creating a graph using stream capture" (cross-stream dependencies and events;
-prohibited and unhandled operations; invalidation), and cuda.h: CUresult, ``cuStreamBeginCapture``,
+Sources: the CUDA programming guide, "Creating a graph using stream capture" (cross-stream dependencies and
+events; prohibited and unhandled operations; invalidation), and cuda.h: CUresult, ``cuStreamBeginCapture``,
 ``cuStreamEndCapture`` and ``cuThreadExchangeStreamCaptureMode``. In our own words:
 
-* What is queued on a capturing stream, by whichever thread, becomes part of the graph instead of being done.
-* An event recorded there is a *captured* one. A stream outside that waits for it joins the capture, and has to be
-  joined back to the origin, by an event that the origin waits for, before the capture ends: else UNJOINED.
+* What is queued on a capturing stream, by whichever thread, becomes part of the graph instead of being
+  done.
+* An event recorded there is a *captured* one. A stream outside that waits for it joins the capture, and has
+  to be joined back to the origin, by an event that the origin waits for, before the capture ends: else
+  UNJOINED.
 * A captured event stands for nothing that is ever done: nobody may wait for it on the host, or for one of a
   capture that is over, until it is recorded anew: CAPTURED_EVENT.
-* A capturing stream may not wait for what was queued outside, nor for an event that was never recorded: ISOLATION;
-  nor for an event of another capture: MERGE.
-* Calls that no stream orders (cuda.h names allocation) are prohibited in a thread with a capture of its own that is
-  not RELAXED, and in every thread while any capture is GLOBAL: UNSUPPORTED.
+* A capturing stream may not wait for what was queued outside, nor for an event that was never recorded:
+  ISOLATION; nor for an event of another capture: MERGE.
+* Calls that no stream orders (cuda.h names allocation) are prohibited in a thread with a capture of its own
+  that is not RELAXED, and in every thread while any capture is GLOBAL: UNSUPPORTED.
 * To wait for the whole context is prohibited for everyone while anything in it is captured: UNSUPPORTED.
-* A capture ends on the stream it began on, else UNMATCHED, and in its thread unless it is RELAXED: WRONG_THREAD.
-* A call that breaks a rule fails and invalidates every capture that it touches. What belongs to one of these is
-  refused, INVALIDATED, until the capture is ended, which fails too and gives no graph.
+* A capture ends on the stream it began on, else UNMATCHED, and in its thread unless it is RELAXED:
+  WRONG_THREAD.
+* A call that breaks a rule fails and invalidates every capture that it touches. What belongs to one of
+  these is refused, INVALIDATED, until the capture is ended, which fails too and gives no graph.
 
-Where the documentation leaves a choice, this model refuses: a stream that joined must be joined back though nothing
-was queued on it; making and ending streams counts as a call that no stream orders; and the numbers are the ones whose
-description in cuda.h fits best. ``libcuda_on_host.c`` says the same once more; a test compares the two.
+Where the documentation leaves a choice, this model refuses: a stream that joined must be joined back though
+nothing was queued on it; making and ending streams, waiting on the host for any event and ending a graph
+count as calls that no stream orders; and the numbers are those whose description in cuda.h fits best. There
+is no legacy default stream: all streams here are non-blocking, which it may be used beside.
+``capturing_on_host.h`` says the same once more, in C; a test compares the two.
 """
 
 from __future__ import annotations
@@ -36,7 +41,7 @@ ISOLATION, CAPTURED_EVENT, WRONG_THREAD = 905, 907, 908
 GLOBAL, THREAD_LOCAL, RELAXED = 0, 1, 2
 
 
-class Refused(DeviceError):
+class RefusedError(DeviceError):
     """A call against the rules of capture; ``status`` is the driver's number."""
 
     def __init__(self, status: int) -> None:
@@ -72,7 +77,7 @@ class Captures:
 
     def begin(self, stream: int, mode: int = THREAD_LOCAL) -> None:
         if not stream:
-            raise Refused(UNSUPPORTED)
+            raise RefusedError(UNSUPPORTED)
         if (found := self._of(stream)) is not None:
             self._refuse(ILLEGAL_STATE, found)
         self._captures.append(_Capture(stream, mode, threading.get_ident(), {stream: 0}))
@@ -81,7 +86,7 @@ class Captures:
         """What was queued on its streams, in order."""
         found = self._of(stream)
         if found is None:
-            raise Refused(ILLEGAL_STATE)
+            raise RefusedError(ILLEGAL_STATE)
         if found.mode != RELAXED and found.thread != threading.get_ident():
             self._refuse(WRONG_THREAD, found)
         if found.origin != stream:
@@ -89,9 +94,9 @@ class Captures:
         found.over = True
         self._captures.remove(found)
         if not found.valid:
-            raise Refused(INVALIDATED)
+            raise RefusedError(INVALIDATED)
         if not found.before[found.heads[stream]].issuperset(found.heads.values()):
-            raise Refused(UNJOINED)
+            raise RefusedError(UNJOINED)
         return found.items
 
     def add(self, stream: int, item: Any) -> bool:
@@ -166,11 +171,11 @@ class Captures:
     def _active(self, stream: int) -> _Capture | None:
         found = self._of(stream)
         if found is not None and not found.valid:
-            raise Refused(INVALIDATED)
+            raise RefusedError(INVALIDATED)
         return found
 
     def _refuse(self, status: int, *touched: _Capture | None) -> Any:
         for each in touched:
             if each is not None:
                 each.valid = False
-        raise Refused(status)
+        raise RefusedError(status)

@@ -2,8 +2,8 @@
 
 Nothing that is queued happens until somebody waits for it, and then only as much as that takes, one piece
 of work of a random stream after the other. So whatever lacks an event, frees memory too early or writes to
-pinned memory that is still to be read gives wrong numbers. While something is captured other threads go on, and
-CUDA's rules of capture (see :mod:`tests.gpu.capturing`) hold for all of them.
+pinned memory that is still to be read gives wrong numbers. While something is captured other threads go on,
+and CUDA's rules of capture (see :mod:`tests.gpu.capturing`) hold for all of them.
 
 The memory is that of the pretended device behind the CUDA side as it is compiled for the host, the kernels
 are that side's, and the networks run in OpenVINO: what comes out can be compared with the CPU's path.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import itertools
 import random
 import threading
@@ -29,7 +28,8 @@ from l2l_engine.backends.openvino import OpenVINOEncoder
 from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space
 from l2l_engine.errors import DeviceError
 from l2l_engine.gpu.device import View
-from l2l_engine.gpu.kernels import CudaKernels, OwnStream
+from l2l_engine.gpu.graphs import uncollected
+from l2l_engine.gpu.kernels import CudaKernels, OwnStream, handle_of
 from tests.gpu.capturing import Captures
 
 Work = Callable[[], None]
@@ -128,12 +128,19 @@ class HostDevice:
             self._captures.await_context()
             self.drain()
 
-    def capture(self, stream: int, work: Work) -> int:
+    def capture(self, work: Callable[[int], None]) -> int:
         self.fail("capture")
+        stream = self.stream()
+        try:
+            return self._capture(stream, work)
+        finally:
+            self.end_stream(stream)
+
+    def _capture(self, stream: int, work: Callable[[int], None]) -> int:
         with self._lock:
             self._captures.begin(stream)
         try:
-            work()
+            work(stream)
         except BaseException:
             with self._lock, contextlib.suppress(DeviceError):
                 self._captures.end(stream)
@@ -197,14 +204,8 @@ class HostDevice:
     @contextlib.contextmanager
     def _undisturbed(self) -> Iterator[None]:
         """The garbage collector may end a stream, which does all that is queued: not meanwhile."""
-        with self._lock:
-            enabled = gc.isenabled()
-            gc.disable()
-            try:
-                yield
-            finally:
-                if enabled:
-                    gc.enable()
+        with self._lock, uncollected():
+            yield
 
 
 class _Block:
@@ -269,13 +270,14 @@ class HostKernels(CudaKernels):
         self._late.queue(stream.handle, lambda: work(rows, numbers, order, out, stream))
 
     def skim(
-        self, banks: Any, timestamps: View, steps: int, stream: OwnStream, space: Space | None
+        self, banks: Any, timestamps: View, steps: int, stream: OwnStream | int, space: Space | None
     ) -> CudaSkimResult:
         if space is None:
+            assert not isinstance(stream, int), "memory is freed in the order of a stream that may be gone"
             image, audio = (0 if bank is None else bank[0].shape[1] for bank in banks)
             space = self.space(timestamps.shape[1], (image, audio), steps, stream)
         work, memory = super().skim, space
-        self._late.queue(stream.handle, lambda: _ignore(work(banks, timestamps, steps, stream, memory)))
+        self._late.queue(handle_of(stream), lambda: _ignore(work(banks, timestamps, steps, stream, memory)))
         return memory.result
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from l2l_engine.gpu.banks import Part
 from l2l_engine.gpu.device import Device, View
 from l2l_engine.gpu.driver import CudaDevice
 from l2l_engine.gpu.encoding import DeviceEncoder
+from l2l_engine.gpu.graphs import TRIES, uncollected
 from l2l_engine.gpu.kernels import OwnStream
 from l2l_engine.gpu.lanes import Lane
 from l2l_engine.gpu.pool import Pool
@@ -35,7 +38,7 @@ CAPTURING = SLOTS + 1
 
 
 class Network:
-    """The feature is the sample. ``entered`` is told the number of each call, from 1 on, before it is queued."""
+    """The feature is the sample. ``entered`` is told the number of each call, from 1 on."""
 
     input_shape, features, alignment, batch = (WIDTH,), WIDTH, 4, range(1, 65)
 
@@ -83,8 +86,11 @@ class Encoding:
         self.device.end_event(event)
 
     def while_capturing(self, act: Callable[[Rows], None]) -> Rows:
-        """Batches 2, 3 and 4 of a video; the last is captured in another thread while ``act`` is done in this one
-        with the rows of another video, whose batch was 1."""
+        """Batches 2, 3 and 4 of a video.
+
+        The last is captured in another thread while ``act`` is done in this one, with the rows of another
+        video, whose batch was 1.
+        """
         other, rows = self.encoder.rows(), self.encoder.rows()
         entered, go_on = threading.Event(), threading.Event()
 
@@ -197,6 +203,38 @@ def test_memory_is_made_and_freed(encoding: Encoding) -> None:
     assert encoding.read(rows, encoding.encoder.stream) == [2, 3, 4]
 
 
+@pytest.mark.parametrize("broken", [{1}, {1, 2}, {1, 2, 4, 5}, {1, 2, 3}], ids=str)
+def test_a_capture_that_is_broken_from_elsewhere_is_tried_again(
+    encoding: Encoding,
+    broken: set[int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not after three failures in a row: then it is the work that cannot be captured."""
+    caplog.set_level(logging.INFO, "l2l_engine")
+    tries, capture, rows = 0, encoding.device.capture, encoding.encoder.rows()
+
+    def watched(work: Callable[[int], None]) -> int:
+        nonlocal tries
+        tries += 1
+
+        def inside(stream: int) -> None:
+            work(stream)
+            if tries in broken:
+                with ThreadPoolExecutor(1) as thread:
+                    thread.submit(encoding.elsewhere).exception()  # which is refused too
+
+        return capture(inside)
+
+    monkeypatch.setattr(encoding.device, "capture", watched)
+    values = range(1, 4 * SLOTS + 1)
+    encoding.add(rows, *values)
+    off = len(broken) == TRIES
+    assert tries == (TRIES if off else SLOTS + len(broken))
+    assert caplog.text.count("an encoder runs without CUDA graphs") == off
+    assert encoding.read(rows, encoding.encoder.stream) == list(values)
+
+
 def test_garbage_is_not_collected_by_the_thread_that_captures(module: ModuleType) -> None:
     """It might hold a stream, and ending one breaks the capture."""
     device = HostDevice(module)
@@ -227,18 +265,46 @@ def test_garbage_is_not_collected_by_the_thread_that_captures(module: ModuleType
     assert encoding.read(rows, encoding.encoder.stream) == [1, 2, 3, 4]
 
 
+def test_the_garbage_collector_is_left_as_it_was() -> None:
+    """By several threads that stop it at once, and in a child that is forked meanwhile."""
+    with uncollected(), ThreadPoolExecutor(1) as thread:
+
+        def stopped() -> bool:
+            with uncollected():
+                return not gc.isenabled()
+
+        assert thread.submit(stopped).result()
+        assert not gc.isenabled()
+        child = os.fork()
+        if not child:
+            os._exit(0 if gc.isenabled() else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+        child = os.fork()
+        if not child:
+            os._exit(1 if gc.isenabled() else 0)
+        assert os.waitpid(child, 0)[1] == 0
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_nobody_else_meets_a_capture_of_the_skimmers(
     module: ModuleType, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lane's own stream can be waited for while its graph is made: memory that was used on it is given back."""
+    """A lane's own stream can be waited for while its graph is made: memory used on it is given back."""
     device = HostDevice(module, seed)
     pool, other = Pool(device), device.stream()
     skimmer = CudaSkimmer(random_skim(), precision="fp32")
     kernels = HostKernels(device, skimmer, (skimmer.feature_size, skimmer.class_count))
     lane, entered, go_on = Lane(device, kernels), threading.Event(), threading.Event()
     rng, times = np.random.default_rng(seed), np.arange(4.0)
-    banks = [rng.standard_normal((4, skimmer.feature_size)).astype(np.float32) for _ in range(2)]
+    videos = rng.standard_normal((3, 2, 4, skimmer.feature_size)).astype(np.float32)
     real = kernels.skim
 
     def hold(*arguments: Any) -> Any:
@@ -249,21 +315,24 @@ def test_nobody_else_meets_a_capture_of_the_skimmers(
 
     monkeypatch.setattr(kernels, "skim", hold)
 
-    def run() -> Any:
-        made = [lane.bring(bank) for bank in banks]
+    def run(lane: Lane, video: int) -> Any:
+        made = [lane.bring(bank) for bank in videos[video]]
         parts = [Part(rows, np.arange(4), times) for rows, _ in made]
-        return lane.run((parts[0], parts[1]), times, 3)
+        return lane.run((parts[0], parts[1]), times, 3).logits
 
-    expected = run()
+    run(lane, 0)
     with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(run)
+        running = thread.submit(run, lane, 1)
         try:
             assert entered.wait(60)
             pool.give(pool.take(100, lane.stream), lane.stream)
             pool.take(100, other)
         finally:
             go_on.set()
-        got = running.result()
-    assert (device.captures, device.launches) == (1, 1)
-    np.testing.assert_array_equal(got.logits, expected.logits)
+        got = [running.result(), run(lane, 2)]
+    assert (device.captures, device.launches) == (1, 2)
+    for video in (1, 2):
+        without_graph = Lane(device, kernels)
+        np.testing.assert_array_equal(got[video - 1], run(without_graph, video))
+        without_graph.close()
     lane.close()
