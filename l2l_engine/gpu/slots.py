@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from l2l_engine.errors import DeviceError, DeviceMemoryError
 from l2l_engine.gpu.device import Block, Device, Pinned, View, view
 from l2l_engine.gpu.graphs import Graphs
-from l2l_engine.gpu.samples import DeviceSample, Sample, in_a_row, runs
 
 FULL = 32
 """Samples of a call that is worth making while more are still decoded, and that runs as a CUDA graph."""
@@ -21,6 +20,20 @@ SIZES = (1, 2, 4, 8, 16, FULL, 64)
 """Samples of a call: a network is prepared for each size it meets, so there are few. Others are filled up."""
 SLOTS = 3
 """Calls under way at once; before the next, the thread waits for the oldest."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeviceSample:
+    """A sample that is on the device already, there for whatever is queued on its encoder's stream.
+
+    ``owner`` keeps its memory.
+    """
+
+    pointer: int
+    owner: object
+
+
+Sample = NDArray[Any] | DeviceSample
 
 
 class Worker(Protocol):
@@ -193,3 +206,28 @@ class Slots:
         for block in (slot.pinned, slot.batch, slot.features):
             block.free()
         self._device.end_event(slot.passed)
+
+
+def in_a_row(samples: Sequence[Sample], step: int, alignment: int) -> int | None:
+    """Where the samples lie, if they are on the device one behind the other from a multiple of bytes on."""
+    found = list(runs(samples, step))
+    first = found[0][1][0]
+    if len(found) > 1 or not isinstance(first, DeviceSample) or first.pointer % alignment:
+        return None
+    return first.pointer
+
+
+def runs(samples: Sequence[Sample], step: int) -> Iterator[tuple[int, Sequence[Sample]]]:
+    """Neighbours that one copy brings: on the host, or one behind the other on the device."""
+    begin = 0
+    for i in range(1, len(samples) + 1):
+        if i < len(samples) and _follows(samples[i - 1], samples[i], step):
+            continue
+        yield begin, samples[begin:i]
+        begin = i
+
+
+def _follows(before: Sample, after: Sample, step: int) -> bool:
+    if isinstance(before, DeviceSample) and isinstance(after, DeviceSample):
+        return after.pointer == before.pointer + step
+    return not isinstance(before, DeviceSample) and not isinstance(after, DeviceSample)

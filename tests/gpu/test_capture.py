@@ -17,17 +17,15 @@ import pytest
 
 from l2l_engine.backends import gpu
 from l2l_engine.cuda import CudaSkimmer
-from l2l_engine.gpu.banks import Part
 from l2l_engine.gpu.device import Device, View
 from l2l_engine.gpu.driver import CudaDevice
 from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.graphs import TRIES, uncollected
 from l2l_engine.gpu.kernels import OwnStream
-from l2l_engine.gpu.lanes import Lane
 from l2l_engine.gpu.pool import Pool
-from l2l_engine.gpu.rows import Rows
-from l2l_engine.gpu.samples import DeviceSample
-from l2l_engine.gpu.slots import FULL, SLOTS
+from l2l_engine.gpu.rows import OrderedRows, Rows
+from l2l_engine.gpu.skimming import SkimStream
+from l2l_engine.gpu.slots import FULL, SLOTS, DeviceSample
 from tests.api.plans import random_skim
 from tests.gpu.host import HostDevice, HostKernels
 
@@ -297,12 +295,12 @@ def test_the_garbage_collector_is_left_as_it_was() -> None:
 def test_nobody_else_meets_a_capture_of_the_skimmers(
     module: ModuleType, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lane's own stream can be waited for while its graph is made: memory used on it is given back."""
+    """A skimmer's own stream can be waited for while its graph is made: memory used on it is given back."""
     device = HostDevice(module, seed)
     pool, other = Pool(device), device.stream()
     skimmer = CudaSkimmer(random_skim(), precision="fp32")
     kernels = HostKernels(device, skimmer, (skimmer.feature_size, skimmer.class_count))
-    lane, entered, go_on = Lane(device, kernels), threading.Event(), threading.Event()
+    lane, entered, go_on = SkimStream(device, kernels), threading.Event(), threading.Event()
     rng, times = np.random.default_rng(seed), np.arange(4.0)
     videos = rng.standard_normal((3, 2, 4, skimmer.feature_size)).astype(np.float32)
     real = kernels.skim
@@ -315,9 +313,9 @@ def test_nobody_else_meets_a_capture_of_the_skimmers(
 
     monkeypatch.setattr(kernels, "skim", hold)
 
-    def run(lane: Lane, video: int) -> Any:
+    def run(lane: SkimStream, video: int) -> Any:
         made = [lane.bring(bank) for bank in videos[video]]
-        parts = [Part(rows, np.arange(4), times) for rows, _ in made]
+        parts = [OrderedRows(rows, np.arange(4), times) for rows, _ in made]
         return lane.run((parts[0], parts[1]), times, 3).logits
 
     run(lane, 0)
@@ -325,14 +323,14 @@ def test_nobody_else_meets_a_capture_of_the_skimmers(
         running = thread.submit(run, lane, 1)
         try:
             assert entered.wait(60)
-            pool.give(pool.take(100, lane.stream), lane.stream)
+            pool.give(pool.take(100, lane.handle), lane.handle)
             pool.take(100, other)
         finally:
             go_on.set()
         got = [running.result(), run(lane, 2)]
     assert (device.captures, device.launches) == (1, 2)
     for video in (1, 2):
-        without_graph = Lane(device, kernels)
+        without_graph = SkimStream(device, kernels)
         np.testing.assert_array_equal(got[video - 1], run(without_graph, video))
         without_graph.close()
     lane.close()
