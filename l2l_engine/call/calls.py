@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from l2l_engine import arguments
-from l2l_engine.cuda.arrays import is_on_device, rows_of
+from l2l_engine._arrays import is_on_device
+from l2l_engine.cuda.arrays import rows_of
 from l2l_engine.cuda.bank import DeviceBank
 from l2l_engine.media import Limits
 from l2l_engine.plan import MAX_STEPS, Plan, PlanDocument

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _GRAPHS = 8
 """Sizes of videos whose graphs a lane keeps."""
 
-_FIELDS = ("logits", "image_attention", "audio_attention", "modality_scores", "step_features")
+_FIELDS = ("logits", "image_attention", "audio_attention", "modality_scores", "step_features", "step_logits")
 _log = logging.getLogger("l2l_engine")
 
 
@@ -51,7 +51,8 @@ class Lane:
         banks, stamps = self._bring(parts, timestamps)
         width, classes = self._kernels.sizes
         n = len(timestamps)
-        shapes = [(1, classes), (1, steps, n), (1, steps, n), (1, steps, 2), (1, steps, width)]
+        each = (n, n, 2, width, classes)
+        shapes = [(1, classes), *((1, steps, extent) for extent in each)]
         target = self._pin("result", 4 * sum(int(np.prod(shape)) for shape in shapes))
         key = (n, *(0 if part is None else len(part.times) for part in parts), steps)
         held: list[object] = []

@@ -13,6 +13,7 @@ class Reference(NamedTuple):
     audio_attention: np.ndarray
     modality_scores: np.ndarray
     step_features: np.ndarray
+    step_logits: np.ndarray
 
 
 def interpolate(rows, knots, timestamps):
@@ -98,5 +99,7 @@ def skim(
         scores.append(s)
         for m, present in (("image", image), ("audio", None if visual_only else audio)):
             attention[m].append(np.zeros(len(timestamps)) if present is None else index[m])
-    logits = layer("classifier", np.mean(features, 0))
-    return Reference(logits, *map(np.array, (attention["image"], attention["audio"], scores, features)))
+    # Eq. 9, and what it would have been after fewer steps.
+    step_logits = [layer("classifier", np.mean(features[:t], 0)) for t in range(1, steps + 1)]
+    found = attention["image"], attention["audio"], scores, features, step_logits
+    return Reference(step_logits[-1], *map(np.array, found))
