@@ -79,8 +79,8 @@ class SoftIndexResult:
     """One step of attention; all float32.
 
     Attributes:
-        image_features, audio_features: [B, D], the banks under the mixed attention (Eq. 8).
-        image_attention, audio_attention: [B, N], each row sums to 1 (Eq. 7); 0 past a video's length.
+        image_features, audio_features: [B, D], the banks under the mixed attention (Eq. 7-8).
+        image_attention, audio_attention: [B, N], each row sums to 1 (Eq. 6); 0 past a video's length.
     """
 
     image_features: NDArray[np.float32]

@@ -28,7 +28,7 @@ using Shape = std::vector<std::int64_t>;
 void expect(const std::string& name, const DeviceArray& array, Element element, const Shape& shape, int device);
 void expect_features(const std::string& name, const DeviceArray& array, const Shape& shape, int device);
 
-// The same but for the extents, of which it wants `rank`.
+// Likewise, but of the shape only the rank is checked.
 void expect_rank(const std::string& name, const DeviceArray& array, Element element, std::size_t rank, int device);
 
 Precision cuda_precision(const std::string& name);

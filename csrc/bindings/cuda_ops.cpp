@@ -49,13 +49,17 @@ py::tuple soft_index_arrays(const Pair& banks, const Pair& times, const DeviceAr
   input.modality_scores = view<float, 2>("modality_scores", modality_scores, device);
   check_soft_index(input);
   const cuda::OnDevice on(device);
-  if (cuda::is_capturing(stream->handle)) throw cuda::DeviceError("stream: soft_index cannot be captured; it allocates");
+  if (cuda::is_capturing(stream->handle)) {
+    throw cuda::DeviceError("stream: soft_index cannot be captured; it allocates");
+  }
   const auto bytes = static_cast<std::int64_t>(soft_index_workspace_bytes(stored, input));
   const DeviceArray workspace = empty(Element::boolean, {bytes}, stream);
   const auto [batch, moments] = input.timestamps.shape;
   const Shape features{batch, input.banks[0].rows.shape[2]}, attention{batch, moments};
   std::vector<DeviceArray> out;
-  for (const Shape& shape : {features, features, attention, attention}) out.push_back(empty(Element::f32, shape, stream));
+  for (const Shape& shape : {features, features, attention, attention}) {
+    out.push_back(empty(Element::f32, shape, stream));
+  }
   const SoftIndexOutput output{{borrowed<float, 2>(out[0]), borrowed<float, 2>(out[1])},
                                {borrowed<float, 2>(out[2]), borrowed<float, 2>(out[3])}};
   {

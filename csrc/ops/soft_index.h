@@ -1,6 +1,6 @@
-// Soft indexing fused with interpolation (Eq. 6-8; DESIGN §2, "the fused kernel"): scores are made at the
-// knots and interpolated to the timestamps, and the weights go back to the knots (v = B^T u), so that
-// banks of N rows are never formed.
+// Soft indexing fused with interpolation (Eq. 6-8; DESIGN §2, "The fused kernel", whose folds the comments number):
+// scores are made at the knots and interpolated to the timestamps, and the weights go back to the knots (v = B^T u), so
+// that banks of N rows are never formed.
 #pragma once
 
 #include <cstdint>
@@ -67,21 +67,21 @@ class BankIndex {
   void multiply_keys(std::int64_t begin, std::int64_t end);
   void make_keys(std::int64_t begin, std::int64_t end);
 
-  // Eq. 6: key . query for rows [begin, end) of scored(); the query has no scale left to apply. The third part of
-  // fold 1: with affine keys these are the scores of the knots, not of the moments.
+  // Eq. 6, its scores: key . query for rows [begin, end) of scored(); the query has no scale left to apply. With affine
+  // keys, which fold 1 puts into the query, these are the scores of the knots, not of the moments.
   void score(const float* query, std::int64_t begin, std::int64_t end);
-  // Eq. 7: the attention over the moments, from the scores of the knots (fold 1), and with exclusion this step's
-  // argmax.
+  // Eq. 6, its softmax: the attention over the moments, whose scores are interpolated from the knots' (fold 1), and
+  // with exclusion this step's argmax.
   void attend();
   const float* attention() const { return attention_.data(); }
   void exclude(std::int64_t moment);
 
-  // Eq. 8, its weights: u = own_weight * own attention + other_weight * other attention (fold 2; other may be null),
-  // then v = B^T u (fold 3).
+  // Eq. 8 on the weights, before anything is summed (fold 2): u = own_weight * own attention + other_weight * other
+  // attention (other may be null); then v = B^T u (fold 3).
   void spread(float own_weight, const float* other, float other_weight);
   // The same for u = 1/N, with which a run starts.
   void spread_evenly();
-  // Eq. 8, its sum: out[column, column + kPad) = sum over m of v_m z_m.
+  // Eq. 7, over the knots: out[column, column + kPad) = sum over m of v_m z_m.
   void index(std::int64_t column, float* out) const;
 
  private:
@@ -116,7 +116,7 @@ using SoftIndexInput = SoftIndexInputOf<Bank>;
 
 struct SoftIndexOutput {
   View<float, 2> features[2];   // [B, D], Eq. 8
-  View<float, 2> attention[2];  // [B, N], Eq. 7
+  View<float, 2> attention[2];  // [B, N], Eq. 6
 };
 
 // Throws std::invalid_argument naming the argument at fault.

@@ -81,6 +81,7 @@ void BankIndex::make_keys(std::int64_t begin, std::int64_t end) {
   }
 }
 
+// Eq. 6, its scores.
 void BankIndex::score(const float* query, std::int64_t begin, std::int64_t end) {
   const auto dots = kernels_.dots[static_cast<int>(precision_)];
   if (key_ == nullptr) {
@@ -90,6 +91,7 @@ void BankIndex::score(const float* query, std::int64_t begin, std::int64_t end) 
   }
 }
 
+// Eq. 6, its softmax, of scores that are interpolated from the knots' (fold 1).
 void BankIndex::attend() {
   float* scores = attention_.data();
   if (key_ == nullptr) {
@@ -113,6 +115,7 @@ void BankIndex::exclude(std::int64_t moment) {
   }
 }
 
+// Eq. 8 on the weights, before anything is summed (fold 2).
 void BankIndex::spread(float own_weight, const float* other, float other_weight) {
   const float* second = other == nullptr ? attention_.data() : other;
   kernels_.mix(own_weight, attention_.data(), other == nullptr ? 0.0f : other_weight, second, moments_,
@@ -125,8 +128,8 @@ void BankIndex::spread_evenly() {
   spread_mixture();
 }
 
-// Timestamps mostly come in order, so the two knots around one are mostly those around the last: their
-// sums stay in registers until the knots change.
+// Fold 3, v = B^T u. Timestamps mostly come in order, so the two knots around one are mostly those around the last:
+// their sums stay in registers until the knots change.
 void BankIndex::spread_mixture() {
   float* v = at_knots_.data();
   std::fill_n(v, knots_ + 1, 0.0f);
@@ -147,6 +150,7 @@ void BankIndex::spread_mixture() {
   v[knot + 1] += high;
 }
 
+// Eq. 7, over the knots.
 void BankIndex::index(std::int64_t column, float* out) const {
   kernels_.weighted_sum[static_cast<int>(precision_)](rows_, at_knots_.data(), knots_, column, out);
 }

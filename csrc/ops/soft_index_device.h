@@ -110,7 +110,7 @@ __device__ inline void make_keys(const DeviceBank<T>& bank, const Moments& momen
   }
 }
 
-// Eq. 6, a warp a row of [B, rows, width]: out = row . query[video] + bias, where there is one.
+// Eq. 6, its scores, a warp a row of [B, rows, width]: out = row . query[video] + bias, where there is one.
 template <class X>
 __device__ inline void score(const X* values, int width, const float* query, long long query_stride, const float* bias,
                              int batch, int rows, float* out) {
@@ -129,7 +129,7 @@ __device__ inline float score_at(const DeviceBank<T>& bank, const Moments& momen
   return between(scores, 1, bank.lower[i], bank.fraction[i]);
 }
 
-// Eq. 7 for one video and bank: weight j is exp(score j - highest) / sum.
+// Eq. 6, its softmax, for one video and bank: weight j is exp(score j - highest) / sum.
 struct Softmax {
   float highest = 0.0f, sum = 1.0f;
   const unsigned char* masked = nullptr;  // the video's; null where nothing, or everything, is masked
@@ -142,7 +142,7 @@ __device__ inline float weight_at(const DeviceBank<T>& bank, const Moments& mome
   return expf(score_at(bank, moments, video, j) - softmax.highest) / softmax.sum;
 }
 
-// By one block. `chosen`, if not null, becomes the argmax (the lowest index among equals), or -1.
+// Eq. 6, its softmax, by one block. `chosen`, if not null, becomes the argmax (the lowest index among equals), or -1.
 template <class T>
 __device__ inline Softmax soften(const DeviceBank<T>& bank, const Moments& moments, int video, float* scratch,
                                  int* chosen) {
@@ -196,8 +196,8 @@ struct Attending {
   int* chosen[2] = {};              // null: not wanted
 };
 
-// Eq. 7 and the weights of Eq. 8 for one video, by one block: both attentions, mixed into u (fold 2) and spread to the
-// knots of both banks (fold 3).
+// For one video, by one block: both attentions of Eq. 6, mixed into u by Eq. 8 (fold 2), and u spread to the knots of
+// both banks (fold 3).
 template <class T>
 __device__ inline void attend(const DeviceBank<T> (&banks)[2], const Moments& moments, int video, float* scratch,
                               const Attending& to) {
@@ -234,8 +234,9 @@ __device__ inline float scale_of(const float* scores) {
   return largest > 0.0f ? largest : 1.0f;
 }
 
-// The sum of Eq. 8: out[video] = sum over m of v_m z_m, up to column `columns`: a block takes kWarp columns, its warps take knots in
-// turn. 0 where the bank is missing. `scales`, if not null, are the [B, 2] scores that v was scaled by.
+// Eq. 7, over the knots: out[video] = sum over m of v_m z_m, up to column `columns`: a block takes kWarp columns, its
+// warps take knots in turn. 0 where the bank is missing. `scales`, if not null, are the [B, 2] scores that v was
+// scaled by.
 template <class T>
 __device__ inline void index(const DeviceBank<T>& bank, const Moments& moments, int columns, float* out,
                              long long out_stride, const float* scales) {

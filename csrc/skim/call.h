@@ -25,7 +25,7 @@ using CudaSkimInput = SkimInputOf<CudaBank>;  // all views are of device memory
 // In the memory of the device that the run is on.
 struct SkimOutput {
   View<float, 2> logits;           // [B, C], Eq. 9
-  View<float, 3> attention[2];     // [B, T, N], image and audio: Eq. 7
+  View<float, 3> attention[2];     // [B, T, N], image and audio: w of Eq. 6
   View<float, 3> modality_scores;  // [B, T, 2], (s^I, s^A) of Eq. 8
   View<float, 3> step_features;    // [B, T, D], Psi of what each step saw
   View<float, 3> step_logits;      // [B, T, C], Eq. 9 on the mean of the first t step features

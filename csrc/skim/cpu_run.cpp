@@ -135,8 +135,8 @@ void CpuRun::prepare(Member& member) {
   });
 }
 
-// z~_t for both banks: the mean of the rows at first, then what Eq. 8 indexes. Fold 2 mixes the attentions before, so
-// that one weighted sum a bank does for the paper's two.
+// Eq. 8: z~_t for both banks, or at first the mean of the rows. The weights are mixed first (fold 2), so that one sum
+// of Eq. 7 a bank does for the paper's two.
 void CpuRun::mix_features(Member& member, std::int64_t t) {
   const auto banks = static_cast<std::int64_t>(banks_.size());
   member.each(banks, [&](std::int64_t i) {
@@ -165,7 +165,7 @@ void CpuRun::multiply(Member& member, const PackedLinear& layer, const AlignedVe
   });
 }
 
-// Eq. 5: the LSTM on Psi of what was indexed.
+// Eq. 5: Psi of z~_t, then the LSTM.
 void CpuRun::recur(Member& member, std::int64_t t) {
   multiply(member, model_.fusion_in, mixed_, hidden_, batch_, true);
   multiply(member, model_.fusion_out, hidden_, fused_, batch_, false);
@@ -215,7 +215,7 @@ const float* CpuRun::query_of(const VideoBank& bank) const {
   return &state_[to_size(bank.video * model_.state.out() + head.row)];
 }
 
-// Eq. 6 and 7, the attention of this step, and its modality scores.
+// Eq. 6, the attention of this step, and its modality scores.
 void CpuRun::choose(Member& member, std::int64_t t) {
   member.each(static_cast<std::int64_t>(score_tasks_.size()), [&](std::int64_t i) {
     const Task& task = score_tasks_[to_size(i)];

@@ -55,8 +55,8 @@ __device__ inline void project_banks(const DeviceRun<T>& run) {
   }
 }
 
-// Eq. 7 and 8, what step t made of its state: attention t, its output and, as `spread`, the input of step t + 1; t = -1 is the start.
-// By one block. Only `writing` blocks write what others read.
+// What step t made of its state: attention t of Eq. 6, its output and, as `spread`, the weights by which Eq. 8 makes
+// the input of step t + 1; t = -1 is the start. By one block. Only `writing` blocks write what others read.
 template <class T>
 __device__ inline void attend(const DeviceRun<T>& run, int video, int t, bool writing, long long* image_spread,
                               long long* audio_spread) {
@@ -105,7 +105,7 @@ __device__ inline void put_fused(const DeviceRun<T>& run, int t, int video, int 
   run.fused_means[at] = sum_of_all / static_cast<float>(t + 1);
 }
 
-// Psi's first layer, on what Eq. 8 indexed.
+// Psi's first layer, on what Eq. 8 gave.
 template <class T>
 __device__ inline void fuse(const DeviceRun<T>& run, int t) {
   const Layer<T>& layer = run.model.fusion_in;
@@ -160,7 +160,8 @@ __device__ inline void mask_chosen(const DeviceRun<T>& run, int t) {
   }
 }
 
-// Eq. 5, with fusion's second layer in the weights (fold 4): a warp a gate; a block owns whole units, whose four gates meet in scratch.
+// Eq. 5, with fusion's second layer in the weights (fold 4): a warp a gate; a block owns whole units, whose four gates
+// meet in scratch.
 template <class T>
 __device__ inline void cell(const DeviceRun<T>& run, int t) {
   const DeviceModel<T>& model = run.model;
@@ -208,6 +209,7 @@ __device__ inline void ask(const DeviceRun<T>& run, int t) {
   });
 }
 
+// The second query layer, where there is one.
 template <class T>
 __device__ inline void second(const DeviceRun<T>& run) {
   for (int m = 0; m < 2; ++m) {
@@ -219,7 +221,7 @@ __device__ inline void second(const DeviceRun<T>& run) {
   }
 }
 
-// Eq. 6, and what the modality scores are made of.
+// Eq. 6, its scores, and the modality head of Eq. 8.
 template <class T>
 __device__ inline void score(const DeviceRun<T>& run, int t) {
   const DeviceModel<T>& model = run.model;

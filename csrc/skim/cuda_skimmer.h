@@ -50,10 +50,11 @@ class CudaSkimmer {
   // Throws std::invalid_argument unless a run can work in `bytes` at `workspace`.
   void check_workspace(const CudaSkimInput& input, bool projected, const void* workspace, std::size_t bytes) const;
 
-  // Queues the run on `stream` (a cudaStream_t); does not wait, so the launches can be captured in a graph. What it is
-  // given stays alive until the stream is done. The same input gives the same bits in any batch, for one way of
-  // launching. `input` has passed check(), and the output has the shapes of output_shapes(). Values in device memory are
-  // not checked: times that do not increase or features that are not finite give a wrong result, and nothing worse.
+  // Queues the run on `stream` (a cudaStream_t); does not wait, so the launches can be captured in a graph. What it
+  // is given stays alive until the stream is done. The same input gives the same bits in any batch, for one way of
+  // launching. `input` has passed check(), and the output has the shapes of output_shapes(). Values in device memory
+  // are not checked: times that do not increase or features that are not finite give a wrong result, and nothing
+  // worse.
   void run(const CudaSkimInput& input, const SkimOutput& output, void* workspace, const CudaGeometry& geometry,
            void* stream) const;
 

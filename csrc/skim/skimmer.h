@@ -17,8 +17,8 @@ inline constexpr std::int64_t kMaxThreads = 1024;
 // same bits whatever the number of threads and whatever else is in the batch.
 class Skimmer {
  public:
-  // Throws std::invalid_argument naming the tensor at fault, or "threads" if not from 1 to kMaxThreads. One run uses up to `threads` threads; a run that
-  // finds them at work for another uses its caller's alone.
+  // Throws std::invalid_argument naming the tensor at fault, or "threads" if they are not 1 to kMaxThreads. One run
+  // uses up to `threads` threads; a run that finds them at work for another uses its caller's alone.
   Skimmer(const TensorMap& tensors, const Settings& settings, Isa isa, std::int64_t threads);
 
   // Throws std::invalid_argument naming the argument at fault; call it before allocating the output.

@@ -26,7 +26,7 @@ class SkimResult:
     Attributes:
         logits: [B, C], the classifier on the mean of the T step features (Eq. 9).
         image_attention, audio_attention: [B, T, N]. Row t is the attention computed *at* step t from the
-            state h_t (Eq. 6-7), so it chose the input of step t + 1; the last row chose nothing. A row
+            state h_t (Eq. 6), so it chose the input of step t + 1; the last row chose nothing. A row
             sums to 1 over the video's own timestamps and is 0 past its length; all 0 for an absent modality.
         modality_scores: [B, T, 2], (s^I, s^A) of Eq. 8 at step t; positive, sum 1.
         step_features: [B, T, D], fused feature of step t; step 0 is the mean that starts it.
