@@ -11,16 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 _FLOATS = ("float32", "float16", "bfloat16")
 
 
-_DLPACK_CUDA = (2, 13)  # device memory, managed memory
-
-
-def is_on_device(value: object) -> bool:
-    """Say whether an array offers CUDA memory: by DLPack, or by ``__cuda_array_interface__``."""
-    if hasattr(value, "__dlpack_device__"):
-        return bool(value.__dlpack_device__()[0] in _DLPACK_CUDA)
-    return hasattr(value, "__cuda_array_interface__")
-
-
 def one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Refuse a value that is not one of the choices."""
     if not isinstance(value, str):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l2l_engine import _arrays, _native
-from l2l_engine._arrays import is_on_device
+from l2l_engine.arguments import is_on_device
 from l2l_engine.skim.arguments import Host, SoftIndexInput, SoftIndexOptions
 
 if TYPE_CHECKING:

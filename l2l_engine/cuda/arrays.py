@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine import _arrays
-from l2l_engine._arrays import is_on_device
+from l2l_engine.arguments import is_on_device
 from l2l_engine.cuda import native
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import Any
 from l2l_engine import Classifier, Prediction
 from training.config import Config
 from training.errors import InputError
+from training.journey.advice import advice
 from training.journey.choices import Footage, held_out, own_config, survey
-from training.journey.report import advice, markdown
 from training.learning.measures import accuracy
+from training.pages import render
 from training.prepare import Options, prepare
 from training.runs.files import write_atomically, write_json
 from training.skimming.features import extract_features
@@ -22,6 +23,8 @@ from training.skimming.sequences import to_sequences
 from training.skimming.skim import HOP, load_skimmer, skim_tracks
 from training.videos.manifest import Video
 from training.videos.sets import load_sets
+
+PAGE = "training/journey/page.md.j2"
 
 Stages = Mapping[str, Callable[[Config], object]]
 
@@ -81,7 +84,7 @@ def make_plan(request: Request, stages: Stages) -> dict[str, Any]:
     }
     report["next"] = advice(report)
     write_json(request.plan.with_suffix(".report.json"), report)
-    page = markdown(report)
+    page = render(PAGE, **report)
     write_atomically(request.plan.with_suffix(".report.md"), lambda file: file.write(page.encode()))
     print(f"\n{page}", flush=True)
     return report
