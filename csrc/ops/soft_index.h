@@ -1,6 +1,6 @@
-// Soft indexing fused with interpolation (Eq. 6-8; DESIGN §2, "The fused kernel", whose folds the comments number):
-// scores are made at the knots and interpolated to the timestamps, and the weights go back to the knots (v = B^T u), so
-// that banks of N rows are never formed.
+// Soft indexing (Eq. 6-8), fused with interpolation. Scores are made at the knots and interpolated to the timestamps, and
+// the weights go back to the knots (v = B^T u), so that banks of N rows are never formed. Comments number the folds as
+// DESIGN §2, "The fused kernel", does.
 #pragma once
 
 #include <cstdint>

@@ -77,6 +77,7 @@ def skim(
     for _ in range(steps):
         x = layer("fusion.1", np.maximum(layer("fusion.0", np.concatenate(list(z.values()))), 0))
         features.append(x)
+        # Eq. 5.
         gates = x @ w["lstm.weight_ih"].T + h @ w["lstm.weight_hh"].T + w["lstm.bias"]
         i, f, g, o = np.split(gates, 4)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
@@ -84,7 +85,7 @@ def skim(
         both = image is not None and audio is not None and not visual_only
         s = softmax(layer("modality", h)) if both else np.array([image is not None, image is None], float)
         index = {}
-        for m, k in keys.items():
+        for m, k in keys.items():  # Eq. 6
             logits = k @ query(m, h) / np.sqrt(k.shape[1])
             if exclude_previous_argmax:
                 if len(excluded[m]) == len(logits):
@@ -93,6 +94,7 @@ def skim(
                 # The lowest index among equals, which BLAS may leave a rounding error apart.
                 excluded[m].add(int(np.argmax(logits > logits.max() - 1e-9)))
             index[m] = softmax(store(logits))
+        # Eq. 7, within Eq. 8.
         z = {
             m: sum(s[int(n == "audio")] * (a @ rows) for n, a in index.items()) for m, rows in moments.items()
         }
