@@ -10,7 +10,7 @@
 namespace l2l::bindings {
 namespace {
 
-// With the device that it is on.
+// A skimmer with the device that it is on.
 struct Placed {
   int device;
   std::unique_ptr<CudaSkimmer> skimmer;
@@ -55,7 +55,7 @@ std::array<OutputShape, kOutputs> shapes_of(const Placed& placed, const CudaSkim
   return output_shapes(batch, moments, input.steps, skimmer.class_count(), skimmer.feature_size());
 }
 
-// New outputs and working memory, or the caller's, checked.
+// Makes the outputs and, last, the working memory; or takes the caller's, which it checks.
 std::vector<DeviceArray> memory_for(const Placed& placed, const CudaSkimInput& input, const CudaGeometry& geometry,
                                     const std::shared_ptr<Stream>& stream, const Optional& workspace,
                                     const std::optional<std::vector<DeviceArray>>& out) {
@@ -100,7 +100,7 @@ py::tuple run(const Placed& placed, const Pair& banks, const Pair& times, const 
   return py::tuple(py::cast(std::vector<DeviceArray>(memory.begin(), memory.end() - 1)));
 }
 
-// The largest working memory that any way of launching takes for such sizes, and the shapes of the outputs.
+// Says how much working memory a run of such sizes takes, and which shapes its outputs have.
 py::tuple space_for(const Placed& placed, std::int64_t batch, std::int64_t moments, std::int64_t image_knots,
                     std::int64_t audio_knots, std::int64_t steps, const std::optional<bool>& projected) {
   const CudaSkimInput input = sized_input(batch, moments, image_knots, audio_knots, steps);
