@@ -9,7 +9,7 @@ $(shell mkdir -p build && find l2l_engine -name '*.py' | sort > $(MODULES).new &
   { cmp -s $(MODULES).new $(MODULES) || cp $(MODULES).new $(MODULES); })
 NATIVE := pyproject.toml CMakeLists.txt $(MODULES) $(shell find csrc -type f)
 
-.PHONY: demo test lint unit bench soak fuzz sanitize size clean
+.PHONY: demo test lint unit nightly bench soak fuzz sanitize size clean
 
 demo: $(RUNTIME)/.installed
 	$(RUNTIME)/bin/l2l predict demo/*.mp4 --plan demo/demo.plan
@@ -24,6 +24,10 @@ lint: $(TESTING)/.installed
 
 unit: $(TESTING)/.installed
 	$(TESTING)/bin/python -m pytest
+
+# What `make test` leaves out: slow, and it rarely breaks. This -m wins over the one in pyproject.toml.
+nightly: $(TESTING)/.installed
+	$(TESTING)/bin/python -m pytest -m nightly
 
 # Wants a calm machine. `make bench BENCH="-k deadlines"` runs a part, and replaces that part of the results.
 bench: $(TESTING)/.benchmarks

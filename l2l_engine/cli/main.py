@@ -153,13 +153,24 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
 
 
 @app.command(no_args_is_help=True)
-def inspect(plan: Annotated[Path, typer.Argument(help="The plan file.", show_default=False)]) -> None:
+def inspect(
+    plan: Annotated[Path, typer.Argument(help="The plan file.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object.")] = False,
+) -> None:
     """Say what is in a plan: classes, settings, sizes, hashes, provenance.
 
-    Example: l2l inspect engine.plan
+    Examples:
+
+      l2l inspect engine.plan
+
+      l2l inspect engine.plan --json | jq .provenance
     """
     with _fatal_errors():
-        show.plan(show.console(), read_plan(plan))
+        content = read_plan(plan)
+        if as_json:
+            typer.echo(show.plan_json(content))
+        else:
+            show.plan(show.console(), content)
 
 
 @app.command(name="compile", no_args_is_help=True)
