@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _T = TypeVar("_T")
+
+_FLOATS = ("float32", "float16", "bfloat16")
+_DLPACK_CUDA = (2, 13)  # device memory, managed memory
 
 
 def positive(name: str, value: int) -> int:
@@ -47,9 +50,25 @@ def number(name: str, value: float, *, most: float = math.inf) -> float:
 
 def one_of(name: str, value: _T, allowed: Sequence[object]) -> _T:
     """The value, if it is one of the words allowed."""
+    words = ", ".join(map(repr, allowed))
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {words}, not {type(value).__name__}")
     if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+        raise ValueError(f"{name} must be one of {words}, not {value!r}")
     return value
+
+
+def integer(name: str, value: object) -> int:
+    """The value as a plain int, from anything that is an integer; bool is none."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name}: expected an integer, got bool")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # that is what the except is for
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer, got {type(value).__name__}") from None
+    if abs(number) > 1 << 31:
+        raise ValueError(f"{name}: {number} is out of range")
+    return number
 
 
 def times(name: str, value: ArrayLike) -> NDArray[np.float64]:
@@ -75,7 +94,49 @@ def _numbers(name: str, value: ArrayLike) -> np.ndarray[tuple[int, ...], np.dtyp
     return array
 
 
-_DLPACK_CUDA = (2, 13)  # device memory, managed memory
+def _array(name: str, value: ArrayLike | None) -> NDArray[Any]:
+    if value is None:
+        raise TypeError(f"{name}: expected an array, got None")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def float32(name: str, value: ArrayLike | None) -> NDArray[np.float32]:
+    """The value as a contiguous float32 array, from any of the three float formats that are stored."""
+    array = _array(name, value)
+    if array.dtype.name not in _FLOATS:
+        raise TypeError(f"{name}: expected {', '.join(_FLOATS)}, got {array.dtype.name}")
+    return np.ascontiguousarray(array, np.float32).reshape(array.shape)
+
+
+def float64(name: str, value: ArrayLike | None) -> NDArray[np.float64]:
+    """The value as a contiguous float64 array, from real numbers."""
+    array = _array(name, value)
+    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
+        raise TypeError(f"{name}: expected float64, got {array.dtype.name}")
+    return np.ascontiguousarray(array, np.float64).reshape(array.shape)
+
+
+def int64(name: str, value: ArrayLike | None) -> NDArray[np.int64] | None:
+    """The value as a contiguous int64 array, from integers; None stays None."""
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" or array.dtype == np.uint64:
+        raise TypeError(f"{name}: expected int64, got {array.dtype.name}")
+    return np.ascontiguousarray(array, np.int64).reshape(array.shape)
+
+
+def mask(name: str, value: ArrayLike | None) -> NDArray[np.bool_] | None:
+    """The value as a contiguous bool array; None stays None."""
+    if value is None:
+        return None
+    array = _array(name, value)
+    if array.dtype != np.bool_:
+        raise TypeError(f"{name}: expected bool, got {array.dtype.name}")
+    return np.ascontiguousarray(array, np.bool_).reshape(array.shape)
 
 
 def is_on_device(value: object) -> bool:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l2l_engine import _arrays, _native
+from l2l_engine import _native, arguments
 from l2l_engine.arguments import is_on_device
-from l2l_engine.skim.arguments import Host, SoftIndexInput, SoftIndexOptions
+from l2l_engine.skim.inputs import Host, SoftIndexInput, SoftIndexOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -67,9 +67,9 @@ def interpolate(
 
         return on_device(features, knot_times, timestamps)
     return _native.interpolate(
-        _arrays.float32("features", features),
-        _arrays.float64("knot_times", knot_times),
-        _arrays.float64("timestamps", timestamps),
+        arguments.float32("features", features),
+        arguments.float64("knot_times", knot_times),
+        arguments.float64("timestamps", timestamps),
         instructions,
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine import _arrays
+from l2l_engine import arguments
 from l2l_engine.arguments import is_on_device
 from l2l_engine.cuda import native
 
@@ -69,7 +69,7 @@ def to_stream(stream: object) -> Stream:
 class Arguments:
     """Takes the arguments of one call to its stream and device; what is on the host is checked and copied.
 
-    It is a :class:`l2l_engine.skim.arguments.Taker`.
+    It is a :class:`l2l_engine.skim.inputs.Taker`.
     """
 
     def __init__(self, stream: object, device: int | None = None) -> None:
@@ -122,13 +122,13 @@ class Arguments:
 
     def features(self, name: str, value: Any, lengths: Any = None) -> DeviceArray:
         """float32, or on the device any of the three float types; finite, where that can be seen."""
-        return self.required(name, value, lambda n, v: _finite(n, _arrays.float32(n, v), lengths))
+        return self.required(name, value, lambda n, v: _finite(n, arguments.float32(n, v), lengths))
 
     def times(self, name: str, value: Any, lengths: Any = None, *, knots: bool = False) -> DeviceArray:
         """float64; finite and, for knots, increasing, where that can be seen."""
 
         def checked(name: str, value: Any) -> NDArray[np.float64]:
-            array = _finite(name, _arrays.float64(name, value), lengths)
+            array = _finite(name, arguments.float64(name, value), lengths)
             for row in _rows(array, lengths) if knots else ():
                 if not (np.diff(row) > 0).all():
                     raise ValueError(f"{name}: knots must be strictly increasing")
@@ -140,7 +140,7 @@ class Arguments:
         """int64, from 1 to ``most``, where that can be seen."""
 
         def checked(name: str, value: Any) -> NDArray[np.int64] | None:
-            array = _arrays.int64(name, value)
+            array = arguments.int64(name, value)
             if array is not None and array.size and (array.min() < 1 or array.max() > most):
                 raise ValueError(f"{name}: a value is not between 1 and {most}")
             return array
@@ -149,7 +149,7 @@ class Arguments:
 
     def mask(self, name: str, value: Any) -> DeviceArray | None:
         """bool."""
-        return self._taken(name, value, _arrays.mask)
+        return self._taken(name, value, arguments.mask)
 
 
 def _rows(array: NDArray[Any], lengths: Any) -> list[NDArray[Any]]:

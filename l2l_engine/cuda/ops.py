@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from l2l_engine.cuda import native
 from l2l_engine.cuda.arrays import Arguments
-from l2l_engine.skim.arguments import SoftIndexInput, SoftIndexOptions
+from l2l_engine.skim.inputs import SoftIndexInput, SoftIndexOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

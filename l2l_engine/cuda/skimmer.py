@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import ArrayLike
 
-from l2l_engine import _arrays
+from l2l_engine import arguments
 from l2l_engine.cuda import native
 from l2l_engine.cuda.arrays import Arguments
 from l2l_engine.skim import KeyActivation, Modality, Precision, SkimResult
-from l2l_engine.skim.arguments import SkimInput
+from l2l_engine.skim.inputs import SkimInput
 
 if TYPE_CHECKING:
     from l2l_engine._cuda import DeviceArray
@@ -86,13 +86,13 @@ class CudaSkimmer:
         launches: Launches = "auto",
         project: bool | None = None,
     ) -> None:
-        _arrays.one_of("key_activation", key_activation, ("none", "relu"))
-        _arrays.one_of("precision", precision, ("fp32", "bf16", "fp16", "auto"))
-        _arrays.one_of("launches", launches, ("auto", "one", "many"))
+        arguments.one_of("key_activation", key_activation, ("none", "relu"))
+        arguments.one_of("precision", precision, ("fp32", "bf16", "fp16", "auto"))
+        arguments.one_of("launches", launches, ("auto", "one", "many"))
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights: expected a mapping, got {type(weights).__name__}")
-        tensors = {str(name): _arrays.float32(str(name), value) for name, value in weights.items()}
-        number = _arrays.integer("device", device)
+        tensors = {str(name): arguments.float32(str(name), value) for name, value in weights.items()}
+        number = arguments.integer("device", device)
         self._persistent = _PERSISTENT[launches]
         self._projected = project if project is None else bool(project)
         self._native = native.module().Skimmer(
@@ -145,8 +145,8 @@ class CudaSkimmer:
         """
         call = Arguments(stream, self.device)
         sizes = {"batch": batch, "moments": moments, "image_knots": image_knots, "audio_knots": audio_knots}
-        whole = {name: _arrays.integer(name, size) for name, size in sizes.items()}
-        count = _arrays.integer("steps", steps)
+        whole = {name: arguments.integer(name, size) for name, size in sizes.items()}
+        count = arguments.integer("steps", steps)
         bytes_needed, shapes = self._native.space_for(*whole.values(), count, self._projected)
 
         def empty(shape: list[int]) -> DeviceArray:

@@ -1,7 +1,7 @@
 """The skimmer (Eq. 5-9) as the engine and its users see it, and what stands in its place."""
 
-from l2l_engine.skim.arguments import KeyActivation, Modality, Precision
 from l2l_engine.skim.averaging import Averager
+from l2l_engine.skim.inputs import KeyActivation, Modality, Precision
 from l2l_engine.skim.skimmer import Instructions, Skimmer, SkimmingModel, SkimResult
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine import _native
-from l2l_engine.skim.arguments import Modality
+from l2l_engine.skim.inputs import Modality
 from l2l_engine.skim.skimmer import SkimResult
 
 CHUNK = 256

@@ -13,8 +13,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l2l_engine import _arrays, _native
-from l2l_engine.skim.arguments import Host, KeyActivation, Modality, Precision, SkimInput
+from l2l_engine import _native, arguments
+from l2l_engine.skim.inputs import Host, KeyActivation, Modality, Precision, SkimInput
 
 Instructions = Literal["auto", "portable", "avx2", "avx512", "avx512_bf16"]
 
@@ -102,13 +102,13 @@ class Skimmer:
         threads: int | None = None,
         instructions: Instructions = "auto",
     ) -> None:
-        _arrays.one_of("key_activation", key_activation, ("none", "relu"))
-        _arrays.one_of("precision", precision, ("fp32", "bf16", "fp16", "auto"))
+        arguments.one_of("key_activation", key_activation, ("none", "relu"))
+        arguments.one_of("precision", precision, ("fp32", "bf16", "fp16", "auto"))
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights: expected a mapping, got {type(weights).__name__}")
-        _arrays.one_of("instructions", instructions, ("auto", "portable", "avx2", "avx512", "avx512_bf16"))
-        budget = len(os.sched_getaffinity(0)) if threads is None else _arrays.integer("threads", threads)
-        tensors = {str(name): _arrays.float32(str(name), value) for name, value in weights.items()}
+        arguments.one_of("instructions", instructions, ("auto", "portable", "avx2", "avx512", "avx512_bf16"))
+        budget = len(os.sched_getaffinity(0)) if threads is None else arguments.integer("threads", threads)
+        tensors = {str(name): arguments.float32(str(name), value) for name, value in weights.items()}
         self._native = _native.Skimmer(
             tensors, key_activation == "relu", bool(exclude_previous_argmax), precision, instructions, budget
         )

@@ -169,5 +169,5 @@ def test_soft_index_names_arguments_it_does_not_know_or_lacks():
     del arguments["audio_query"]
     with pytest.raises(TypeError, match="audio_query"):
         soft_index(**arguments)
-    with pytest.raises(ValueError, match=r"^precision: "):
+    with pytest.raises(ValueError, match=r"^precision\b"):
         soft_index(**arguments, audio_query=arguments["image_query"], precision="int8")

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine import _arrays
+from l2l_engine import arguments
 
 Modality = Literal["both", "image", "audio"]
 KeyActivation = Literal["none", "relu"]
@@ -47,21 +47,21 @@ class Host:
 
     def features(self, name: str, value: Any, lengths: Any = None) -> NDArray[np.float32]:
         """Give a contiguous float32 array."""
-        return _arrays.float32(name, value)
+        return arguments.float32(name, value)
 
     def times(
         self, name: str, value: Any, lengths: Any = None, *, knots: bool = False
     ) -> NDArray[np.float64]:
         """Give a contiguous float64 array."""
-        return _arrays.float64(name, value)
+        return arguments.float64(name, value)
 
     def lengths(self, name: str, value: Any, most: int) -> NDArray[np.int64] | None:
         """Give a contiguous int64 array, or None."""
-        return _arrays.int64(name, value)
+        return arguments.int64(name, value)
 
     def mask(self, name: str, value: Any) -> NDArray[np.bool_] | None:
         """Give a contiguous bool array, or None."""
-        return _arrays.mask(name, value)
+        return arguments.mask(name, value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +89,7 @@ class SkimInput:
         Raises:
             TypeError, ValueError: The message names the argument at fault.
         """
-        _arrays.one_of("modality", self.modality, ("both", "image", "audio"))
+        arguments.one_of("modality", self.modality, ("both", "image", "audio"))
         if visual_only and self.modality == "audio":
             raise ValueError("modality: these weights are visual only")
         moments = by.times("timestamps", self.timestamps, self.lengths)
@@ -104,7 +104,7 @@ class SkimInput:
             pairs.append((rows, knots, by.lengths(f"{name}_lengths", count, _extent(rows))))
         banks, times, counts = map(list, zip(*pairs, strict=True))
         lengths = by.lengths("lengths", self.lengths, _extent(moments))
-        return banks, times, moments, _arrays.integer("steps", self.steps), counts, lengths
+        return banks, times, moments, arguments.integer("steps", self.steps), counts, lengths
 
 
 class _SoftIndexQueries(TypedDict):
@@ -149,7 +149,7 @@ class SoftIndexInput:
     precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
-        _arrays.one_of("precision", self.precision, ("fp32", "bf16", "fp16", "auto"))
+        arguments.one_of("precision", self.precision, ("fp32", "bf16", "fp16", "auto"))
 
     def taken(self, by: Taker) -> tuple[Any, ...]:
         """Give the first arguments of both native ``soft_index``.
