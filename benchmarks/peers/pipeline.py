@@ -26,6 +26,6 @@ class TransformersPipeline:
         self._pipeline = VideoClassificationPipeline(model=model, image_processor=VideoMAEImageProcessor())
 
     def __call__(self, path: Path) -> list[dict[str, Any]]:
-        """The five most probable classes."""
+        """Return the five most probable classes."""
         answer: list[dict[str, Any]] = self._pipeline(str(path))
         return answer
