@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,15 @@ def render(files: Iterable[Path]) -> str:
     page = pages.render(
         TEMPLATE, documents=documents, profile=_profile, ratios=_ratios, remarks=_remarks, time=_time
     )
-    return page.rstrip() + "\n"
+    return "\n".join(map(_wrapped, page.rstrip().split("\n"))) + "\n"
+
+
+def _wrapped(line: str) -> str:
+    """Prose in lines of at most 120 characters; the rows of tables are what they are."""
+    if len(line) <= 120 or line.startswith("|"):
+        return line
+    indent = "  " if line.startswith("* ") else ""
+    return textwrap.fill(line, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _document(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -17,7 +16,8 @@ from l2l_engine.cuda import CudaSkimResult, Space
 from l2l_engine.errors import DeviceError, DeviceMemoryError
 from l2l_engine.gpu.banks import Part, Parts
 from l2l_engine.gpu.device import Block, Device, Pinned, View, view
-from l2l_engine.gpu.kernels import Banks, Kernels, OwnStream
+from l2l_engine.gpu.graphs import Graphs
+from l2l_engine.gpu.kernels import Banks, Kernels, OwnStream, handle_of
 from l2l_engine.skim import SkimResult
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _GRAPHS = 8
 """Sizes of videos whose graphs a lane keeps."""
 
+_Queue = Callable[["OwnStream | int", "Space | None"], None]
 _FIELDS = ("logits", "image_attention", "audio_attention", "modality_scores", "step_features")
-_log = logging.getLogger("l2l_engine")
 
 
 class Lane:
@@ -39,7 +39,7 @@ class Lane:
         self._blocks: dict[str, Block] = {}
         self._pinned: dict[str, Pinned] = {}
         self._seen: OrderedDict[tuple[int, ...], _Graph | None] = OrderedDict()
-        self._graphs = True
+        self._graphs = Graphs(device, "the skimmer")
 
     @property
     def stream(self) -> int:
@@ -56,10 +56,10 @@ class Lane:
         key = (n, *(0 if part is None else len(part.times) for part in parts), steps)
         held: list[object] = []
 
-        def queue(space: Space | None) -> None:
-            result = self._kernels.skim(banks, stamps, steps, self._own, space)
+        def queue(stream: OwnStream | int, space: Space | None) -> None:
+            result = self._kernels.skim(banks, stamps, steps, stream, space)
             held.append(result)
-            self._fetch(result, target)
+            self._fetch(result, target, handle_of(stream))
 
         self._launch(key, queue)
         self._wait()
@@ -142,39 +142,36 @@ class Lane:
             offset += column.nbytes
         return views[-1], views[:-1]
 
-    def _fetch(self, result: CudaSkimResult, target: Pinned) -> None:
+    def _fetch(self, result: CudaSkimResult, target: Pinned, stream: int) -> None:
         offset = 0
         for name in _FIELDS:
             array = getattr(result, name)
             pointer = int(array.__cuda_array_interface__["data"][0])
-            self._device.download(target.pointer + offset, pointer, array.nbytes, self.stream)
+            self._device.download(target.pointer + offset, pointer, array.nbytes, stream)
             offset += array.nbytes
 
-    def _launch(self, key: tuple[int, ...], queue: Callable[[Space | None], None]) -> None:
+    def _launch(self, key: tuple[int, ...], queue: _Queue) -> None:
         """Queue the skimmer; from a size's second time on as a graph."""
         known = self._seen.pop(key, False)
         self._seen[key] = None
-        if known is None and self._graphs:
+        if known is None and self._graphs.on:
             known = self._capture(key, queue)
         if isinstance(known, _Graph):
             self._seen[key] = known
             self._device.launch(known.handle, self.stream)
         else:
-            queue(None)
+            queue(self._own, None)
         while len(self._seen) > _GRAPHS:
             self._drop(self._seen.popitem(last=False)[1])
 
-    def _capture(self, key: tuple[int, ...], queue: Callable[[Space | None], None]) -> _Graph | None:
+    def _capture(self, key: tuple[int, ...], queue: _Queue) -> _Graph | None:
         n, image, audio, steps = key
         try:
             space = self._kernels.space(n, (image, audio), steps, self._own)
-            return _Graph(self._device.capture(self.stream, lambda: queue(space)), space)
         except DeviceMemoryError:
             return None  # it runs without
-        except DeviceError as error:
-            self._graphs = False
-            _log.info("the skimmer runs without CUDA graphs: %s", error)
-            return None
+        graph = self._graphs.capture(lambda stream: queue(stream, space))
+        return None if graph is None else _Graph(graph, space)
 
     def _wait(self) -> None:
         self._device.record(self._done, self.stream)

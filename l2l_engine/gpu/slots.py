@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from l2l_engine.errors import DeviceError, DeviceMemoryError
 from l2l_engine.gpu.device import Block, Device, Pinned, View, view
+from l2l_engine.gpu.graphs import Graphs
 from l2l_engine.gpu.samples import DeviceSample, Sample, in_a_row, runs
 
 FULL = 32
@@ -21,8 +21,6 @@ SIZES = (1, 2, 4, 8, 16, FULL, 64)
 """Samples of a call: a network is prepared for each size it meets, so there are few. Others are filled up."""
 SLOTS = 3
 """Calls under way at once; before the next, the thread waits for the oldest."""
-
-_log = logging.getLogger("l2l_engine")
 
 
 class Worker(Protocol):
@@ -58,7 +56,7 @@ class Network(Protocol):
         """Bytes that a batch has to begin on a multiple of."""
 
     def worker(self) -> Worker:
-        """One for a stream of its own."""
+        """One for calls that are queued one after the other; some are captured, which is not done at once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,7 +83,7 @@ class Slots:
         device: Where it runs.
         network: What runs.
         dtype: Of a sample.
-        stream: On which everything is queued.
+        stream: On which everything is queued; graphs are captured elsewhere and launched on it.
     """
 
     def __init__(self, device: Device, network: Network, dtype: np.dtype[Any], stream: int) -> None:
@@ -94,7 +92,7 @@ class Slots:
         if not self.sizes or self.sizes[0] != 1:
             raise DeviceError(f"an engine for batches of {network.batch} cannot be used: the least must be 1")
         self._slots: deque[Slot] = deque()
-        self._graphs = True
+        self._graphs = Graphs(device, "an encoder")
         self._worker = network.worker()
         # A graph remembers what a context was prepared for, so the full batch has one of its own.
         self._full = network.worker() if FULL in self.sizes else self._worker
@@ -144,16 +142,8 @@ class Slots:
     def _run_full(self, slot: Slot, batch: View, features: View) -> None:
         """A full batch: as a CUDA graph from the second time on, if the network can be captured."""
         slot.runs += 1
-        if slot.graph is None and self._graphs and slot.runs > 1:
-            try:
-                slot.graph = self._device.capture(
-                    self._stream, lambda: self._full.enqueue(batch, features, self._stream)
-                )
-            except DeviceMemoryError:
-                raise
-            except DeviceError as error:
-                self._graphs = False
-                _log.info("encoders run without CUDA graphs: %s", error)
+        if slot.graph is None and slot.runs > 1:
+            slot.graph = self._graphs.capture(lambda stream: self._full.enqueue(batch, features, stream))
         if slot.graph is None:
             self._full.enqueue(batch, features, self._stream)
         else:
