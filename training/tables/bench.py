@@ -165,7 +165,7 @@ class Bench:
         return self.examples.quality(kept["scores"].numpy())
 
     def keep(self, what: Any, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-        """Return what an earlier run found for the same description, or what ``compute`` finds now."""
+        """What an earlier run found for the same description, or what ``compute`` finds now."""
         path = self.cache / f"{fingerprint([what, self.examples.origin, self._code])}.safetensors"
         if not path.exists():
             found = {name: value.contiguous() for name, value in compute().items()}
@@ -210,7 +210,7 @@ def head_macs(method: Method, tracks: Sequence[Track], pairs: Sequence[Encoded])
 
 
 def describe(value: Any) -> Any:
-    """Return JSON values that are equal where two methods say the same: settings, hashes of weights."""
+    """JSON values that are equal where two methods say the same: settings, and weights by their hash."""
     if isinstance(value, nn.Module):
         digest = hashlib.sha256(type(value).__name__.encode())
         for name, tensor in value.state_dict().items():
@@ -234,7 +234,7 @@ def describe(value: Any) -> Any:
 
 
 def code_fingerprint() -> str:
-    """Return a hash of the code that computes answers: what it finds changes with it."""
+    """A hash of the code that computes answers: what it finds changes with it."""
     root = Path(training.__file__).parent
     files = [file for name in CODE for file in _files(root / name)]
     return fingerprint([file.read_text(encoding="utf-8") for file in files])

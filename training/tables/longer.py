@@ -75,7 +75,7 @@ def lengthen(examples: Examples, times: int, seed: int = 0) -> Examples:
 
 
 def pieces(video: VideoFeatures) -> list[Piece]:
-    """Cut a video where an action begins or ends."""
+    """A video cut where an action begins or ends."""
     inside = video.inside(HOP)
     edges = (torch.nonzero(inside[1:] != inside[:-1]).flatten() + 1).tolist()
     found = []
