@@ -27,7 +27,7 @@ def ask(task: str, plan: Path, file: Path, **options: Any) -> dict[str, float]:
 
 
 def peak(plan: str, file: str, options: dict[str, Any]) -> dict[str, float]:
-    """Peak resident megabytes of one prediction, and those before it."""
+    """Return peak resident megabytes of one prediction, and those before it."""
     from l2l_engine import Classifier  # noqa: PLC0415 -- the import belongs to what is measured
 
     with Classifier(plan, threads=THREADS) as classifier:
@@ -37,7 +37,7 @@ def peak(plan: str, file: str, options: dict[str, Any]) -> dict[str, float]:
 
 
 def cold(plan: str, file: str, options: dict[str, Any]) -> dict[str, float]:
-    """Seconds from before the import to the first prediction, and of a later one."""
+    """Return seconds from before the import to the first prediction, and of a later one."""
     begin = time.perf_counter()
     from l2l_engine import Classifier  # noqa: PLC0415 -- the import belongs to what is measured
 
@@ -57,7 +57,7 @@ def cold(plan: str, file: str, options: dict[str, Any]) -> dict[str, float]:
 
 
 def warm(plan: str, file: str, options: dict[str, Any]) -> dict[str, float]:
-    """Seconds of the first prediction after ``warmup``, and the median of seven later ones."""
+    """Return seconds of the first prediction after ``warmup``, and the median of seven later ones."""
     from l2l_engine import Classifier  # noqa: PLC0415 -- as above
 
     with Classifier(plan, threads=THREADS) as classifier:
@@ -74,7 +74,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _megabytes(field: str) -> float:
-    """A line of the process's status; ``ru_maxrss`` would count what the parent held before the exec."""
+    """Read a line of the process's status: ``ru_maxrss`` would count what the parent held before."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024 / 1e6

@@ -14,7 +14,7 @@ from benchmarks import results
 from benchmarks.harness import OURS, Case, Contestant, interleave, wall
 
 THREADS = 2
-"""Of the engine and of PyTorch alike."""
+"""How many threads the engine has, and PyTorch too."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,7 +54,7 @@ def timed(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--benchmark"))
 
 
-Against = Callable[..., dict[str, float]]
+Against = Callable[..., None]
 """See the fixture of this name."""
 
 
@@ -71,19 +71,27 @@ class Bench:
         return bool(self.config.getoption("--benchmark"))
 
     def case(self, section: str, name: str) -> Case:
-        """A new row of the results."""
+        """Add a row to the results."""
         case = Case(section, name)
         self.cases.append(case)
         return case
 
+    def race(
+        self, section: str, name: str, contestants: Mapping[str, Contestant], rounds: int, warmups: int = 1
+    ) -> Case:
+        """Add a row with samples of all contestants, taken in turn."""
+        case = self.case(section, name)
+        case.samples = self.time(name, contestants, rounds, warmups)
+        return case
+
     def not_run(self, section: str, name: str, why: str) -> None:
-        """A row that says why there are no numbers."""
+        """Add a row that says why there are no numbers."""
         self.case(section, name).not_run = why
 
     def time(
         self, group: str, contestants: Mapping[str, Contestant], rounds: int, warmups: int = 1
     ) -> dict[str, list[float]]:
-        """Samples of all contestants, taken in turn; untimed, each runs once, and nothing is kept."""
+        """Return samples of all contestants, taken in turn; untimed, each runs once, and nothing is kept."""
         if not self.timed:
             return interleave(contestants, 1, warmups=0)
         rounds = min(rounds, self.config.getoption("--rounds") or rounds)
@@ -120,7 +128,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture
 def against(bench: Bench, request: pytest.FixtureRequest) -> Against:
-    """``against(ours, {"name": peer}, rounds=...)``: {name: median of peer / median of ours}; {} untimed.
+    """Return ``against(ours, {"name": peer}, rounds=...)``, which times ours and its peers in turn.
 
     The case is named after the test, its section after the folder. Targets: ``faster`` is how many times
     faster than a peer ours should be, ``within`` how many times its time ours may take.
@@ -132,19 +140,15 @@ def against(bench: Bench, request: pytest.FixtureRequest) -> Against:
         rounds: int,
         faster: Mapping[str, float] | None = None,
         within: Mapping[str, float] | None = None,
-    ) -> dict[str, float]:
+    ) -> None:
         contestants = {OURS: wall(ours)} | {name: wall(peer) for name, peer in peers.items()}
-        case = bench.case(request.path.parent.name, request.node.name.removeprefix("test_"))
-        samples = bench.time(case.name, contestants, rounds, warmups=2)
-        if not bench.timed:
-            return {}
-        case.samples = samples
+        name = request.node.name.removeprefix("test_")
+        case = bench.race(request.path.parent.name, name, contestants, rounds, warmups=2)
         for name in peers:
             if within and name in within:
                 case.within(name, within[name])
             else:
                 case.faster_than(name, (faster or {}).get(name))
-        return {name: case.median(name) / case.median() for name in peers}
 
     return run
 

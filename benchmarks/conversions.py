@@ -18,7 +18,7 @@ REPEATS = 8
 
 
 def cpu_seconds(path: Path, knots: Knots, media: MediaSettings) -> dict[str, float]:
-    """CPU-seconds that the engine's own conversions take for so many frames and windows of this file."""
+    """Return the CPU-seconds of the engine's own conversions for so many frames and windows."""
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
         rate = container.streams.audio[0].rate

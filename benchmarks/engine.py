@@ -16,7 +16,7 @@ from l2l_engine.skim import Skimmer
 
 
 def lacks(options: dict[str, Any]) -> str | None:
-    """Which of the options of ``predict`` this version does not know; None if it knows them all."""
+    """Return which of the options of ``predict`` this version does not know; None if it knows them all."""
     known = inspect.signature(Classifier.predict).parameters
     for name in options:
         if name not in known:
@@ -28,7 +28,7 @@ def lacks(options: dict[str, Any]) -> str | None:
 
 
 def knots(classifier: Classifier, path: Path, **options: Any) -> Knots:
-    """The moments whose features a prediction with these options used: what its last skim was given."""
+    """Return the moments whose features a prediction used: what its last skim was given."""
     given: list[Knots] = []
     run = Skimmer.run
 

@@ -54,7 +54,7 @@ class Floor:
     encode: float
 
     def seconds(self, threads: int) -> float:
-        """Wall-clock seconds if the threads shared the work perfectly."""
+        """Return wall-clock seconds if the threads shared the work perfectly."""
         return (self.video + self.audio + self.encode) / threads
 
 
@@ -82,11 +82,11 @@ class FileFloor:
         self._spans = _spans(knots.audio, window)
 
     def video(self) -> float:
-        """CPU-seconds to decode the frames."""
+        """Return CPU-seconds to decode the frames."""
         return _cpu_seconds(self.decode_video, time.thread_time)
 
     def audio(self) -> float:
-        """CPU-seconds to decode the windows."""
+        """Return CPU-seconds to decode the windows."""
         return _cpu_seconds(self.decode_audio, time.thread_time)
 
     def decode_video(self) -> Decoded:
@@ -174,7 +174,7 @@ class EncoderFloor:
             self._infer[part].infer([self._samples[part][: count - start]], share_inputs=True)
 
     def seconds(self, images: int, sounds: int) -> float:
-        """CPU-seconds to encode so many frames and windows."""
+        """Return CPU-seconds to encode so many frames and windows."""
         return sum(
             _cpu_seconds(functools.partial(self.run, part, count), time.process_time)
             for part, count in (("image", images), ("audio", sounds))
@@ -182,7 +182,7 @@ class EncoderFloor:
 
 
 def measure(file: FileFloor, encoders: EncoderFloor, knots: Knots) -> Floor:
-    """One measurement of everything."""
+    """Measure everything once."""
     encode = encoders.seconds(len(knots.image), len(knots.audio))
     return Floor(file.video(), file.audio(), encode)
 
@@ -203,7 +203,7 @@ def _only(
 
 
 def _groups(path: Path, times: Times) -> list[Group]:
-    """Which groups of pictures hold the frames shown at ``times``."""
+    """Return which groups of pictures hold the frames shown at ``times``."""
     if len(times) == 0:
         return []
     with av.open(str(path)) as container:
@@ -220,7 +220,7 @@ def _groups(path: Path, times: Times) -> list[Group]:
 
 
 def _spans(times: Times, window: float) -> list[tuple[float, float]]:
-    """The windows, with those that overlap joined."""
+    """Return the windows, with those that overlap joined."""
     spans: list[tuple[float, float]] = []
     for begin in times.tolist():
         if spans and begin <= spans[-1][1]:

@@ -39,7 +39,7 @@ def wall(work: Callable[[], object], rounds: int | None = None) -> Contestant:
 def interleave(
     contestants: Mapping[str, Contestant], rounds: int, warmups: int = 1
 ) -> dict[str, list[float]]:
-    """Seconds of each contestant by round, after turns that warm up those without a limit of their own."""
+    """Return each contestant's seconds by round, after turns that warm up those without own limits."""
     samples: dict[str, list[float]] = {name: [] for name in contestants}
     enabled = gc.isenabled()
     try:
@@ -75,7 +75,7 @@ class Check:
         return self.value >= self.bound if self.at_least else self.value <= self.bound
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for the results file."""
+        """Return plain values for the results file."""
         sense = "at least" if self.at_least else "at most"
         value = float(f"{self.value:.4g}")
         return {"what": self.what, "value": value, "target": f"{sense} {self.bound:g}", "met": self.met}
@@ -93,17 +93,17 @@ class Case:
     not_run: str | None = None
 
     def median(self, name: str = OURS) -> float:
-        """Median seconds of a contestant."""
+        """Return median seconds of a contestant."""
         return statistics.median(self.samples[name])
 
     def faster_than(self, peer: str, bound: float | None = None) -> float:
-        """Median of the peer over ours; at least ``bound`` if there is one."""
+        """Return the peer's median over ours, which should be at least ``bound`` if there is one."""
         ratio = self.median(peer) / self.median()
         self._hold(f"{peer} / ours", ratio, bound, at_least=True)
         return ratio
 
     def within(self, peer: str, bound: float | None = None) -> float:
-        """Our median over the peer's; at most ``bound`` if there is one."""
+        """Return our median over the peer's, which should be at most ``bound`` if there is one."""
         ratio = self.median() / self.median(peer)
         self._hold(f"ours / {peer}", ratio, bound, at_least=False)
         return ratio
@@ -111,7 +111,7 @@ class Case:
     def require(
         self, what: str, value: float, *, at_least: float | None = None, at_most: float | None = None
     ) -> None:
-        """A target on any other number."""
+        """Hold any other number to a target."""
         self._hold(what, value, at_least if at_most is None else at_most, at_least=at_most is None)
 
     def _hold(self, what: str, value: float, bound: float | None, *, at_least: bool) -> None:
@@ -120,7 +120,7 @@ class Case:
             self.checks.append(Check(what, value, bound, at_least))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for the results file: seconds to four digits."""
+        """Return plain values for the results file: seconds to four digits."""
         if self.not_run is not None:
             return {"not_run": self.not_run}
         seconds = {

@@ -54,7 +54,7 @@ def networks(model: ModelConfig, precisions: tuple[str, ...] = ("fp32",)) -> Net
 
 
 def plan_path(model: ModelConfig, precisions: tuple[str, ...] = ("fp32",)) -> Path:
-    """The plan of these sizes and precisions."""
+    """Return the plan of these sizes and precisions."""
     names = ["plan", "paper" if model == PAPER else "small", *(name for name in precisions if name != "fp32")]
     path = FOLDER / f"{'-'.join(names)}.plan"
     if not path.exists():

@@ -19,7 +19,7 @@ Sections = Mapping[str, Mapping[str, Case]]
 
 
 def render(files: Iterable[Path]) -> str:
-    """The page, with a part for each results file."""
+    """Return the page, with a part for each results file."""
     documents = [_document(json.loads(file.read_text(encoding="utf-8"))) for file in files]
     page = pages.render(
         TEMPLATE, documents=documents, profile=_profile, ratios=_ratios, remarks=_remarks, time=_time
@@ -36,7 +36,7 @@ def _wrapped(line: str) -> str:
 
 
 def _document(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """A results file as the template wants it."""
+    """Return a results file as the template wants it."""
     sections: Sections = plain["sections"]
     return {
         "machine": plain["machine"],
@@ -53,7 +53,7 @@ def _document(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _targets(sections: Sections) -> Iterator[dict[str, Any]]:
-    """What was aimed at, each with its case."""
+    """Yield what was aimed at, each with its case."""
     for section, cases in sections.items():
         for name, case in cases.items():
             for target in case.get("targets", ()):
@@ -61,7 +61,7 @@ def _targets(sections: Sections) -> Iterator[dict[str, Any]]:
 
 
 def _section(cases: Mapping[str, Case]) -> dict[str, Any]:
-    """The cases of a section that ran, at which revisions, and who was timed; empty if none ran."""
+    """Return the cases of a section that ran, at which revisions, and who was timed; empty if none ran."""
     ran = {title: case for title, case in cases.items() if "not_run" not in case}
     timed = {title: case for title, case in ran.items() if case["seconds"]}
     if not ran:
@@ -75,7 +75,7 @@ def _section(cases: Mapping[str, Case]) -> dict[str, Any]:
 
 
 def _profile(case: Case) -> str:
-    """Stages by the wall clock, which overlap; CPU-seconds of all, of the floor's parts, and beyond."""
+    """Say where the time goes: stages, which overlap, and CPU-seconds: all, the floor's parts, and beyond."""
     parts = []
     if stages := case.get("stages"):
         parts.append("stages: " + _times({name: s for name, s in stages.items() if name != "total"}))
@@ -95,7 +95,7 @@ def _time(seconds: float) -> str:
 
 
 def _ratios(case: Case) -> str:
-    """How many times faster ours is than its peers, and which targets that meets."""
+    """Return how many times faster ours is than its peers, and which targets that meets."""
     marks = {target["what"]: target for target in case["targets"]}
     texts = []
     for what, value in case.get("ratios", {}).items():
@@ -108,7 +108,7 @@ def _ratios(case: Case) -> str:
 
 
 def _remarks(case: Case) -> str:
-    """What explains a row; empty where nothing does."""
+    """Return what explains a row; empty where nothing does."""
     parts = []
     if "image_knots" in case:
         parts.append(

@@ -21,7 +21,7 @@ PACKAGES = ("av", "numpy", "openvino", "torch", "torchaudio", "torchvision", "tr
 
 
 def cpu_name() -> str:
-    """What the processor calls itself."""
+    """Return what the processor calls itself."""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -29,13 +29,13 @@ def cpu_name() -> str:
 
 
 def default_path() -> Path:
-    """The file of this machine's processor."""
+    """Return the file of this machine's processor."""
     slug = re.sub(r"[^a-z0-9]+", "-", cpu_name().lower()).strip("-")
     return FOLDER / f"cpu-{slug}.json"
 
 
 def machine() -> dict[str, Any]:
-    """What a time depends on besides the code."""
+    """Return what a time depends on besides the code."""
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     wanted = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -59,7 +59,7 @@ def _version(package: str) -> str:
 
 
 def commit() -> str:
-    """The revision that ran, marked if the package or the benchmarks differ from it."""
+    """Return the revision that ran, marked if the package or the benchmarks differ from it."""
     root = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:

@@ -40,13 +40,10 @@ def test_frames(bench: Bench, name: str) -> None:
         DECODING: wall(lambda: plain.frames_by_decoding(path, times)),
         FLOOR: Contestant(least.video),
     }
-    samples = bench.time(f"frames, {name}", contestants, 3)
-    case = bench.case("decoding", f"{name}, every fifth frame")
-    if bench.timed:
-        case.samples = samples
-        case.faster_than(SEEKING)
-        case.faster_than(DECODING)
-        case.within(FLOOR)
+    case = bench.race("decoding", f"{name}, every fifth frame", contestants, 3)
+    case.faster_than(SEEKING)
+    case.faster_than(DECODING)
+    case.within(FLOOR)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -65,19 +62,16 @@ def test_sound(bench: Bench, name: str) -> None:
         TRACK: wall(lambda: plain.windows(path, times)),
         FLOOR: Contestant(least.audio),
     }
-    samples = bench.time(f"sound, {name}", contestants, 7)
-    case = bench.case("decoding", f"{name}, sound at every fifth")
-    if bench.timed:
-        case.samples = samples
-        case.faster_than(TRACK)
-        case.within(FLOOR)
+    case = bench.race("decoding", f"{name}, sound at every fifth", contestants, 7)
+    case.faster_than(TRACK)
+    case.within(FLOOR)
 
 
 def loudness(windows: np.ndarray) -> np.ndarray:
-    """By tenths of a second: the plain track ignores timestamps, and is off by some milliseconds for it."""
+    """Return loudness by tenths of a second: the plain track ignores timestamps, and is off by some ms."""
     return np.sqrt(np.square(windows.reshape(-1, 1600)).mean(axis=1))
 
 
 def near(ours: np.ndarray, theirs: np.ndarray) -> None:
-    """The same frames, but for how they were made small."""
+    """Assert that the frames are the same, but for how they were made small."""
     assert np.abs(ours.astype(float) - theirs).mean(axis=(1, 2, 3)).max() < 12

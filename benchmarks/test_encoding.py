@@ -37,8 +37,5 @@ def test_encoding(bench: Bench, part: str, batch: int, precision: Precision) -> 
     assert np.abs(encoder.encode(samples) - theirs).max() < 0.1 * np.abs(theirs).max()
     title = f"{part}, batch {batch}, {encoder.precision}"
     contestants = {OURS: wall(lambda: encoder.encode(samples)), PLAIN: wall(plain)}
-    results = bench.time(title, contestants, 40 if batch == 1 else 9, warmups=2)
-    case = bench.case("encoding", title)
-    if bench.timed:
-        case.samples = results
-        case.faster_than(PLAIN)
+    case = bench.race("encoding", title, contestants, 40 if batch == 1 else 9, warmups=2)
+    case.faster_than(PLAIN)

@@ -16,6 +16,4 @@ TIMED = ("120s-360p.mp4", "120s-360p.webm", "5min-720p.mp4", "10min-720p.mp4", "
 def test_file(bench: Bench, name: str) -> None:
     facts = files.facts(files.file(name if bench.timed else "8s-90p.mp4"))
     assert facts.frames == round(facts.seconds * facts.rate)
-    case = bench.case("files", name)
-    if bench.timed:
-        case.details["file"] = dataclasses.asdict(facts)
+    bench.case("files", name).details["file"] = dataclasses.asdict(facts)

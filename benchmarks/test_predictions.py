@@ -126,11 +126,9 @@ def test_hours(bench: Bench, classifier: Classifier, encoders: floor.EncoderFloo
     hour, three = (bench.case(SECTION, f"{title} 360p, {LONG.name}") for title in ("1 h", "3 h"))
     for case, title, path, wanted in zip((hour, three), ("1 h", "3 h"), paths, knots, strict=True):
         explain(case, classifier, path, LONG, wanted, encoders)
-        if bench.timed:
-            case.samples = {OURS: samples[f"{OURS}, {title}"], FLOOR: samples[f"{FLOOR}, {title}"]}
-            case.within(FLOOR, LONG.over_floor if title == "1 h" else None)
-    if bench.timed:
-        three.require("3 h / 1 h", three.median() / hour.median(), at_most=1.3)
+        case.samples = {OURS: samples[f"{OURS}, {title}"], FLOOR: samples[f"{FLOOR}, {title}"]}
+        case.within(FLOOR, LONG.over_floor if title == "1 h" else None)
+    three.require("3 h / 1 h", three.median() / hour.median(), at_most=1.3)
 
 
 def race(
@@ -156,8 +154,6 @@ def race(
     for mode, wanted in knots.items():
         case = bench.case(SECTION, f"{title}, {mode.name}")
         explain(case, classifier, path, mode, wanted, encoders)
-        if not bench.timed:
-            continue
         case.samples = {OURS: samples[f"{OURS}, {mode.name}"], FLOOR: samples[f"{FLOOR}, {mode.name}"]}
         case.samples |= {name: samples[name] for name in peers}
         for peer in peers:
@@ -166,7 +162,7 @@ def race(
 
 
 def floor_of(path: Path, knots: floor.Knots, encoders: floor.EncoderFloor) -> Contestant:
-    """The floor as a contestant."""
+    """Return the floor as a contestant."""
     file = floor.FileFloor(path, knots)
     return Contestant(lambda: floor.measure(file, encoders, knots).seconds(THREADS))
 
@@ -179,7 +175,7 @@ def explain(
     knots: floor.Knots,
     encoders: floor.EncoderFloor,
 ) -> None:
-    """Where the time goes: stages by the wall clock; CPU-seconds in all, of the floor, and beyond it."""
+    """Note where the time goes: stages by the wall clock; CPU-seconds in all, of the floor, and beyond."""
     file = floor.FileFloor(path, knots)
     least = floor.measure(file, encoders, knots)
     begin = time.process_time()
@@ -202,7 +198,7 @@ def explain(
 
 
 def agree(ours: Prediction, theirs: np.ndarray) -> None:
-    """The plain pipeline has the same weights, so its answer differs by rounding and resizing only."""
+    """Assert that the plain pipeline, with the same weights, differs by rounding and resizing only."""
     assert math.isclose(float(theirs.sum()), 1.0, abs_tol=1e-3)
     assert int(theirs.argmax()) == int(ours.probabilities.argmax())
     assert np.abs(theirs - ours.probabilities).max() < 0.1

@@ -19,14 +19,13 @@ def test_peak_memory(bench: Bench) -> None:
     short, long = (child.ask("peak", plan, files.file(name)) for name in names)
     assert 0 < long["before_mb"] <= long["peak_mb"]
     case = bench.case("memory", "1 h 360p")
-    if bench.timed:
-        case.details["megabytes"] = {
-            "10 min 720p": round(short["peak_mb"]),
-            "1 h 360p": round(long["peak_mb"]),
-            "1 h 360p, before the prediction": round(long["before_mb"]),
-        }
-        case.require("MB at the peak", long["peak_mb"], at_most=600)
-        case.require("1 h / 10 min", long["peak_mb"] / short["peak_mb"], at_most=1.1)
+    case.details["megabytes"] = {
+        "10 min 720p": round(short["peak_mb"]),
+        "1 h 360p": round(long["peak_mb"]),
+        "1 h 360p, before the prediction": round(long["before_mb"]),
+    }
+    case.require("MB at the peak", long["peak_mb"], at_most=600)
+    case.require("1 h / 10 min", long["peak_mb"] / short["peak_mb"], at_most=1.1)
 
 
 def test_cold_start(bench: Bench) -> None:
@@ -35,13 +34,10 @@ def test_cold_start(bench: Bench) -> None:
     runs = [child.ask("cold", plan, file) for _ in range(5 if bench.timed else 1)]
     assert all(run["total"] >= run["load"] + run["first"] for run in runs)
     case = bench.case("start", "import to first answer, 120 s 360p")
-    if bench.timed:
-        case.samples = {OURS: [run["total"] for run in runs], LATER: [run["later"] for run in runs]}
-        parts = ("import", "load", "first", "later")
-        case.details["stages"] = {
-            name: round(statistics.median(run[name] for run in runs), 4) for name in parts
-        }
-        case.require("seconds", case.median(), at_most=1.5)
+    case.samples = {OURS: [run["total"] for run in runs], LATER: [run["later"] for run in runs]}
+    parts = ("import", "load", "first", "later")
+    case.details["stages"] = {name: round(statistics.median(run[name] for run in runs), 4) for name in parts}
+    case.require("seconds", case.median(), at_most=1.5)
 
 
 def test_after_warmup(bench: Bench) -> None:
@@ -49,7 +45,6 @@ def test_after_warmup(bench: Bench) -> None:
     plan = plan_path(PAPER if bench.timed else SMALL)
     runs = [child.ask("warm", plan, file) for _ in range(5 if bench.timed else 1)]
     case = bench.case("start", "first call after warmup()")
-    if bench.timed:
-        case.samples = {OURS: [run["first"] for run in runs], LATER: [run["later"] for run in runs]}
-        ratio = statistics.median(run["first"] / run["later"] for run in runs)
-        case.require(f"first / {LATER}", ratio, at_most=1.2)
+    case.samples = {OURS: [run["first"] for run in runs], LATER: [run["later"] for run in runs]}
+    ratio = statistics.median(run["first"] / run["later"] for run in runs)
+    case.require(f"first / {LATER}", ratio, at_most=1.2)

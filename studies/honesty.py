@@ -105,7 +105,7 @@ def _all_frames(clips: Clips, rows: Tensor, train: bool) -> Tensor:
 
 
 def _mirrored(frames: Tensor, train: bool) -> Tensor:
-    """Half of the time left for right: neither object nor motion knows a side."""
+    """Swap left and right half of the time: neither object nor motion knows a side."""
     return frames.flip(-2) if train and torch.rand(()) < 0.5 else frames
 
 
@@ -142,7 +142,7 @@ def train_view(view: View, clips: Clips, universe: Universe, epochs: int) -> nn.
 
 @torch.inference_mode()
 def score_view(view: View, net: nn.Module, clips: Clips) -> dict[str, float]:
-    """Shares of the clips whose object, motion and class (both) are told right."""
+    """Return shares of the clips whose object, motion and class (both) are told right."""
     right = []
     for rows in torch.arange(len(clips.objects)).split(_BATCH):
         objects, motions = net(view.show(clips, rows, False))
@@ -155,7 +155,7 @@ def score_view(view: View, net: nn.Module, clips: Clips) -> dict[str, float]:
 
 
 def measure(train_folder: Path, test_folder: Path) -> dict[str, Any]:
-    """The report: accuracies of every view, what they were measured on, and chance.
+    """Return the report: accuracies of every view, what they were measured on, and chance.
 
     Raises:
         ValueError: the sets are of different universes.
@@ -183,7 +183,7 @@ def measure(train_folder: Path, test_folder: Path) -> dict[str, Any]:
 
 
 def main(words: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.honesty")
     parser.add_argument("--train", type=Path, required=True, help="folder of clips to train on")
     parser.add_argument("--test", type=Path, required=True, help="folder of clips made with another seed")

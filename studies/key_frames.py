@@ -49,7 +49,7 @@ class Spent:
     pictures: NDArray[np.uint8]
 
     def by_size(self) -> tuple[float, float]:
-        """Seconds a byte of a frame, and seconds a frame besides: least squares over the frames."""
+        """Return seconds a byte of a frame, and seconds a frame besides: least squares over the frames."""
         table = np.stack([self.sizes, np.ones(len(self.sizes))], axis=1)
         byte, frame = np.linalg.lstsq(table, self.decode, rcond=None)[0]
         return float(byte), float(frame)
@@ -98,7 +98,7 @@ class KeyFrames:
 
 
 def measure(path: Path, rounds: int = ROUNDS) -> Case:
-    """Mean CPU-seconds of a file's key frames: to decode them, without the filter, and to make them small.
+    """Time a file's key frames: decoded with the loop filter, without it, and made small.
 
     Raises:
         RuntimeError: If the decoder did not take the option.
@@ -127,7 +127,7 @@ def measure(path: Path, rounds: int = ROUNDS) -> Case:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.key_frames")
     parser.add_argument("--files", nargs="+", choices=files.NAMES, default=FILES, help="generated files")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="in which the contestants take turns")

@@ -18,7 +18,7 @@ TESTS = "tests"
 
 
 def count(checkout: Path) -> Counter[tuple[str, ...]]:
-    """Lines by room, such as ``("l2l_engine", "media")``; ``()`` is the checkout itself."""
+    """Return lines by room, such as ``("l2l_engine", "media")``; ``()`` is the checkout itself."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=checkout, capture_output=True, check=True).stdout
     lines: Counter[tuple[str, ...]] = Counter()
     for name in filter(None, listed.decode().split("\0")):
@@ -29,7 +29,7 @@ def count(checkout: Path) -> Counter[tuple[str, ...]]:
 
 
 def table(lines: Counter[tuple[str, ...]]) -> str:
-    """Rooms with their lines, under the folder's sum; then the sums of product, tests and all."""
+    """Return rooms with their lines, under the folder's sum; then the sums of product, tests and all."""
     rows = []
     for folder in sorted({room[:1] for room in lines}, key=lambda top: (top == (TESTS,), top)):
         rooms = {room: number for room, number in sorted(lines.items()) if room[:1] == folder}

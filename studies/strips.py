@@ -92,7 +92,7 @@ def _draw_event(axes: Axes, event: dict[str, Any], words: str) -> None:
 
 
 def _spectrogram(sound: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Decibels [frequency, time]."""
+    """Return decibels [frequency, time]."""
     size, hop = 512, max(256, len(sound) // 2400)
     starts = np.arange(0, len(sound) - size, hop)
     pieces = sound[starts[:, None] + np.arange(size)] * np.hanning(size)
@@ -102,7 +102,7 @@ def _spectrogram(sound: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def main(words: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.strips")
     parser.add_argument("--set", type=Path, required=True, help="folder of a rendered set")
     parser.add_argument("--videos", type=int, nargs="+", required=True, help="line numbers in its manifest")

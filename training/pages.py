@@ -27,17 +27,17 @@ def render(template: str, **values: Any) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share of 1 as a percentage."""
+    """Return a share of 1 as a percentage."""
     return f"{100 * share:.{digits}f} %"
 
 
 def _cell(value: object) -> str:
-    """A value that may hold a bar, which would end the cell of a table."""
+    """Return a value that may hold a bar, which would end the cell of a table."""
     return str(value).replace("|", "\\|")
 
 
 def _paragraph(text: str) -> str:
-    """The lines of a paragraph as one: templates break lines where their readers want them to."""
+    """Return the lines of a paragraph as one: templates break lines where their readers want them to."""
     return text.strip().replace("\n", " ") + "\n"
 
 

@@ -39,7 +39,7 @@ class Run:
         log.write_text("", encoding="utf-8")
 
     def build(self) -> dict[str, Any]:
-        """What all the others import."""
+        """Build what all sections import."""
         begin = time.monotonic()
         try:
             record = site.build(self._end - begin)
@@ -48,7 +48,7 @@ class Run:
         return self._said("build", record, begin)
 
     def section(self, name: str) -> dict[str, Any]:
-        """One section's record."""
+        """Run one section, and return its record."""
         begin = time.monotonic()
         if self._end - begin < LEAST_S:
             record = {"status": "not run", "reason": f"the {LIMIT_S:.0f} s of a run are over"}
@@ -57,7 +57,7 @@ class Run:
         return self._said(name, record, begin)
 
     def device(self) -> str | None:
-        """The GPU's name; None where the build is missing, or there is none."""
+        """Return the GPU's name; None where the build is missing, or there is none."""
         found = self._child("device") if (site.SITE / "l2l_engine").exists() else None
         return found if isinstance(found, str) else None
 
@@ -85,14 +85,14 @@ class Run:
 
 
 def line(name: str, record: dict[str, Any]) -> str:
-    """A section in a line of the table."""
+    """Return a section in a line of the table."""
     reason = str(record.get("reason", "")).strip().splitlines()
     words = (reason[-1][:100] if reason else "") or record.get("summary", "")
     return f"{name:<15} {record['status']:<8} {record['seconds']:6.1f} s  {words}"
 
 
 def merged(path: Path, device: str | None, records: dict[str, Any]) -> dict[str, Any]:
-    """The document at ``path`` with these sections replaced; the others are kept."""
+    """Return the document at ``path`` with these sections replaced; the others are kept."""
     document: dict[str, Any] = {"sections": {}}
     if path.exists():
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -104,13 +104,13 @@ def merged(path: Path, device: str | None, records: dict[str, Any]) -> dict[str,
 
 
 def exit_status(records: dict[str, Any]) -> int:
-    """0 if all passed, 1 if one failed, 2 if none failed but some were not run."""
+    """Return 0 if all passed, 1 if one failed, 2 if none failed but some were not run."""
     states = {record["status"] for record in records.values()}
     return 1 if "failed" in states else 2 if states != {"passed"} else 0
 
 
 def main() -> int:
-    """Returns the exit status."""
+    """Run the check, and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"some of: {', '.join(SECTIONS)}")
     parser.add_argument("--results", type=Path, help="the file to write, instead of the device's own")

@@ -27,7 +27,7 @@ SETTINGS = Path(__file__).with_name("pytest.ini")
 def _pytest(
     arguments: list[str], before: tuple[str, ...] = (), *, limit_s: float = LIMIT_S
 ) -> dict[str, Any]:
-    """All tests ran and passed: a skipped one fails."""
+    """Run tests of which all must run and pass: a skipped one fails."""
     needs("pytest")
     command = [*before, sys.executable, "-m", "pytest", "-c", str(SETTINGS), "--rootdir", str(site.ROOT)]
     command += ["-m", "gpu", "-q", "-p", "no:cacheprovider", *arguments]
@@ -43,7 +43,7 @@ def _pytest(
 
 
 def _with_libraries(arguments: list[str]) -> dict[str, Any]:
-    """Tests of libraries that are not here are left out, and named."""
+    """Run tests without those of libraries that are not here, which are named."""
     absent = [word for word, name in LIBRARIES.items() if importlib.util.find_spec(name) is None]
     chosen = " and ".join(f"not {word} and not {LIBRARIES[word]}" for word in absent)
     record = _pytest([*arguments, *(["-k", chosen] if chosen else [])])
@@ -54,14 +54,14 @@ def _with_libraries(arguments: list[str]) -> dict[str, Any]:
 
 
 def tests() -> dict[str, Any]:
-    """The kernels' GPU tests, which take little beside pytest."""
+    """Run the kernels' GPU tests, which take little beside pytest."""
     for package in ("hypothesis", "ml_dtypes"):
         needs(package)
     return _with_libraries([*PLUGIN, *KERNELS])
 
 
 def pipeline() -> dict[str, Any]:
-    """Whole predictions' GPU tests."""
+    """Run the GPU tests of whole predictions."""
     site.require_predictions()
     from l2l_engine.gpu import why_not  # noqa: PLC0415
 
@@ -82,10 +82,10 @@ def _sanitized(tool: str) -> dict[str, Any]:
 
 
 def memcheck() -> dict[str, Any]:
-    """Reads and writes outside of arrays."""
+    """Look for reads and writes outside of arrays."""
     return _sanitized("memcheck")
 
 
 def racecheck() -> dict[str, Any]:
-    """Races in shared memory."""
+    """Look for races in shared memory."""
     return _sanitized("racecheck")

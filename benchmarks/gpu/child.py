@@ -41,7 +41,7 @@ SECTIONS = {
 
 
 def run(name: str) -> dict[str, Any]:
-    """One section's record; whatever goes wrong in it stays in it."""
+    """Run one section, and return its record; whatever goes wrong in it stays in it."""
     try:
         from l2l_engine.cuda import why_not  # noqa: PLC0415 - where it comes from is settled by now
 
@@ -59,7 +59,7 @@ def run(name: str) -> dict[str, Any]:
 
 
 def device() -> str | None:
-    """The GPU's name."""
+    """Return the GPU's name."""
     from l2l_engine.cuda import native, why_not  # noqa: PLC0415
 
     return None if why_not() is not None else str(native.module().device_name(0))

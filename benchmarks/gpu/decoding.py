@@ -15,7 +15,7 @@ GAP_S = 5.0
 
 
 def decoding() -> dict[str, Any]:
-    """A frame every five seconds of two minutes at 360p and at 720p."""
+    """Decode a frame every five seconds of two minutes, at 360p and at 720p."""
     needs("av")
     needs("nvidia.dali")
     from l2l_engine.errors import DeviceError  # noqa: PLC0415

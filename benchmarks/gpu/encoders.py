@@ -25,7 +25,7 @@ EAGER, COMPILED = 2.0, 1.3
 
 
 def encoders(device: str = "cuda") -> dict[str, Any]:
-    """Latency of each flavour and part; where none runs, that of PyTorch in a CUDA graph stands alone."""
+    """Time each flavour and part; where none runs, PyTorch in a CUDA graph stands alone."""
     torch, networks = needs_torch(), paper.networks()
     parts = {part: _part(torch, networks, part, device) for part in ("image", "audio")}
     goals = f"{EAGER}x PyTorch eager, {COMPILED}x torch.compile; features close"
@@ -34,7 +34,7 @@ def encoders(device: str = "cuda") -> dict[str, Any]:
 
 
 def verdict(parts: dict[str, Any]) -> dict[str, Any]:
-    """Passed if nothing failed and a flavour passed in all parts; with the reason where it did not."""
+    """Say whether nothing failed and a flavour passed in all parts, with the reason where not."""
     states = [{part["engines"][flavour]["status"] for part in parts.values()} for flavour in FLAVOURS]
     engines = [made for part in parts.values() for made in part["engines"].values()]
     reason = "; ".join(sorted({made["reason"] for made in engines if "reason" in made}))
@@ -110,7 +110,7 @@ def _compiled(torch: Any, network: Any, batch: Any) -> Work:
 
 
 def _engine(torch: Any, part: str, data: bytes, flavour: Flavour, batch: Any) -> tuple[Work, Any]:
-    """The engine's call on PyTorch's arrays and stream, and where its features go."""
+    """Return the engine's call on PyTorch's arrays and stream, and where its features go."""
     from l2l_engine.backends.tensorrt import TensorRTBuilder, load_library  # noqa: PLC0415
     from l2l_engine.backends.tensorrt_encoder import TensorRTEncoder  # noqa: PLC0415
     from l2l_engine.errors import DeviceError  # noqa: PLC0415

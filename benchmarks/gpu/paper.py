@@ -15,7 +15,7 @@ TOOLS = ("torch", "torchaudio", "torchvision", "av", "onnx", "onnxscript", "open
 
 
 def networks() -> Networks:
-    """The plan, exported if it is not there yet, and the modules it came from.
+    """Return the plan, exported if it is not there yet, and the modules it came from.
 
     Raises:
         NotRunError: A tool is missing.

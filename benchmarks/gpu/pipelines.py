@@ -19,7 +19,7 @@ from benchmarks.gpu.videos import long_video
 from benchmarks.harness import Contestant, interleave, wall
 
 SECONDS = 100.0
-"""For both files; a contestant whose turn comes later is not run."""
+"""How long both files may take; a contestant whose turn comes later is not run."""
 GPU, CPU = "GPU", "CPU"
 EAGER, DENSE = "PyTorch eager", "dense student"
 
@@ -34,14 +34,14 @@ class File:
     rounds: int
     rounds_of_peers: int
     videos: int
-    """That the engine works on at a time for its throughput."""
+    """How many videos the engine works on at a time for its throughput."""
 
 
 FILES = (File("120 s 360p", 120, (640, 360), 9, 3, 24), File("10 min 720p", 600, (1280, 720), 5, 1, 8))
 
 
 def pipelines(device: str = "cuda", files: tuple[File, ...] = FILES) -> dict[str, Any]:
-    """Median latency and throughput of each contestant on each file, in turns, in one run."""
+    """Measure latency and throughput of each contestant on each file, in turns, in one run."""
     site.require_predictions()
     torch, networks = needs_torch(), paper.networks()
     from benchmarks.peers.dense import DenseStudent  # noqa: PLC0415 - needs what exporting takes
@@ -62,7 +62,7 @@ def pipelines(device: str = "cuda", files: tuple[File, ...] = FILES) -> dict[str
 def raced(
     gpu: Any, cpu: Any, peers: dict[str, Callable[[Path], Any]], files: tuple[File, ...], end: float
 ) -> dict[str, Any]:
-    """All contestants on all files until ``end``; what had no turn is named, and then nothing is passed."""
+    """Run all contestants on all files until ``end``; what had no turn is named, and fails to pass."""
     table: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "video.mp4"
@@ -112,7 +112,7 @@ def _race(
 
 
 def _until(end: float, contestant: Contestant) -> Contestant:
-    """The same, but nothing is done once the time is over."""
+    """Return the same contestant, which does nothing once the time is over."""
 
     def seconds() -> float:
         return contestant.seconds() if time.monotonic() < end else float("nan")
@@ -121,7 +121,7 @@ def _until(end: float, contestant: Contestant) -> Contestant:
 
 
 def _many(engine: Any, path: Path, count: int) -> float:
-    """Videos a second, several in work at once."""
+    """Return how many videos a second are predicted, several in work at once."""
     begin = time.perf_counter()
     for _ in engine.predict_many([path] * count, workers=8):
         pass
@@ -129,7 +129,7 @@ def _many(engine: Any, path: Path, count: int) -> float:
 
 
 def _agrees(gpu: Any, peers: dict[str, Callable[[Path], Any]], path: Path) -> bool:
-    """The peer has the same weights and looks at the same frames, so that only rounding sets them apart."""
+    """Whether the answers agree: with the same weights and frames, only rounding sets them apart."""
     theirs = peers[EAGER](path).softmax(0).numpy()
     ours = gpu.predict(path, sampling="exact").probabilities
     return bool(np.abs(theirs - ours).max() < 0.1)

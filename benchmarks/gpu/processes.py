@@ -30,7 +30,7 @@ class Finished:
         return self.status == 0
 
     def reason(self) -> str:
-        """Why it is not good, with the end of what it wrote."""
+        """Return why it is not good, with the end of what it wrote."""
         how = "not done in time" if self.status is None else f"it ended with {self.status}"
         return f"{how}: {self.output[-TAIL:].strip()}"
 

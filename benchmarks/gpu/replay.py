@@ -53,7 +53,7 @@ class Replayed:
         ]
 
     def __call__(self, batch: Any) -> Any:
-        """Features [B, D] of a batch [B, ...]."""
+        """Return features [B, D] of a batch [B, ...]."""
         values = {**self._constants, self._source: batch}
         made: Any = None
         for apply, names, outputs, attributes in self._nodes:
@@ -132,11 +132,11 @@ class ReplayedNetwork:
         self.features = int(self._run(self._empty(1)).shape[1])
 
     def worker(self) -> ReplayedWorker:
-        """One for a stream of its own."""
+        """Return a worker for a stream of its own."""
         return ReplayedWorker(self)
 
     def call(self, size: int) -> tuple[Any, Any, Work]:
-        """Where a batch of this size is taken from, where its features go, and what brings them there."""
+        """Return where a batch of this size is taken from, where its features go, and the call."""
         given = self._empty(size)
         made = self._run(given).clone()
 
@@ -146,7 +146,7 @@ class ReplayedNetwork:
         return given, made, work if self._device == "cpu" else graph(self._torch, work)
 
     def on(self, stream: int) -> Any:
-        """PyTorch's work goes on this stream."""
+        """Send PyTorch's work to this stream."""
         if self._device == "cpu":
             return nullcontext()
         return self._torch.cuda.stream(self._torch.cuda.ExternalStream(stream))
@@ -156,7 +156,7 @@ class ReplayedNetwork:
         return self._device != "cpu" and bool(self._torch.cuda.is_current_stream_capturing())
 
     def tensor(self, view: View) -> Any:
-        """An array of the device, without a copy."""
+        """Return an array of the device, without a copy."""
         if self._device != "cpu":
             return self._torch.as_tensor(view, device=self._device)
         data = (ctypes.c_uint8 * view.nbytes).from_address(view.pointer)
@@ -198,7 +198,7 @@ class ReplayedWorker:
 
 @contextmanager
 def replayed_networks(torch: Any, *, device: str = "cuda") -> Iterator[None]:
-    """What is loaded for a GPU meanwhile has its encoders in PyTorch; the rest is as always."""
+    """Give what is loaded for a GPU meanwhile its encoders in PyTorch; the rest is as always."""
     from l2l_engine.gpu import loading  # noqa: PLC0415 - whole predictions take more than the kernels
 
     def network(plan: Any, part: str, precision: str, trusted: bool) -> ReplayedNetwork:

@@ -15,7 +15,11 @@ class NotRunError(Exception):
 
 
 def needs(package: str) -> ModuleType:
-    """The package, or NotRunError."""
+    """Import a package.
+
+    Raises:
+        NotRunError: If it cannot be imported.
+    """
     try:
         return importlib.import_module(package)
     except ImportError as error:
@@ -23,7 +27,11 @@ def needs(package: str) -> ModuleType:
 
 
 def needs_torch() -> Any:
-    """PyTorch on a GPU, or NotRunError."""
+    """Import PyTorch.
+
+    Raises:
+        NotRunError: If it cannot be imported, or sees no GPU.
+    """
     torch = needs("torch")
     if not torch.cuda.is_available():
         raise NotRunError("PyTorch sees no GPU")
@@ -31,5 +39,5 @@ def needs_torch() -> Any:
 
 
 def status(good: bool) -> str:
-    """In words."""
+    """Return a section's status in words."""
     return "passed" if good else "failed"

@@ -31,7 +31,7 @@ SUBJECTS = {
 
 
 def showing(sections: Iterable[str], files: Iterable[Path]) -> list[str]:
-    """The GPUs on which all of these sections passed, each with the day of the last of them."""
+    """Return the GPUs on which all of these sections passed, each with the day of the last of them."""
     found = []
     for file in sorted(files):
         plain: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -42,12 +42,12 @@ def showing(sections: Iterable[str], files: Iterable[Path]) -> list[str]:
 
 
 def results() -> list[Path]:
-    """The results files of GPUs."""
+    """Return the results files of GPUs."""
     return sorted(FOLDER.glob("gpu-*.json"))
 
 
 def render(files: list[Path]) -> str:
-    """The table, between its marks."""
+    """Return the table, between its marks."""
     rows = [
         f"| {subject} | {', '.join(sections)} | {'; '.join(showing(sections, files)) or NOT_YET} |"
         for subject, sections in SUBJECTS.items()
@@ -56,7 +56,7 @@ def render(files: list[Path]) -> str:
 
 
 def replaced(page: str, table: str) -> str:
-    """The page with this table in the place of its own."""
+    """Return the page with this table in the place of its own."""
     before, _, rest = page.partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:

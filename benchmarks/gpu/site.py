@@ -34,12 +34,12 @@ __version__ = "0"
 
 
 def lacking() -> list[str]:
-    """Packages that whole predictions take and that are not here."""
+    """Return packages that whole predictions take and that are not here."""
     return [name for name in RUNTIME[:-1] if importlib.util.find_spec(name) is None]
 
 
 def require_predictions() -> None:
-    """For sections that predict.
+    """Make sure that whole predictions can run.
 
     Raises:
         NotRunError: A package that it takes is missing.
@@ -49,7 +49,7 @@ def require_predictions() -> None:
 
 
 def capability() -> str | None:
-    """The first GPU's compute capability as nvcc names it, e.g. "90"; None where nothing tells."""
+    """Return the first GPU's compute capability as nvcc names it, e.g. "90"; None where nothing tells."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return None
@@ -116,7 +116,7 @@ def build(limit_s: float) -> dict[str, Any]:
 
 
 def lay_out() -> None:
-    """Links to the sources, with the built modules beside them."""
+    """Link to the sources, with the built modules beside them."""
     shutil.rmtree(SITE, ignore_errors=True)
     package = SITE / "l2l_engine"
     package.mkdir(parents=True)
@@ -136,7 +136,7 @@ def lay_out() -> None:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """For a process that imports the package from :data:`SITE`."""
+    """Return the environment of a process that imports the package from :data:`SITE`."""
     folders = [SITE, ROOT, *([PACKAGES] if PACKAGES.exists() else [])]
     known = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([*map(str, folders), *([known] if known else [])])

@@ -21,7 +21,7 @@ Inputs = tuple[Any, Any, Any, Any, Any]
 
 
 def microseconds(torch: Any, works: dict[str, Work]) -> dict[str, float]:
-    """The median over rounds of one call's time, each round timing all in turn."""
+    """Return the median over rounds of one call's time, each round timing all in turn."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
         for _ in range(3):
@@ -40,7 +40,7 @@ def microseconds(torch: Any, works: dict[str, Work]) -> dict[str, float]:
 
 
 def graph(torch: Any, work: Work) -> Work:
-    """The same work, captured once."""
+    """Capture the work in a CUDA graph."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -84,7 +84,7 @@ def _ours(torch: Any, skimmer: CudaSkimmer, inputs: Inputs) -> tuple[Work, Any]:
 
 
 def _plain(weights: Any, inputs: Inputs) -> Work:
-    """The peer in the dtype of its inputs."""
+    """Return the peer in the dtype of its inputs."""
     from benchmarks.kernels.plain_torch import PlainSkimmer  # noqa: PLC0415
 
     module = PlainSkimmer(weights).cuda().to(inputs[0].dtype)
@@ -92,7 +92,7 @@ def _plain(weights: Any, inputs: Inputs) -> Work:
 
 
 def skimmer() -> dict[str, Any]:
-    """B=1 N=205 T=10 in fp16 against PyTorch, eager and in a CUDA graph."""
+    """Time B=1 N=205 T=10 in fp16 against PyTorch, eager and in a CUDA graph."""
     torch = needs_torch()
     weights, inputs = _weights(), _inputs(torch, 1, 205, torch.float16)
     ours, space = _ours(torch, CudaSkimmer(weights, precision="fp16"), inputs)
@@ -117,7 +117,7 @@ def skimmer() -> dict[str, Any]:
 
 
 def ways() -> dict[str, Any]:
-    """Each way of launching at several sizes: what "auto" should choose. To pass, all have to agree."""
+    """Time each way of launching at several sizes: what "auto" should choose. All have to agree."""
     torch, weights = needs_torch(), _weights()
     table: dict[str, Any] = {}
     good = True
@@ -141,7 +141,7 @@ def ways() -> dict[str, Any]:
 
 
 def interpolation() -> dict[str, Any]:
-    """B=512 against the bandwidth of a copy of the output."""
+    """Time B=512 against the bandwidth of a copy of the output."""
     torch = needs_torch()
     batch, moments, knots, size = 512, 1050, 210, 512
     timestamps = torch.arange(moments, dtype=torch.float64).cuda().repeat(batch, 1) * (16 / 30)

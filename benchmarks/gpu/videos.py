@@ -14,7 +14,7 @@ LOOP_S = 8
 
 
 def long_video(seconds: int, size: tuple[int, int], *, seed: int = 0) -> bytes:
-    """H.264 with a key frame every two seconds or so, and AAC; moving shapes and changing tones.
+    """Make a video of moving shapes and changing tones: H.264, a key frame every 2 s or so, and AAC.
 
     Args:
         seconds: A multiple of ``LOOP_S``.
@@ -47,7 +47,7 @@ def long_video(seconds: int, size: tuple[int, int], *, seed: int = 0) -> bytes:
 
 
 def _ground(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Soft squares: noise would take a hundred times the bytes."""
+    """Draw soft squares: noise would take a hundred times the bytes."""
     squares = rng.integers(0, 255, (-(-size[1] // 16), -(-size[0] // 16), 3), np.uint8)
     ground = squares.repeat(16, axis=0).repeat(16, axis=1)[: size[1], : size[0]].astype(np.float32)
     for axis in (0, 1):

@@ -27,7 +27,7 @@ AGREEMENT_S, FLAT_S = 50.0, 40.0
 
 @contextmanager
 def on_gpu(plan: Any) -> Iterator[tuple[Any, dict[str, str]]]:
-    """A Classifier on the GPU, and how it encodes: by TensorRT, or else in PyTorch, with the reason.
+    """Yield a Classifier on the GPU, and how it encodes: by TensorRT, or else in PyTorch, and why.
 
     Raises:
         NotRunError: It lacks more than TensorRT.
@@ -54,7 +54,7 @@ def on_gpu(plan: Any) -> Iterator[tuple[Any, dict[str, str]]]:
 
 
 def agreement() -> dict[str, Any]:
-    """Labels of the demo's plan and of videos made as they are needed; logits of the paper's size in fp16."""
+    """Compare labels of the demo's plan on demo and generated videos; logits of the paper's size in fp16."""
     site.require_predictions()
     from l2l_engine import Classifier  # noqa: PLC0415
 
@@ -71,7 +71,7 @@ def agreement() -> dict[str, Any]:
 
 
 def agreed(labels: dict[str, Any], logits: dict[str, Any]) -> dict[str, Any]:
-    """The section's record; passed only if all videos were compared."""
+    """Return the section's record; passed only if all videos were compared."""
     words = f"{labels['share']:.1%} of {labels['videos']} labels, logits {logits['apart']:.2g} apart"
     record = {
         "goals": f"{AGREEING:.1%} of {VIDEOS} labels as on the CPU; logits in fp16 within {CLOSE}",
@@ -87,7 +87,7 @@ def agreed(labels: dict[str, Any], logits: dict[str, Any]) -> dict[str, Any]:
 
 
 def compared(gpu: Any, cpu: Any, files: list[Any], end: float) -> dict[str, Any]:
-    """How many labels are the same until ``end``, and the largest difference of logits.
+    """Return how many labels are the same until ``end``, and the largest difference of logits.
 
     "apart" is a share of the video's largest logit where that is more than 1, as rounding is; "apart in all"
     is not.
@@ -106,14 +106,14 @@ def compared(gpu: Any, cpu: Any, files: list[Any], end: float) -> dict[str, Any]
 
 
 def _logits(answer: Any, classifier: Any) -> NDArray[np.float64]:
-    """Up to what softmax does not see: their mean is 0."""
+    """Return the logits up to what softmax does not see: their mean is 0."""
     document = classifier.plan.document
     scores = np.log(np.maximum(answer.probabilities.astype(np.float64), 1e-30))
     return document.temperature(document.skim.steps) * (scores - scores.mean())
 
 
 def memory() -> dict[str, Any]:
-    """Free memory of the device before and after many predictions, several at a time."""
+    """Compare the device's free memory before and after many predictions, several at a time."""
     content = long_video(24, (320, 180))
     with on_gpu(paper.networks().plan.path) as (gpu, how):
         for _ in gpu.predict_many([content] * 100, workers=WORKERS):
@@ -125,7 +125,7 @@ def memory() -> dict[str, Any]:
 
 
 def flat(count: int, growth: int) -> dict[str, Any]:
-    """The section's record; passed only after all predictions."""
+    """Return the section's record; passed only after all predictions."""
     record = {
         "goals": f"{MANY} predictions, at most {GROWTH_BYTES >> 20} MiB more",
         "predictions": count,
@@ -138,7 +138,7 @@ def flat(count: int, growth: int) -> dict[str, Any]:
 
 
 def free_bytes() -> int:
-    """Of the device, by its driver."""
+    """Return the device's free memory, by its driver."""
     from l2l_engine.gpu.driver import CudaDevice  # noqa: PLC0415
 
     CudaDevice().use()  # this thread need not have a context of its own

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 def interpolate(bank: Tensor, knots: Tensor, timestamps: Tensor) -> Tensor:
-    """[B, M, D] at knots [B, M] to [B, N, D] at timestamps [B, N]; clamped ends."""
+    """Bring [B, M, D] at knots [B, M] to [B, N, D] at timestamps [B, N]; the ends are clamped."""
     upper = torch.searchsorted(knots, timestamps).clamp(1, knots.shape[1] - 1)
     low, high = knots.gather(1, upper - 1), knots.gather(1, upper)
     fraction = ((timestamps - low) / (high - low)).clamp(0, 1).to(bank.dtype).unsqueeze(-1)
@@ -60,7 +60,7 @@ class PlainSkimmer(nn.Module):
         timestamps: Tensor,
         steps: int,
     ) -> Tensor:
-        """Logits [B, C] of banks [B, M, D] at their knots [B, M], over timestamps [B, N]."""
+        """Return logits [B, C] of banks [B, M, D] at their knots [B, M], over timestamps [B, N]."""
         image = interpolate(image_bank, image_times, timestamps)
         audio = interpolate(audio_bank, audio_times, timestamps)
         image_keys, audio_keys = self.key_image(image), self.key_audio(audio)

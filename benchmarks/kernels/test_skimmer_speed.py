@@ -27,7 +27,7 @@ def weights() -> Weights:
 
 
 def banks(batch: int, moments: int) -> tuple[NDArray[np.float32], NDArray[np.float32], Times, Times, Times]:
-    """Both banks, the times of their knots, and the timestamps."""
+    """Return both banks, the times of their knots, and the timestamps."""
     rng = np.random.default_rng(1)
     knots = moments // 5
     timestamps = np.tile(np.arange(moments) * (16 / 30), (batch, 1))
@@ -37,7 +37,7 @@ def banks(batch: int, moments: int) -> tuple[NDArray[np.float32], NDArray[np.flo
 
 
 def folded_sizes(weights: Weights) -> list[NDArray[np.float32]]:
-    """The matrices that a step multiplies: the key of a modality is folded into its query, [D, H]."""
+    """Return the matrices that a step multiplies: the key of a modality is folded into its query, [D, H]."""
     d, h = PAPER.feature, PAPER.hidden
     kept = [value for name, value in weights.items() if name.split(".")[0] in {"fusion", "lstm", "modality"}]
     return [*kept, np.empty((d, h), np.float32), np.empty((d, h), np.float32)]

@@ -57,7 +57,7 @@ class Facts:
 
 
 def file(name: str) -> Path:
-    """The path of one of ``NAMES``; makes the file if it is missing."""
+    """Return the path of one of ``NAMES``, and make the file if it is missing."""
     if name in _LOOPED:
         source, seconds, times = _LOOPED[name]
         whole = file(source)
@@ -66,7 +66,7 @@ def file(name: str) -> Path:
 
 
 def pieces(source: str, groups: int) -> list[Path]:
-    """32 files of ``groups`` groups of pictures each, cut from a file of ``_UNIQUE`` where they begin."""
+    """Return 32 files of ``groups`` groups of pictures each, cut from a file of ``_UNIQUE``."""
     recipe = _UNIQUE[source]
     group = recipe.gop / recipe.rate
     places = max(1, int(recipe.seconds / group) - groups + 1)
@@ -110,7 +110,7 @@ def facts(path: Path) -> Facts:
 
 
 def _made(name: str, recipe: object, make: Callable[[Path], None]) -> Path:
-    """The file of this recipe: made if it is missing, so that none of an older recipe is timed."""
+    """Return the file of this recipe, made if it is missing: none of an older recipe is timed."""
     encoding = encode.VP9 if name.endswith("webm") else encode.H264
     version = hashlib.sha256(repr((EDITION, recipe, encoding)).encode()).hexdigest()[:8]
     path = FOLDER / "files" / version / name

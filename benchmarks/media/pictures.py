@@ -39,7 +39,7 @@ class Thing:
     phase: float
 
     def place(self, seconds: float, height: int, width: int) -> tuple[int, int]:
-        """Top and left at a moment, even numbers, wholly inside the frame."""
+        """Return top and left at a moment, even numbers, wholly inside the frame."""
         size = self.mask.shape
         y = self.centre[0] + self.swing[0] * math.sin(self.speed[0] * seconds + self.phase)
         x = self.centre[1] + self.swing[1] * math.cos(self.speed[1] * seconds + self.phase)
@@ -59,7 +59,7 @@ class Scene:
 
 
 def cuts(rng: np.random.Generator, duration: float) -> list[float]:
-    """Where scenes begin, in seconds; the first at 0."""
+    """Return where scenes begin, in seconds; the first at 0."""
     starts = [0.0]
     while starts[-1] < duration:
         starts.append(starts[-1] + float(rng.uniform(*SCENE_SECONDS)))
@@ -69,7 +69,7 @@ def cuts(rng: np.random.Generator, duration: float) -> list[float]:
 def frames(
     seed: int, starts: list[float], duration: float, rate: int, height: int, width: int
 ) -> Iterator[Plane]:
-    """The frames as YUV 4:2:0, uint8 [3 * height / 2, width]; one buffer, overwritten by the next frame."""
+    """Yield the frames as YUV 4:2:0, uint8 [3 * height / 2, width], all in one and the same buffer."""
     rng = np.random.default_rng(seed)
     textures = [_texture(rng, height, width) for _ in range(TEXTURES)]
     grain = [_grain(rng, height, width) for _ in range(8)]
@@ -96,7 +96,7 @@ def _texture(rng: np.random.Generator, height: int, width: int) -> Texture:
 
 
 def _one_over_f(rng: np.random.Generator, height: int, width: int, deviation: float) -> NDArray[np.float32]:
-    """Noise whose amplitude falls with spatial frequency as 1/f, as that of photographs does."""
+    """Return noise whose amplitude falls with spatial frequency as 1/f, as that of photographs does."""
     spectrum = np.fft.rfft2(rng.standard_normal((height, width), dtype=np.float32))
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     radius[0, 0] = np.inf
@@ -105,7 +105,7 @@ def _one_over_f(rng: np.random.Generator, height: int, width: int, deviation: fl
 
 
 def _grain(rng: np.random.Generator, height: int, width: int) -> Plane:
-    """Small signed numbers, as uint8 that wrap round when added."""
+    """Return small signed numbers, as uint8 that wrap round when added."""
     noise = rng.standard_normal((height, width), dtype=np.float32) * GRAIN
     return np.asarray(np.clip(np.rint(noise), -6, 6), np.int8).view(np.uint8)
 

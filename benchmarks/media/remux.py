@@ -48,7 +48,7 @@ class Joiner:
 
 
 def loop(source: Path, seconds: float, times: int, target: Path) -> None:
-    """``source``, which lasts ``seconds``, ``times`` times over."""
+    """Write ``source``, which lasts ``seconds``, ``times`` times over."""
     with av.open(str(target), "w") as container:
         joiner = Joiner(container, source)
         for turn in range(times):
@@ -56,6 +56,6 @@ def loop(source: Path, seconds: float, times: int, target: Path) -> None:
 
 
 def cut(source: Path, begin: float, end: float, target: Path) -> None:
-    """What is shown in [begin, end) of ``source``, on a clock that starts at 0."""
+    """Write what is shown in [begin, end) of ``source``, on a clock that starts at 0."""
     with av.open(str(target), "w") as container:
         Joiner(container, source).append(source, 0.0, begin, end)

@@ -9,7 +9,7 @@ Wave = NDArray[np.float32]
 
 
 def sound(seed: int, starts: list[float], duration: float, rate: int) -> Wave:
-    """Stereo float32 [2, samples] in [-1, 1]; a new kind of sound begins at each of ``starts``."""
+    """Return stereo float32 [2, samples] in [-1, 1]; a new kind of sound begins at each of ``starts``."""
     rng = np.random.default_rng(seed)
     kinds = (_wind, _voice, _music, _knocks, _hush)
     parts = []
@@ -31,7 +31,7 @@ def _wind(rng: np.random.Generator, time: Wave) -> Wave:
 
 
 def _voice(rng: np.random.Generator, time: Wave) -> Wave:
-    """A hum with overtones that comes in syllables."""
+    """Return a hum with overtones that comes in syllables."""
     pitch = float(rng.uniform(90, 220)) * (1 + 0.1 * np.sin(3 * time))
     phase = np.cumsum(pitch) * (2 * np.pi * float(time[1] - time[0]))
     tone = sum(np.sin(phase * n) / n ** rng.uniform(0.7, 1.5) for n in range(1, 16))

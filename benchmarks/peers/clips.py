@@ -27,7 +27,7 @@ class DenseClips:
 
     @torch.inference_mode()
     def seconds(self, path: Path) -> float:
-        """What all clips would take: the full decode, and every clip at the mean of those that are run."""
+        """Return what all clips would take: the full decode, and each clip at the mean of those run."""
         begin = time.perf_counter()
         frames = sum(1 for _ in plain.all_frames(path))
         decoding = time.perf_counter() - begin

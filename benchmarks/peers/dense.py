@@ -27,7 +27,7 @@ class DenseStudent:
 
     @torch.inference_mode()
     def __call__(self, path: Path) -> Tensor:
-        """Mean probabilities [C] on the CPU."""
+        """Return mean probabilities [C] on the CPU."""
         times = plain.timestamps(path)
         image = self._encoders.images(plain.frames_by_decoding(path, times))
         audio = self._encoders.sounds(plain.windows(path, times))

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from transformers import VideoMAEConfig, VideoMAEForVideoClassification, VideoMAEImageProcessor
-from transformers.pipelines import VideoClassificationPipeline
+from transformers.pipelines.video_classification import VideoClassificationPipeline
 
 from benchmarks.networks import CLASSES
 
@@ -20,12 +20,14 @@ class TransformersPipeline:
     """Nothing is downloaded: the model is made from its configuration."""
 
     def __init__(self, *, small: bool = False) -> None:
-        sizes = {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2} if small else {}
+        sizes: dict[str, Any] = {"num_labels": CLASSES}
+        if small:
+            sizes |= {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
         torch.manual_seed(0)
-        model = VideoMAEForVideoClassification(VideoMAEConfig(num_labels=CLASSES, **sizes)).eval()
+        model = VideoMAEForVideoClassification(VideoMAEConfig(**sizes)).eval()
         self._pipeline = VideoClassificationPipeline(model=model, image_processor=VideoMAEImageProcessor())
 
     def __call__(self, path: Path) -> list[dict[str, Any]]:
-        """The five most probable classes."""
+        """Return the five most probable classes."""
         answer: list[dict[str, Any]] = self._pipeline(str(path))
         return answer

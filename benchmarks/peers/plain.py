@@ -33,7 +33,7 @@ class LogMel(torch.nn.Module):
         self.mel = torchaudio.transforms.MelSpectrogram(SAMPLE_RATE, n_fft=400, hop_length=160, n_mels=40)
 
     def forward(self, samples: Tensor) -> Tensor:
-        """float32 [B, 16000] to [B, 1, 101, 40]."""
+        """Turn float32 [B, 16000] into [B, 1, 101, 40]."""
         return torch.log(self.mel(samples).transpose(1, 2) + 1e-6)[:, None]
 
 
@@ -55,11 +55,11 @@ class Encoders:
             part.to(dtype)
 
     def images(self, frames: Tensor) -> Tensor:
-        """float32 [M, D] of uint8 [M, 112, 112, 3]."""
+        """Encode uint8 [M, 112, 112, 3] to float32 [M, D]."""
         return torch.cat([self._encoded(self._image, self._image.front(some)) for some in self._some(frames)])
 
     def sounds(self, samples: Tensor) -> Tensor:
-        """float32 [M, D] of float32 [M, 16000]."""
+        """Encode float32 [M, 16000] to float32 [M, D]."""
         parts = (self._audio.norm(self._mel(some)) for some in self._some(samples))
         return torch.cat([self._encoded(self._audio, part) for part in parts])
 
@@ -72,20 +72,20 @@ class Encoders:
 
 
 def timestamps(path: Path) -> np.ndarray:
-    """j * hop over the length that the container declares."""
+    """Return j * hop [N] over the length that the container declares."""
     with av.open(str(path)) as container:
         seconds = (container.duration or 0) / 1e6
     return np.arange(max(1, int(np.ceil(seconds / HOP - 1e-6)))) * HOP
 
 
 def picture(frame: VideoFrame) -> Tensor:
-    """uint8 [112, 112, 3] of a decoded frame."""
+    """Turn a decoded frame into uint8 [112, 112, 3]."""
     tensor = torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1)
     return resize(tensor).permute(1, 2, 0).contiguous()
 
 
 def frames_by_seeking(path: Path, times: np.ndarray) -> Tensor:
-    """The frame shown at each time, uint8 [M, 112, 112, 3]: seek to its key frame, decode up to it."""
+    """Return the frame shown at each time, uint8 [M, 112, 112, 3], each by a seek to its key frame."""
     images = []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -106,7 +106,7 @@ def _shown_at(frames: Iterator[VideoFrame], time: float) -> VideoFrame:
 
 
 def all_frames(path: Path) -> Iterator[VideoFrame]:
-    """Every frame in order, decoded by as many threads as FFmpeg likes."""
+    """Yield every frame in order, decoded by as many threads as FFmpeg likes."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
@@ -114,7 +114,7 @@ def all_frames(path: Path) -> Iterator[VideoFrame]:
 
 
 def frames_by_decoding(path: Path, times: np.ndarray) -> Tensor:
-    """The frame shown at each time, uint8 [M, 112, 112, 3], out of a full decode."""
+    """Return the frame shown at each time, uint8 [M, 112, 112, 3], out of a full decode."""
     images: list[Tensor] = []
     shown = None
     for frame in all_frames(path):
@@ -128,7 +128,7 @@ def frames_by_decoding(path: Path, times: np.ndarray) -> Tensor:
 
 
 def windows(path: Path, times: np.ndarray) -> Tensor:
-    """One second of sound from each time on, float32 [M, 16000]: the whole track decoded and resampled."""
+    """Return the second of sound from each time on, float32 [M, 16000], out of the whole track."""
     with av.open(str(path)) as container:
         rate = container.streams.audio[0].rate
         parts = [frame.to_ndarray().mean(axis=0) for frame in container.decode(audio=0)]

@@ -31,7 +31,7 @@ class PlainSparse:
 
     @torch.inference_mode()
     def __call__(self, path: Path) -> Tensor:
-        """Logits float32 [C] on the CPU."""
+        """Return logits float32 [C] on the CPU."""
         stamps = plain.timestamps(path)
         times = stamps[::FACTOR]
         banks = (

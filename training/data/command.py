@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def build_parser(module: str, about: str | None) -> argparse.ArgumentParser:
-    """A parser with the arguments that all of them take.
+    """Return a parser with the arguments that all of them take.
 
     Args:
         module: What ``python -m`` runs.

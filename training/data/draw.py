@@ -39,7 +39,7 @@ def draw_drive(rng: Rng, motion: str) -> Drive:
 
 
 def draw_actor(rng: Rng, universe: Universe, shape: str, moving: str | None) -> Actor:
-    """An object of kind ``shape`` that makes ``moving``, all else at random."""
+    """Draw an object of kind ``shape`` that makes ``moving``, all else at random."""
     body = _colour(rng)
     light = 0.3 * body[0] + 0.6 * body[1] + 0.1 * body[2] > 0.45
     # The mark has to stand out from the body, and the rim from whatever is behind.
@@ -59,7 +59,7 @@ def draw_actor(rng: Rng, universe: Universe, shape: str, moving: str | None) -> 
 
 
 def draw_voice(rng: Rng, drive: Drive) -> Voice:
-    """The sound of ``drive``: pitch, filter and loudness tell nothing else."""
+    """Draw the sound of ``drive``: pitch, filter and loudness tell nothing else."""
     pitch = math.exp(rng.uniform(math.log(120.0), math.log(480.0)))
     return Voice(drive, pitch, level=rng.uniform(0.2, 0.7), seed=seed(rng))
 

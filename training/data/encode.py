@@ -32,10 +32,10 @@ class Footage(Protocol):
     def duration(self) -> float: ...
 
     def frames(self, width: int, height: int) -> Callable[[float], Image]:
-        """A function from seconds to the uint8 [height, width, 3] picture shown then."""
+        """Return a function from seconds to the uint8 [height, width, 3] picture shown then."""
 
     def sound(self, rate: int) -> Wave:
-        """The whole sound track, float32 mono in [-1, 1], at ``rate`` Hz."""
+        """Return the whole sound track, float32 mono in [-1, 1], at ``rate`` Hz."""
 
 
 class SceneFootage:

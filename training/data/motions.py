@@ -108,7 +108,7 @@ PERIODS: dict[str, tuple[float, float]] = {
 
 
 def pose(actor: Actor, elapsed: float) -> Pose:
-    """Where ``actor`` is ``elapsed`` seconds into its event: all displacements, one of them running."""
+    """Return where ``actor`` is ``elapsed`` seconds into its event: all displacements, one of which runs."""
     x, y, angle, scale, light = actor.x, actor.y, actor.angle, 1.0, 1.0
     for drive in actor.drives:
         cycles = drive.cycles(elapsed) if drive.motion == actor.moving else drive.phase

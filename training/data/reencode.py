@@ -75,7 +75,7 @@ def reencode(source: Path, target: Path, gop: int) -> None:
 
 
 def _bit_rate(path: Path) -> int:
-    """Bits a second of the video packets."""
+    """Return bits a second of the video packets."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         sizes = [(packet.size, packet.duration or 0) for packet in container.demux(stream)]
@@ -115,7 +115,7 @@ def _copy(given: InputContainer, made: OutputContainer, gop: int, bit_rate: int)
 
 
 def main(words: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command, and return its exit status."""
     parser = build_parser("training.data.reencode", __doc__)
     parser.add_argument("--input", type=Path, required=True, help="a generated set")
     parser.add_argument("--gop", type=int, default=250, help="frames from key frame to key frame")

@@ -20,7 +20,7 @@ _RIM = 0.07  # width of an object's outline, in radii
 
 
 def render_background(seed: int, width: int, height: int) -> Image:
-    """A muted backdrop: a coarse random field, now and then with tiles, the same at any resolution."""
+    """Return a muted backdrop: a coarse random field, now and then with tiles, the same at any resolution."""
     rng = np.random.default_rng(seed)
     base = rng.uniform(0.25, 0.75)
     field = base + rng.uniform(0.03, 0.12) * rng.standard_normal((5, 7, 3)) * [1.0, 0.9, 1.1]
@@ -34,7 +34,7 @@ def render_background(seed: int, width: int, height: int) -> Image:
 
 
 def _stretched(field: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``field`` interpolated along its first axis."""
+    """Return ``field`` interpolated along its first axis."""
     low = np.minimum(at.astype(int), len(field) - 2)
     part = (at - low)[:, None, None]
     return field[low] * (1.0 - part) + field[low + 1] * part
@@ -51,7 +51,7 @@ class FrameRenderer:
         self._backgrounds: dict[int, Image] = {}
 
     def frame(self, time: float) -> Image:
-        """The uint8 [height, width, 3] picture at ``time`` seconds."""
+        """Return the uint8 [height, width, 3] picture at ``time`` seconds."""
         scene = self._scene
         shot = bisect_right(self._cuts, time) - 1
         reach, x_period, y_period, x_phase, y_phase = scene.drift
@@ -103,7 +103,7 @@ class FrameRenderer:
 def _object(
     look: Look, place: Pose, across: Wave, down: Wave, radius: np.float32
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Opacity [h, w] and colour [h, w, 3] of an object whose middle is at (0, 0) of the two axes."""
+    """Return opacity [h, w] and colour [h, w, 3] of an object whose middle is at (0, 0) of the two axes."""
     cos, sin = np.float32(math.cos(place.angle)), np.float32(math.sin(place.angle))
     x, y = cos * across + sin * down, cos * down - sin * across
     distance = OUTLINES[look.shape](x, y)
@@ -117,12 +117,12 @@ def _object(
 
 
 def render_frame(scene: Scene, time: float, width: int, height: int) -> Image:
-    """One frame by itself; to render many keep a :class:`FrameRenderer`."""
+    """Return one frame by itself; to render many keep a :class:`FrameRenderer`."""
     return FrameRenderer(scene, width, height).frame(time)
 
 
 def render_audio(scene: Scene, rate: int) -> Wave:
-    """The whole sound track, float32 mono in [-1, 1], at ``rate`` Hz."""
+    """Return the whole sound track, float32 mono in [-1, 1], at ``rate`` Hz."""
     level, seed = scene.room
     track = np.random.default_rng(seed).standard_normal(math.ceil(scene.duration * rate), dtype=np.float32)
     track *= np.float32(level)

@@ -31,7 +31,7 @@ class Drive:
     turn: float
 
     def cycles(self, elapsed: float) -> float:
-        """Cycles done ``elapsed`` seconds into the event."""
+        """Return cycles done ``elapsed`` seconds into the event."""
         return self.phase + elapsed / self.period
 
 

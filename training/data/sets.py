@@ -19,17 +19,17 @@ class Job(Protocol):
     """One set of videos: everything that decides what is in it. Goes to other processes."""
 
     def settings(self) -> dict[str, Any]:
-        """All of it as JSON values: a folder holds videos of one set only."""
+        """Return all of it as JSON values: a folder holds videos of one set only."""
 
     def entry(self, index: int) -> dict[str, Any]:
-        """The manifest's object for a video; nothing is rendered for it."""
+        """Return the manifest's object for a video; nothing is rendered for it."""
 
     def write(self, index: int, path: Path) -> None:
         """Renders a video; a file appears under ``path`` only when it is complete."""
 
 
 def name_of(index: int) -> str:
-    """A video's path in its set."""
+    """Return a video's path in its set."""
     return f"videos/{index:05d}.mp4"
 
 
@@ -63,7 +63,7 @@ def render_set(job: Job, count: int, output: Path, workers: int) -> Iterator[int
 
 
 def _rendered(job: Job, todo: Iterator[int], output: Path, workers: int) -> Iterator[int]:
-    """Indices as their files are finished, in no order."""
+    """Yield indices as their files are finished, in no order."""
     # Spawned, not forked: a fork copies whatever locks the parent's libraries hold.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         running = {pool.submit(render_one, job, index, output) for index in islice(todo, 2 * workers)}

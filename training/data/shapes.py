@@ -25,7 +25,7 @@ def _ring(x: Plane, y: Plane) -> Plane:
 
 
 def _starlike(points: int, outer: float, inner: float) -> Outline:
-    """A star with corners at ``outer`` and notches at ``inner``; with inner = outer·cos(π/n) a polygon."""
+    """Return a star with corners at ``outer``, notches at ``inner``; a polygon at inner = outer·cos(π/n)."""
     half = math.pi / points
     edge = np.array([inner * math.cos(half) - outer, inner * math.sin(half)])
     normal = np.array([edge[1], -edge[0]]) / np.hypot(*edge)
@@ -115,5 +115,5 @@ TEXTURES: dict[str, Callable[[Plane, Plane, float], Plane]] = {
 
 
 def mark(x: Plane, y: Plane) -> NDArray[np.bool_]:
-    """A wedge on one side of the object: without it a plain ball could spin unseen."""
+    """Return a wedge on one side of the object: without it a plain ball could spin unseen."""
     return (np.abs(x) < np.float32(0.6) * -y) & (y < 0)

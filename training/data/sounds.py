@@ -27,7 +27,7 @@ class _Take:
     rng: np.random.Generator
 
     def tone(self, hertz: Wave | float, harmonics: tuple[float, ...] = (1.0,)) -> Wave:
-        """A tone whose pitch may change from sample to sample, with its overtones' strengths."""
+        """Return a tone whose pitch may change from sample to sample, with its overtones' strengths."""
         # float64: the phase is a sum over all samples before.
         pitches = np.broadcast_to(np.asarray(hertz, np.float64), len(self.cycles))
         phase = np.cumsum(pitches) * (TAU / self.rate)
@@ -37,18 +37,18 @@ class _Take:
         return wave
 
     def glide(self, hertz: Wave) -> Wave:
-        """A pure tone of changing pitch, short enough for float32."""
+        """Return a pure tone of changing pitch, short enough for float32."""
         return np.sin(np.float32(TAU / self.rate) * np.cumsum(hertz))
 
     def noise(self) -> Wave:
         return self.rng.standard_normal(len(self.cycles), dtype=np.float32)
 
     def wave(self, multiple: float = 1.0, shift: float = 0.0) -> Wave:
-        """sin of the motion's own angle: what the picture moves by."""
+        """Return sin of the motion's own angle: what the picture moves by."""
         return np.sin(np.float32(TAU) * (np.float32(multiple) * self.cycles + np.float32(shift)))
 
     def strikes(self, every: float, seconds: float, strike: Callable[[int, Wave], Wave]) -> Wave:
-        """A short sound at each multiple of ``every`` cycles; ``strike(n, time)`` gives the n-th one."""
+        """Return a short sound at each multiple of ``every`` cycles, the n-th by ``strike(n, time)``."""
         wave = np.zeros(len(self.cycles), np.float32)
         time = np.arange(round(seconds * self.rate), dtype=np.float32) / np.float32(self.rate)
         first, last = math.ceil(self.cycles[0] / every), math.floor(self.cycles[-1] / every)
@@ -60,7 +60,7 @@ class _Take:
 
 
 def _thuds(take: _Take) -> Wave:
-    """A thud whenever the object touches the floor: a low tone that drops, with a knock."""
+    """Return a thud whenever the object touches the floor: a low tone that drops, with a knock."""
 
     def thud(_: int, time: Wave) -> Wave:
         hertz = np.float32(take.pitch * 0.5) * (1.0 + np.exp(time / np.float32(-0.02)))
@@ -72,14 +72,14 @@ def _thuds(take: _Take) -> Wave:
 
 
 def _whir(take: _Take) -> Wave:
-    """A hum that swells once a turn."""
+    """Return a hum that swells once a turn."""
     hertz = take.pitch * (1.0 + 0.05 * take.wave())
     swell = 0.55 + 0.45 * take.wave(shift=0.25)
     return (take.tone(hertz, (1.0, 0.6, 0.4, 0.2)) + 0.25 * take.noise()) * swell
 
 
 def _rattle(take: _Take) -> Wave:
-    """A dry burst of noise at each end of the shake."""
+    """Return a dry burst of noise at each end of the shake."""
 
     def burst(_: int, time: Wave) -> Wave:
         return take.rng.standard_normal(len(time), dtype=np.float32) * np.exp(time / np.float32(-0.016))
@@ -88,28 +88,28 @@ def _rattle(take: _Take) -> Wave:
 
 
 def _sweep(take: _Take) -> Wave:
-    """A tone that glides over nearly two octaves with the object's place."""
+    """Return a tone that glides over nearly two octaves with the object's place."""
     hertz = 1.4 * take.pitch * np.exp2(0.9 * take.turn * take.wave())
     return take.tone(hertz, (1.0, 0.3))
 
 
 def _whoosh(take: _Take) -> Wave:
-    """Wind that is loudest where the pendulum is fastest."""
+    """Return wind that is loudest where the pendulum is fastest."""
     return take.noise() * take.wave(shift=0.25) ** 4
 
 
 def _throb(take: _Take) -> Wave:
-    """A chord that swells with the object's size."""
+    """Return a chord that swells with the object's size."""
     return (take.tone(take.pitch) + take.tone(1.5 * take.pitch)) * (0.5 + 0.5 * take.wave()) ** 2
 
 
 def _siren(take: _Take) -> Wave:
-    """A reedy tone, higher on one side of the orbit and lower on the other."""
+    """Return a reedy tone, higher on one side of the orbit and lower on the other."""
     return take.tone(take.pitch * (1.0 + 0.3 * take.wave(shift=0.25)), (1.0, 0.0, 0.6, 0.0, 0.4))
 
 
 def _zips(take: _Take) -> Wave:
-    """A quick chirp at each corner, up and down in turn; the path has six corners a cycle."""
+    """Return a quick chirp at each corner, up and down in turn; the path has six corners a cycle."""
 
     def chirp(beat: int, time: Wave) -> Wave:
         bend = np.float32(30.0 if beat % 2 else -30.0)
@@ -120,13 +120,13 @@ def _zips(take: _Take) -> Wave:
 
 
 def _buzz(take: _Take) -> Wave:
-    """A harsh hum while the light is on."""
+    """Return a harsh hum while the light is on."""
     on = ((take.cycles % np.float32(1.0)) < 0.5).astype(np.float32)
     return take.tone(0.5 * take.pitch, tuple(1.0 / n for n in range(1, 9))) * on
 
 
 def _boings(take: _Take) -> Wave:
-    """A wobbling, rising tone at each take-off."""
+    """Return a wobbling, rising tone at each take-off."""
 
     def boing(_: int, time: Wave) -> Wave:
         hertz = np.float32(take.pitch) * (1.0 + 2.5 * time + 0.2 * np.sin(np.float32(TAU * 25.0) * time))
@@ -150,7 +150,7 @@ SOUNDS: dict[str, Callable[[_Take], Wave]] = {
 
 
 def _coloured(wave: Wave, rate: int, decibels: NDArray[np.float64]) -> Wave:
-    """``wave`` filtered; the response is given at points even in log frequency, from 60 Hz to 8 kHz."""
+    """Filter ``wave``; the response is given at points even in log frequency, from 60 Hz to 8 kHz."""
     # A length with small factors; an FFT of a prime one takes many times as long.
     size = 1 << (len(wave) - 1).bit_length()
     spectrum = np.fft.rfft(wave, size)
@@ -161,7 +161,7 @@ def _coloured(wave: Wave, rate: int, decibels: NDArray[np.float64]) -> Wave:
 
 
 def _finished(wave: Wave, rate: int, level: float) -> Wave:
-    """Faded in and out at its ends, with its peak at ``level``."""
+    """Fade a wave in and out at its ends, with its peak at ``level``."""
     edge = min(max(1, round(_EDGE_SECONDS * rate)), len(wave) // 2)
     ramp = np.linspace(0.0, 1.0, edge, dtype=np.float32)
     wave[:edge] *= ramp
@@ -170,7 +170,7 @@ def _finished(wave: Wave, rate: int, level: float) -> Wave:
 
 
 def render_voice(voice: Voice, elapsed: NDArray[np.float64], rate: int) -> Wave:
-    """The motion's sound at ``elapsed`` (evenly spaced seconds since its event began)."""
+    """Return the motion's sound at ``elapsed`` (evenly spaced seconds since its event began)."""
     rng = np.random.default_rng(voice.seed)
     response = rng.uniform(-9.0, 9.0, 6)
     cycles = (voice.drive.phase + elapsed / voice.drive.period).astype(np.float32)
@@ -179,7 +179,7 @@ def render_voice(voice: Voice, elapsed: NDArray[np.float64], rate: int) -> Wave:
 
 
 def _music(length: int, rate: int, rng: np.random.Generator) -> Wave:
-    """Slow, soft notes of a pentatonic scale over a held root: nothing that keeps a motion's pace."""
+    """Return slow, soft notes of a pentatonic scale over a held root: nothing that keeps a motion's pace."""
     scale = np.array([0, 2, 4, 7, 9, 12])
     root, beat = rng.uniform(110.0, 260.0), rng.uniform(0.7, 1.2)
     time = np.arange(length) / rate
@@ -194,7 +194,7 @@ def _music(length: int, rate: int, rng: np.random.Generator) -> Wave:
 
 
 def render_bed(bed: Bed, length: int, rate: int) -> Wave:
-    """``length`` samples of a bed."""
+    """Return ``length`` samples of a bed."""
     rng = np.random.default_rng(bed.seed)
     response = rng.uniform(-9.0, 9.0, 6)
     wave = _music(length, rate, rng) if bed.kind == "music" else rng.standard_normal(length, dtype=np.float32)

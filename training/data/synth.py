@@ -57,7 +57,7 @@ class Job:
         write_video(self.scene(index), self.encoding(index), path)
 
     def entry(self, index: int) -> dict[str, Any]:
-        """The manifest's object for video ``index``; follows from the scene alone, no rendering."""
+        """Return the manifest's object for video ``index``; follows from the scene alone, no rendering."""
         scene = self.scene(index)
         return {
             "path": name_of(index),
@@ -70,7 +70,7 @@ class Job:
 
 
 def _described(event: Event) -> dict[str, Any]:
-    """An event for the manifest: ``object``, ``motion`` (seen or heard) and ``bed`` where they apply."""
+    """Return the manifest's event: ``object``, ``motion`` (seen or heard) and ``bed`` where they apply."""
     entry: dict[str, Any] = {"kind": event.kind, "start": round(event.start, 6), "end": round(event.end, 6)}
     if event.actor is not None:
         entry["object"] = event.actor.look.shape
@@ -84,7 +84,7 @@ def _described(event: Event) -> dict[str, Any]:
 
 
 def main(words: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command, and return its exit status."""
     parser = build_parser("training.data.synth", __doc__)
     add_drawing(parser)
     parser.add_argument("--split", choices=["untrimmed", "clips"], default="untrimmed")

@@ -66,7 +66,7 @@ class SynthConfig:
 
 
 def load_config(path: Path | None) -> SynthConfig:
-    """The defaults, or what a TOML file says instead.
+    """Load the ranges: the defaults, or what a TOML file says instead.
 
     Raises:
         ValueError: the file is no TOML, names a setting that there is not, or leaves no room for the action.

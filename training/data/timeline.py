@@ -42,14 +42,14 @@ class _Bag:
 
 
 def label_of(universe: Universe, base_seed: int, index: int) -> str:
-    """Labels come in shuffled rounds, so that any set is as balanced as its size allows."""
+    """Return a label; they come in shuffled rounds, so that any set is as balanced as it can be."""
     round_, place = divmod(index, len(universe.classes))
     order = np.random.default_rng([base_seed, round_]).permutation(len(universe.classes))
     return universe.classes[order[place]]
 
 
 def draw_scene(base_seed: int, index: int, *, universe: str, split: str, config: SynthConfig) -> Scene:
-    """Scene number ``index`` of the set with this seed; each is drawn by itself, in any order."""
+    """Draw scene number ``index`` of the set with this seed, independently of all others."""
     world = UNIVERSES[universe]
     rng = np.random.default_rng([base_seed, index, sorted(UNIVERSES).index(universe), int(split == "clips")])
     label = label_of(world, base_seed, index)
@@ -73,7 +73,7 @@ def draw_scene(base_seed: int, index: int, *, universe: str, split: str, config:
 
 
 def _stretches(rng: Rng, duration: float, config: SynthConfig) -> list[float]:
-    """Lengths of the action's stretches."""
+    """Return lengths of the action's stretches."""
     least, greatest = (share * duration for share in config.action_share)
     least = max(least, config.stretch_min)
     # Rather short than long, or mere averaging would do well on the videos where the action is long.
@@ -93,7 +93,7 @@ def _needs_gap(before: EventKind, after: EventKind) -> bool:
 
 
 def _spaced(rng: Rng, slots: list[Slot], config: SynthConfig) -> list[Slot]:
-    """``slots`` with empty gaps where they are needed."""
+    """Return ``slots`` with empty gaps where they are needed."""
     spaced: list[Slot] = []
     for kind, length in slots:
         if spaced and _needs_gap(spaced[-1][0], kind):
@@ -103,7 +103,7 @@ def _spaced(rng: Rng, slots: list[Slot], config: SynthConfig) -> list[Slot]:
 
 
 def _slots(rng: Rng, duration: float, config: SynthConfig) -> list[Slot]:
-    """Kinds and lengths that fill the video exactly: the action at random places among distractors."""
+    """Draw kinds and lengths that fill the video exactly: the action somewhere among distractors."""
     stretches = _stretches(rng, duration, config)
     places = rng.random(len(stretches))
     distractors: list[Slot] = []
@@ -123,7 +123,7 @@ def _slots(rng: Rng, duration: float, config: SynthConfig) -> list[Slot]:
 
 
 def _filled(rng: Rng, slots: list[Slot], duration: float) -> list[Slot]:
-    """The time that is left goes to the empty parts; a gap only ever grows."""
+    """Give the time that is left to the empty parts; a gap only ever grows."""
     slots = [("empty", 0.0), *slots, ("empty", 0.0)]
     empty = [number for number, (kind, _) in enumerate(slots) if kind == "empty"]
     left = duration - sum(length for _, length in slots)
@@ -164,7 +164,7 @@ def _events(rng: Rng, slots: list[Slot], world: Universe, label: str) -> tuple[E
 
 
 def _shots(rng: Rng, events: tuple[Event, ...]) -> tuple[Shot, ...]:
-    """Cuts to other backgrounds, some through black, but never through black at the edge of the action."""
+    """Draw cuts to other backgrounds, some through black, but never at the edge of the action."""
     shots = [Shot(0.0, seed(rng), dip=False)]
     for before, after in pairwise(events):
         if rng.random() < 0.35:

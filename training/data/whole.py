@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write what becomes ``path`` once the block has ended well.
+    """Yield where to write what becomes ``path`` once the block has ended well.
 
     The place is always the same, so that a run after a killed one writes over what that left.
     """

@@ -72,7 +72,7 @@ def evaluate(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def end_to_end(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
-    """Files through ``Classifier.predict``: the report's numbers, written as JSON and as a page."""
+    """Send files through ``Classifier.predict``, and write the numbers as JSON and as a page."""
     torch.set_num_threads(config.threads)
     name = config.evaluate.set
     videos = [video for _, video in load_sets(config, [name])]
@@ -109,14 +109,14 @@ def end_to_end(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def origin(config: Config, name: str) -> str:
-    """Where a set comes from, in words."""
+    """Return where a set comes from, in words."""
     if name in config.render:
         return f"rendered with seed {config.render[name].seed}"
     return f"of the set {name}"
 
 
 def predict_all(classifier: Classifier, videos: Sequence[Video], path: Path) -> list[Outcome]:
-    """One outcome a video; those an earlier, interrupted run left in ``path`` are kept."""
+    """Predict every video; the outcomes that an earlier, interrupted run left in ``path`` are kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
     done: dict[str, Outcome] = {}
     for line in whole_lines(path):
@@ -154,7 +154,7 @@ def judge(video: Video, prediction: Prediction) -> Outcome:
 
 
 def inside_stretches(video: Video, times: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which times lie in a stretch of the action."""
+    """Return which times lie in a stretch of the action."""
     inside = np.zeros(len(times), np.bool_)
     for start, end in video.stretches:
         inside |= (times >= start) & (times < end)
@@ -168,13 +168,13 @@ def _ratio(attention: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
 
 
 def _hits(video: Video, moments: Sequence[float | None]) -> float:
-    """Share of the moments chosen (the attention's peaks) that lie in the action."""
+    """Return share of the moments chosen (the attention's peaks) that lie in the action."""
     times = np.array([moment for moment in moments if moment is not None], np.float64)
     return float(inside_stretches(video, times).mean()) if len(times) else math.nan
 
 
 def averages(student: Student, examples: Examples) -> dict[str, dict[str, float]]:
-    """DENSE and UNIFORM: the student's clip scores averaged over all or ten evenly spaced pairs."""
+    """Run DENSE and UNIFORM: the student's clip scores averaged over all or ten evenly spaced pairs."""
     found = {}
     for name, choice in (("DENSE", dense), (f"UNIFORM ({COUNT})", uniform)):
         scores = ClipAverage(name, student, choice).scores(examples.tracks).numpy()
@@ -183,7 +183,7 @@ def averages(student: Student, examples: Examples) -> dict[str, dict[str, float]
 
 
 def curves(config: Config, examples: Examples, temperatures: Sequence[float]) -> dict[str, Any]:
-    """Top-1 on cached float32 features: by steps, by the distance of the knots, by how many hit the action.
+    """Measure top-1 on cached float32 features by steps, by the knots' distance, by how many hit the action.
 
     The calibration error is that of the confidence after each number of steps, at the plan's temperatures.
     """
@@ -206,12 +206,12 @@ def curves(config: Config, examples: Examples, temperatures: Sequence[float]) ->
 
 
 def attention(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Medians over the videos; a modality that a video lacks does not count."""
+    """Return medians over the videos; a modality that a video lacks does not count."""
     names = ("look_ratio", "listen_ratio", "look_hits", "listen_hits")
     return {name: float(np.nanmedian([getattr(o, name) for o in outcomes])) for name in names}
 
 
 def by_class(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Share of right answers by true class."""
+    """Return the share of right answers by true class."""
     names = sorted({o.truth for o in outcomes})
     return {name: float(np.mean([o.said == name for o in outcomes if o.truth == name])) for name in names}

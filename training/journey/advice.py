@@ -10,7 +10,7 @@ FEW = 20
 
 
 def advice(report: Mapping[str, Any]) -> list[str]:
-    """What would help most, from what is in the report."""
+    """Return what would help most, from what is in the report."""
     said = []
     score, footage = report["held_out"], report["footage"]
     if not score["videos"]:

@@ -76,7 +76,7 @@ def survey(manifest: Path) -> Footage:
 
 
 def held_out(footage: Footage) -> dict[str, str]:
-    """Which splits tell the temperature ("validation") and the score ("test"); no "test", no score.
+    """Return which splits tell the temperature ("validation") and the score ("test"); no "test", no score.
 
     Nothing is chosen by validation but the temperature, which leaves the order of the classes as it is; so
     the same videos may tell the score.
@@ -88,7 +88,7 @@ def held_out(footage: Footage) -> dict[str, str]:
 
 
 def choose(footage: Footage) -> dict[str, Any]:
-    """The settings that depend on the footage, as a configuration file would say them."""
+    """Return the settings that depend on the footage, as a configuration file would say them."""
     number = sum(by_split.get("train", 0) for by_split in footage.counts.values())
     pairs = min(12, max(4, round(4000 / number)))
     # About as many pairs seen in all, be there few videos or many.
@@ -129,7 +129,7 @@ def choose(footage: Footage) -> dict[str, Any]:
 def own_config(
     footage: Footage, *, config: Path | None, overrides: Sequence[str], work: Path, plan: Path
 ) -> Config:
-    """The committed defaults, what is chosen for the footage, a configuration file, overrides: the last wins.
+    """Merge the defaults, the choices for the footage, a configuration file and overrides; the last wins.
 
     Raises:
         ValueError: If a setting is unknown or of the wrong type; the message names it.
@@ -143,7 +143,7 @@ def own_config(
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two configurations, table by table; what ``above`` says wins."""
+    """Merge two configurations, table by table; what ``above`` says wins."""
     result = dict(below)
     for name, value in above.items():
         known = result.get(name)

@@ -108,7 +108,7 @@ def run_stages(stages: Stages, config: Config, seconds: dict[str, float]) -> dic
 
 
 def why_not(stage: str, config: Config) -> str:
-    """Why a stage does not apply; empty if it does."""
+    """Return why a stage does not apply; empty if it does."""
     used = {*config.teacher.train, *config.student.train, *config.skim.train}
     if stage == "render" and not used & {*config.render, *config.reencode}:
         return "the footage is there already"
@@ -122,7 +122,7 @@ def why_not(stage: str, config: Config) -> str:
 
 
 def _manifest(request: Request, seconds: dict[str, float]) -> tuple[Path, dict[str, Any]]:
-    """The manifest, made where the data is a folder, and the report on it."""
+    """Return the manifest, made where the data is a folder, and the report on it."""
     if request.data.is_file():
         return request.data, {}
     print("== prepare", flush=True)
@@ -147,7 +147,7 @@ def _manifest(request: Request, seconds: dict[str, float]) -> tuple[Path, dict[s
 
 
 def _score(config: Config, footage: Footage) -> dict[str, Any]:
-    """What the plan says of videos that nothing was learnt from, beside guessing."""
+    """Return what the plan says of videos that nothing was learnt from, beside guessing."""
     name = held_out(footage).get("test")
     if name is None:
         return {"videos": 0}
@@ -175,7 +175,7 @@ def _score(config: Config, footage: Footage) -> dict[str, Any]:
 
 
 def _answers(config: Config, name: str, videos: Sequence[Video]) -> dict[str, str]:
-    """What is said of each video: of files by ``Classifier.predict``, of segments by the same networks."""
+    """Return what is said of each video: of files by ``predict``, of segments by the same networks."""
     files = [video for video in videos if video.end is None and video.start == 0]
     said = dict.fromkeys((video.name for video in videos), "")
     with Classifier(config.plan, device="cpu") as classifier:
@@ -194,7 +194,7 @@ def _answers(config: Config, name: str, videos: Sequence[Video]) -> dict[str, st
 
 
 def _not_learnt_from(config: Config) -> dict[str, str]:
-    """Files that were readable at first sight, and turned out not to be."""
+    """Return files that were readable at first sight, and turned out not to be."""
     found: dict[str, str] = {}
     for path in (
         *config.folder("pairs").glob("*/skipped.json"),
@@ -205,7 +205,7 @@ def _not_learnt_from(config: Config) -> dict[str, str]:
 
 
 def _chosen(config: Config) -> dict[str, Any]:
-    """The settings that a user may want to know first."""
+    """Return the settings that a user may want to know first."""
     return {
         "student.pairs": config.student.pairs,
         "student.epochs": config.student.epochs,

@@ -17,7 +17,7 @@ from training.sampling.ways import REFERENCE, Way, evaluate_sampling, ways
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command, and return its exit status."""
     summary = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m training.sampling", description=summary)
     parser.add_argument("--config", type=Path, required=True, help="a TOML file")

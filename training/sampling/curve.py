@@ -11,7 +11,7 @@ Table = Mapping[str, Mapping[str, float]]
 
 
 def draw_budgets(sets: Mapping[str, Table], reference: str, path: Path) -> None:
-    """Accuracy against the deadline, one curve a set, over the reference without one."""
+    """Draw accuracy against the deadline, one curve a set, over the reference without one."""
     curves = {name: [row for row in table.values() if "budget_ms" in row] for name, table in sets.items()}
     if not any(curves.values()):
         return

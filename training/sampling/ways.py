@@ -51,7 +51,7 @@ class Look:
 
 
 def ways(config: Config) -> list[Way]:
-    """Everything that is compared; the first is what the others are held to."""
+    """Return everything that is compared; the first is what the others are held to."""
     policies = [Way(name, {"sampling": name}) for name in (REFERENCE, "keyframes", "listen", "auto")]
     exact = {"sampling": REFERENCE}
     others = [
@@ -100,7 +100,7 @@ def evaluate_sampling(config: Config, chosen: Sequence[Way], anew: bool = False)
 def look_at_all(
     classifiers: Mapping[Precision, Classifier], videos: Sequence[Video], chosen: Sequence[Way], path: Path
 ) -> Iterator[Look]:
-    """Every way on every video; what an earlier, interrupted run left in ``path`` is kept.
+    """Look at every video in every way; what an earlier, interrupted run left in ``path`` is kept.
 
     The ways take turns video by video, so that a busy moment of the machine meets all of them, and each
     begins as often as any other: the first to open a file may have to wait for the disk.
@@ -121,7 +121,7 @@ def look_at_all(
 
 
 def judge(video: Video, way: Way, prediction: Prediction) -> Look:
-    """What is kept of a prediction."""
+    """Return what is kept of a prediction."""
     if prediction.media is None:
         raise ValueError("the prediction is not one of a file")
     return Look(
@@ -137,7 +137,7 @@ def judge(video: Video, way: Way, prediction: Prediction) -> Look:
 
 
 def table(looks: Sequence[Look], chosen: Sequence[Way]) -> dict[str, dict[str, float]]:
-    """One row a way: accuracy, and means over the videos of what it cost."""
+    """Return a row for each way: accuracy, and means over the videos of what it cost."""
     by_way = {way.name: {look.video: look for look in looks if look.way == way.name} for way in chosen}
     reference = by_way[chosen[0].name]
     return {way.name: _row(by_way[way.name], reference, way) for way in chosen}
@@ -162,7 +162,7 @@ def _row(looks: Mapping[str, Look], reference: Mapping[str, Look], way: Way) -> 
 
 
 def write_report(config: Config, report: dict[str, Any]) -> None:
-    """JSON, Markdown and, where deadlines were set, the curve."""
+    """Write JSON, Markdown and, where deadlines were set, the curve."""
     target = Path(config.sampling.report)
     write_json(target.with_suffix(".json"), report)
     page = render(PAGE, **report)

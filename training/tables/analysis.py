@@ -17,11 +17,11 @@ from training.tables.bench import Bench, Examples, Result
 from training.tables.knots import TwoDensities, skim_items
 
 DENSITIES = ((5, 5), (5, 2), (5, 1), (10, 5), (10, 2), (10, 1), (15, 5), (20, 5))
-"""Every how manieth timestamp has a frame, and every how manieth has its sound."""
+"""Pairs of factors (i, j): every i-th timestamp has a frame, every j-th has its sound."""
 
 
 def fewer_frames(bench: Bench, ours: TwoDensities) -> list[dict[str, Any]]:
-    """A row a pair of densities: frames are dear, sound is cheap."""
+    """Return a row for each pair of densities: frames are dear, sound is cheap."""
     rows = []
     for image, audio in DENSITIES:
         name = f"frames at 1 of {image}, sound at 1 of {audio}"
@@ -30,7 +30,7 @@ def fewer_frames(bench: Bench, ours: TwoDensities) -> list[dict[str, Any]]:
 
 
 def by_class(examples: Examples, ours: Result, uniform: Result) -> list[dict[str, Any]]:
-    """A row a class, the greatest gain over UNIFORM first."""
+    """Return a row for each class, the greatest gain over UNIFORM first."""
     rows = []
     for number, name in enumerate(examples.classes):
         of_class = examples.truth[:, number]
@@ -47,7 +47,7 @@ def by_class(examples: Examples, ours: Result, uniform: Result) -> list[dict[str
 def by_knots_inside(
     tracks: Sequence[Track], right: NDArray[np.bool_], factor: int, early: int
 ) -> list[dict[str, float]]:
-    """Top-1 of the videos with sound after ``early`` and all steps, by the knots that lie in the action."""
+    """Return top-1 of the videos with sound after ``early`` and all steps, by the knots in the action."""
     inside = np.array([int(track.inside[::factor].sum()) for track in tracks])
     sound = np.array([bool(track.audio_valid.any()) for track in tracks])
     rows = []
@@ -63,7 +63,7 @@ def by_knots_inside(
 
 
 def calibration(bench: Bench, ours: TwoDensities, validation: Sequence[Track]) -> list[dict[str, Any]]:
-    """Calibration errors after each number of steps, before and after the fitted temperature.
+    """Return calibration errors after each number of steps, before and after the fitted temperature.
 
     Args:
         bench: The test set.
@@ -95,7 +95,7 @@ def calibration(bench: Bench, ours: TwoDensities, validation: Sequence[Track]) -
 
 
 def spread(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Mean, least, greatest and standard deviation of top-1 over runs that differ in their seed."""
+    """Return mean, least, greatest and standard deviation of top-1 over runs that differ in their seed."""
     found = np.array([row["top1"] for row in rows])
     deviation = float(found.std(ddof=1)) if len(found) > 1 else 0.0
     return {
@@ -108,7 +108,7 @@ def spread(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def differences(results: Mapping[str, Result], ours: str) -> dict[str, dict[str, float]]:
-    """By how many points ``ours`` is ahead of each other method on the same videos."""
+    """Return by how many points ``ours`` is ahead of each other method on the same videos."""
     if ours not in results:
         return {}
     right = results[ours].right.tolist()

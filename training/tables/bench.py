@@ -74,7 +74,7 @@ class Examples:
         return right
 
     def quality(self, scores: NDArray[np.float32]) -> dict[str, float]:
-        """Top-1 with its interval, mAP, and the calibration error of the greatest score."""
+        """Return top-1 with its interval, mAP, and the calibration error of the greatest score."""
         right = self.right(scores)
         return accuracy(right.tolist()) | {
             "map": mean_average_precision(Scored(scores, self.truth)),
@@ -90,7 +90,7 @@ class Encoders:
     window: Cost
 
     def of(self, images: float, windows: float) -> Cost:
-        """Of so many of them."""
+        """Return what so many of them cost."""
         return self.image * images + self.window * windows
 
 
@@ -118,7 +118,7 @@ class Result:
     quality: Mapping[str, float]
 
     def row(self) -> dict[str, Any]:
-        """As it stands in the report."""
+        """Return the row as it stands in the report."""
         more = {"images": self.images, "windows": self.windows, "head_gmac": self.head.gmac}
         return {"method": self.name, **self.quality, **self.cost.to_plain(), **more}
 
@@ -137,7 +137,7 @@ class Bench:
         self._code = code_fingerprint()
 
     def run(self, method: Method) -> Result:
-        """The method's row; only its seconds are measured anew where its answers are known."""
+        """Return the method's row; only its seconds are measured anew where its answers are known."""
         kept = self.keep(describe(method), lambda: self._answer(method))
         scores = kept["scores"].numpy()
         images, windows = (float(value) for value in kept["pairs"].double().mean(dim=0))
@@ -154,11 +154,11 @@ class Bench:
         )
 
     def on(self, examples: Examples) -> Bench:
-        """The same bench with other examples."""
+        """Return the same bench with other examples."""
         return Bench(examples, self.encoders, self.cache)
 
     def quality(self, method: Method) -> dict[str, float]:
-        """How good the method's answers are, without what they cost."""
+        """Return how good the method's answers are, without what they cost."""
         kept = self.keep(
             ["scores", describe(method)], lambda: {"scores": method.scores(self.examples.tracks)}
         )
@@ -183,14 +183,14 @@ class Bench:
         }
 
     def _seconds(self, method: Method) -> float:
-        """Of a video, after the encoders: the median over videos of all lengths."""
+        """Time a video after the encoders: the median over videos of all lengths."""
         by_length = sorted(self.examples.tracks, key=len)
         chosen = np.linspace(0, len(by_length) - 1, min(TIMED, len(by_length))).astype(int)
         return float(np.median([measure(method.scores, [by_length[number]], repeats=1) for number in chosen]))
 
 
 def head_macs(method: Method, tracks: Sequence[Track], pairs: Sequence[Encoded]) -> list[float]:
-    """Multiply-adds a video after the encoders.
+    """Return multiply-adds a video after the encoders.
 
     Of a skimmer by the law that the counter gives, of any other method by the counter itself, once for all
     videos of the same length and the same number of pairs.

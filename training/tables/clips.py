@@ -44,7 +44,7 @@ class _Method:
 
 
 def methods() -> Iterator[_Method]:
-    """The rows, in the table's order."""
+    """Yield the rows, in the table's order."""
     yield _Method(TEACHER, None, True)
     for streams in reversed(ALL_STREAMS):
         for distilled in (False, True):
@@ -99,7 +99,7 @@ def clip_tables(config: Config) -> dict[str, Any]:
 
 
 def _judge(config: Config, method: _Method, share: float, test: Pairs) -> dict[str, float] | None:
-    """Top-1 and mAP of one classifier, None where it was not trained."""
+    """Return top-1 and mAP of one classifier, None where it was not trained."""
     folder = method.folder(config, share)
     if not (folder / "metrics.json").exists():
         return None
@@ -115,7 +115,7 @@ def _judge(config: Config, method: _Method, share: float, test: Pairs) -> dict[s
 
 
 def _distances(config: Config, held: Pairs, aims: TeacherOutputs) -> dict[str, Tensor]:
-    """The L1 distance of every clip [P] from the teacher's feature, by the distilled student's streams."""
+    """Return every clip's L1 distance [P] from the teacher's feature, by the distilled student's streams."""
     found: dict[str, Tensor] = {}
     for streams in ALL_STREAMS:
         folder = distilled_folder(Variant(streams, True, 1.0).config(config))
@@ -135,7 +135,7 @@ def _distance_of(method: _Method, distances: Mapping[str, Tensor]) -> float | No
 
 
 def _audio_helps(config: Config, held: Pairs, distances: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """Where the sound brings the student nearest to the teacher: classes, then single clips."""
+    """Return where the sound brings the student nearest to the teacher: classes, then single clips."""
     if not {"both", "image"} <= distances.keys():
         return None
     both, image = (distances[streams].numpy() for streams in ("both", "image"))
@@ -163,7 +163,7 @@ def _best(gains: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _costs(config: Config, classes: Sequence[str]) -> dict[str, Cost]:
-    """Of a clip; weights make no difference to them."""
+    """Return what a clip costs by who sees it; weights make no difference to that."""
     student = build_student(config.model, len(classes)).eval()
     teacher = build_teacher(config.teacher, classes)
     return _student_costs(student) | {TEACHER: clip_cost(teacher, config.teacher.side)}

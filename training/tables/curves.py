@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 
 
 def by_factor(bench: Bench, ours: TwoDensities, factors: Sequence[int] = FACTORS) -> list[dict[str, Any]]:
-    """Fig. 6a: a row a subsampling factor, alike for frames and sound, after all steps."""
+    """Return Fig. 6a: a row for each subsampling factor, alike for frames and sound, after all steps."""
     rows = []
     for factor in factors:
         at = replace(ours, image_factor=factor, audio_factor=factor)
@@ -34,7 +34,7 @@ def by_factor(bench: Bench, ours: TwoDensities, factors: Sequence[int] = FACTORS
 
 
 def by_step(bench: Bench, ours: TwoDensities) -> list[dict[str, Any]]:
-    """Fig. 6b: a row a number of steps after which the skimmer stops."""
+    """Return Fig. 6b: a row for each number of steps after which the skimmer stops."""
     tracks, scores = bench.examples.tracks, step_scores(bench, ours)
     images, windows = np.mean([ours.pairs(track) for track in tracks], axis=0)
     timestamps, features = float(np.mean([len(track) for track in tracks])), tracks[0].image.shape[1]
@@ -47,7 +47,7 @@ def by_step(bench: Bench, ours: TwoDensities) -> list[dict[str, Any]]:
 
 
 def by_knots(bench: Bench, sparse: TwoDensities, dense: TwoDensities, early: int) -> list[dict[str, float]]:
-    """Why sparse features cost accuracy: top-1 after ``early`` and all steps, by the knots in the action.
+    """Return top-1 after ``early`` and all steps by the knots in the action: why sparse features cost.
 
     The same videos' numbers with all timestamps stand beside them: what they lack, knots do not explain.
     """
@@ -62,7 +62,7 @@ def by_knots(bench: Bench, sparse: TwoDensities, dense: TwoDensities, early: int
 
 
 def step_scores(bench: Bench, ours: TwoDensities) -> NDArray[np.float32]:
-    """Scores [V, T, C] after each step."""
+    """Return scores [V, T, C] after each step."""
     tracks = bench.examples.tracks
     kept = bench.keep(["steps", describe(ours)], lambda: {"scores": ours.step_scores(tracks)})
     scores: NDArray[np.float32] = kept["scores"].numpy()
@@ -72,7 +72,7 @@ def step_scores(bench: Bench, ours: TwoDensities) -> NDArray[np.float32]:
 def draw(
     factors: Sequence[Row], steps: Mapping[str, Sequence[Row]], lines: Sequence[Row], path: Path
 ) -> None:
-    """Both curves as one picture.
+    """Draw both curves as one picture.
 
     Args:
         factors: Rows of ``by_factor``.

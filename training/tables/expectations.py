@@ -34,7 +34,7 @@ class Expectation:
 
 
 def expectations(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All that are about video-level tables and, where there are any, the clip-level ones."""
+    """Return all that are about video-level tables and, where there are any, the clip-level ones."""
     rows = {row["method"]: row for row in report["video"] if "top1" in row}
     found = [
         _cheaper_and_better(rows),
@@ -49,7 +49,7 @@ def expectations(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _clips(report: Mapping[str, Any]) -> list[Expectation]:
-    """What clip classifiers should do, by share of the labels: the report of ``clip_tables``."""
+    """Return what clip classifiers should do, by share of the labels: the report of ``clip_tables``."""
     shares = {
         row["method"]: {share: cell["top1"] for share, cell in row["shares"].items() if cell is not None}
         for row in report.get("rows", [])
@@ -137,7 +137,7 @@ def _sparse(factors: Sequence[Row]) -> Expectation:
 
 
 def at_least(points: float, limit: float) -> bool:
-    """Whether a difference of shares reaches a limit; what the last digit of a float says does not count."""
+    """Whether a difference of shares reaches a limit, whatever the last digit of a float says."""
     return points >= limit - 1e-9
 
 

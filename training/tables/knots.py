@@ -34,18 +34,18 @@ class TwoDensities:
 
     @torch.inference_mode()
     def step_scores(self, tracks: Sequence[Track]) -> Tensor:
-        """Scores [V, T, C] after each step."""
+        """Return scores [V, T, C] after each step."""
         logits = skim_items(self.skimmer, [self.items(track) for track in tracks], self.steps)
         return logits.sigmoid() if self.several else logits.softmax(dim=2)
 
     def pairs(self, track: Track) -> Encoded:
-        """The knots; of the sound only if the skimmer listens."""
+        """Return the knots; of the sound only if the skimmer listens."""
         item = self.items(track)
         listens = "audio" in self.skimmer.modalities
         return Encoded(len(item.image_knots), listens * len(item.audio_knots))
 
     def items(self, track: Track) -> Knotted:
-        """The knots, as far as they can be decoded."""
+        """Return the knots, as far as they can be decoded."""
         image, audio = (
             regular_knots(len(track), factor) for factor in (self.image_factor, self.audio_factor)
         )
@@ -67,19 +67,19 @@ class Thinned:
         return self.method.scores([thin(track, self.factor) for track in tracks])
 
     def pairs(self, track: Track) -> Encoded:
-        """What the method needs of what is left."""
+        """Return what the method needs of what is left."""
         return self.method.pairs(thin(track, self.factor))
 
 
 def thin(track: Track, factor: int) -> Track:
-    """Every ``factor``-th timestamp from the first on."""
+    """Return every ``factor``-th timestamp from the first on."""
     names = ("image", "audio", "image_valid", "audio_valid", "inside")
     return replace(track, **{name: getattr(track, name)[::factor] for name in names})
 
 
 @torch.inference_mode()
 def skim_items(skimmer: SkimmingNetwork, items: Sequence[Knotted], steps: int) -> Tensor:
-    """Logits [V, T, C] after each step."""
+    """Return logits [V, T, C] after each step."""
     skimmer.eval()
     logits = []
     for start in range(0, len(items), BATCH):

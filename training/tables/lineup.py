@@ -64,7 +64,7 @@ class Lineup:
 
 
 def lineup(config: Config, student: Student, classes: int) -> Lineup:
-    """Everything that can be evaluated now."""
+    """Return everything that can be evaluated now."""
     several = config.skim.several
     methods: list[Method] = [*clip_averages(student, several=several, seed=config.seed)]
     ours = load_skimmer(config, classes) if skimmer_path(config).exists() else None

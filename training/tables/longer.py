@@ -46,7 +46,7 @@ class Piece:
 
 
 def by_length(bench: Bench, methods: Mapping[str, Method]) -> list[dict[str, Any]]:
-    """A row a length: top-1 of every method that there is."""
+    """Return a row for each length: top-1 of every method that there is."""
     rows = []
     for times in TIMES:
         examples = bench.examples if times == 1 else lengthen(bench.examples, times)
@@ -58,7 +58,7 @@ def by_length(bench: Bench, methods: Mapping[str, Method]) -> list[dict[str, Any
 
 
 def lengthen(examples: Examples, times: int, seed: int = 0) -> Examples:
-    """Every video with pieces of others, none of them of an action, in random order between its own.
+    """Put pieces of other videos, none of them of an action, in random order between each one's own.
 
     A pair's truth does not depend on its neighbours, so the labels stay. A video without sound stays so.
     """

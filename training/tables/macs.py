@@ -37,12 +37,12 @@ class Cost:
         return Cost(self.gmac * times, self.seconds * times)
 
     def to_plain(self) -> dict[str, float]:
-        """As it stands in a report."""
+        """Return the cost as it stands in a report."""
         return {"gmac": self.gmac, "seconds": self.seconds}
 
 
 def count(network: Network, *inputs: Any) -> float:
-    """Multiply-adds of one call: half of what PyTorch's counter counts as floating-point operations.
+    """Return multiply-adds of one call: half of what PyTorch's counter counts as floating-point operations.
 
     The counter knows convolutions and matrix products. Element-wise work does not count, as is usual.
     """
@@ -59,7 +59,7 @@ def _count(network: Network, inputs: tuple[Any, ...]) -> dict[str, float]:
 def _recurrent(
     inputs: Sequence[int], of_input: Sequence[int], of_state: Sequence[int], *_: Any, **__: Any
 ) -> int:
-    """Operations of a recurrent layer over [T, B, features], which the counter does not know by itself."""
+    """Count a recurrent layer over [T, B, features], which PyTorch's counter does not know by itself."""
     return 2 * inputs[0] * inputs[1] * (math.prod(of_input) + math.prod(of_state))
 
 
@@ -67,7 +67,7 @@ _FORMULAS = {torch.ops.aten.mkldnn_rnn_layer: _recurrent}
 
 
 def measure(network: Network, *inputs: Any, repeats: int = 9) -> float:
-    """Seconds of one call: the median, after one that does not count."""
+    """Return seconds of one call: the median, after one that does not count."""
     times = []
     with torch.inference_mode():
         network(*inputs)
@@ -79,29 +79,29 @@ def measure(network: Network, *inputs: Any, repeats: int = 9) -> float:
 
 
 def cost(network: Network, *inputs: Tensor, repeats: int = 9) -> Cost:
-    """Of one row of the inputs, which are a batch."""
+    """Return the cost of one row of the inputs, which are a batch."""
     rows = len(inputs[0])
     return Cost(count(network, *inputs) / 1e9 / rows, measure(network, *inputs, repeats=repeats) / rows)
 
 
 def image_cost(image: nn.Module, batch: int = 16) -> Cost:
-    """Of one frame through an image encoder."""
+    """Return the cost of one frame through an image encoder."""
     side = MediaSettings().crop
     return cost(image.eval(), torch.zeros(batch, side, side, 3, dtype=torch.uint8))
 
 
 def window_cost(audio: nn.Module, batch: int = 16) -> Cost:
-    """Of one second of sound through an audio encoder, spectrogram included."""
+    """Return the cost of one second of sound through an audio encoder, spectrogram included."""
     return cost(audio.eval(), torch.randn(batch, MediaSettings().window) / 10)
 
 
 def clip_cost(teacher: nn.Module, side: int, batch: int = 2) -> Cost:
-    """Of one clip of 16 frames through the teacher."""
+    """Return the cost of one clip of 16 frames through the teacher."""
     return cost(teacher.eval(), torch.zeros(batch, CLIP_FRAMES, side, side, 3, dtype=torch.uint8), repeats=5)
 
 
 def classifier_cost(student: Student, pairs: int = 16) -> Cost:
-    """Of Psi and the clip classifier on one pair of features."""
+    """Return the cost of Psi and the clip classifier on one pair of features."""
     rows = torch.randn(pairs, student.classifier.in_features)
     return cost(student.eval().classify, rows, rows)
 
@@ -121,7 +121,7 @@ class SkimMacs:
     per_audio: float
 
     def of(self, timestamps: float, image_knots: float, audio_knots: float) -> float:
-        """For a video; for the means over videos, the mean."""
+        """Return the multiply-adds of a video; for means over videos, their mean."""
         by_size = (
             self.per_timestamp * timestamps + self.per_image * image_knots + self.per_audio * audio_knots
         )
@@ -129,7 +129,7 @@ class SkimMacs:
 
 
 def skim_macs(skimmer: nn.Module, features: int, steps: int) -> SkimMacs:
-    """The law of a skimmer's multiply-adds, by the counter at four sizes."""
+    """Return the law of a skimmer's multiply-adds, by the counter at four sizes."""
     corner = np.array([6, 2, 2])
     sizes = [corner, *(corner + np.eye(3, dtype=int))]
     first, *others = (count(skimmer, skim_batch(features, *map(int, size)), steps) for size in sizes)
@@ -138,7 +138,7 @@ def skim_macs(skimmer: nn.Module, features: int, steps: int) -> SkimMacs:
 
 
 def skim_parts(skimmer: nn.Module, features: int, size: tuple[int, int, int], steps: int) -> dict[str, float]:
-    """Multiply-adds of a skim by part; ``attention`` is scores and mixtures (Eq. 6-8).
+    """Return multiply-adds of a skim by part; ``attention`` is scores and mixtures (Eq. 6-8).
 
     Args:
         skimmer: Any preset.
@@ -159,7 +159,7 @@ def skim_parts(skimmer: nn.Module, features: int, size: tuple[int, int, int], st
 
 
 def skim_batch(features: int, timestamps: int, image_knots: int, audio_knots: int) -> SkimBatch:
-    """Banks of one video with evenly spread knots, for counting and timing."""
+    """Return banks of one video with evenly spread knots, for counting and timing."""
 
     def bank(knots: int) -> tuple[Tensor, Tensor]:
         times = torch.linspace(0, timestamps - 1, max(1, knots))[None] * MediaSettings().hop

@@ -27,7 +27,7 @@ INSIDE, OUTSIDE = "#d62728", "#bbbbbb"
 
 
 def draw(examples: Examples, ours: TwoDensities, numbers: Sequence[int], path: Path) -> None:
-    """Three rows of frames a video: evenly spread moments, then those looked at and listened to.
+    """Draw three rows of frames a video: evenly spread moments, then those looked at and listened to.
 
     Args:
         examples: The set.
@@ -49,7 +49,7 @@ def draw(examples: Examples, ours: TwoDensities, numbers: Sequence[int], path: P
 
 @torch.inference_mode()
 def choose(examples: Examples, ours: TwoDensities, number: int) -> tuple[str, dict[str, list[int]]]:
-    """The answer for a video, and timestamps by row, in the order in which they were chosen."""
+    """Return the answer for a video, and timestamps by row, in the order in which they were chosen."""
     item = ours.items(examples.tracks[number])
     output = ours.skimmer.eval()(collate([item], HOP), ours.steps)
     n = len(item.track)
@@ -61,7 +61,7 @@ def choose(examples: Examples, ours: TwoDensities, number: int) -> tuple[str, di
 
 
 def distinct_peaks(attention: Tensor) -> list[int]:
-    """The first five different timestamps at which attention [T-1, N] was greatest."""
+    """Return the first five different timestamps at which attention [T-1, N] was greatest."""
     return list(dict.fromkeys(attention.argmax(dim=1).tolist()))[:SHOWN]
 
 
@@ -83,7 +83,7 @@ def _row(axes: Sequence[Axes], item: VideoFeatures, name: str, moments: Sequence
 
 
 def frames_at(item: VideoFeatures, moments: Sequence[int]) -> list[NDArray[np.uint8]]:
-    """The frames shown at some timestamps, in the order asked for."""
+    """Return the frames shown at some timestamps, in the order asked for."""
     order = sorted(set(moments))
     times = item.video.start + HOP * np.array(order, np.float64)
     with closing(open_media(item.video.path)) as source:

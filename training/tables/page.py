@@ -9,7 +9,7 @@ from training.pages import render
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """The report of :func:`training.tables.write.write_tables` as a page."""
+    """Return the report of :func:`training.tables.write.write_tables` as a page."""
     ours = [row for row in report["video"] if row["method"].startswith("ours")]
     return render(
         "training/tables/page.md.j2",

@@ -15,7 +15,7 @@ POLICIES = ("exact", "keyframes", "listen", "auto")
 
 
 def policies(config: Config) -> dict[str, list[dict[str, Any]]]:
-    """By set, a row a sampling policy; nothing where there is no plan.
+    """Return a row for each sampling policy, by set; nothing where there is no plan.
 
     What ``python -m training.sampling`` measured with the same plan is not measured again.
     """

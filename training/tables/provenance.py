@@ -14,7 +14,7 @@ _WHERE = {"student": "student", "skim": "skim"}
 
 
 def provenance(config: Config) -> dict[str, Any]:
-    """The settings beside the weights of the student and the skimmer, as far as both are there.
+    """Return the settings beside the weights of the student and the skimmer, as far as both are there.
 
     Returns:
         ``settings`` by stage; whether the student is ``distilled``, None if that is not known; what
@@ -35,7 +35,7 @@ def provenance(config: Config) -> dict[str, Any]:
 
 
 def updates(config: Config) -> dict[str, int]:
-    """How many updates the skimmer and each variant that is finished learned for."""
+    """Return how many updates the skimmer and each variant that is finished learned for."""
     folders = [config.folder("skim"), *sorted(config.folder("skims").glob("*"))]
     found = {}
     for folder in folders:
@@ -46,7 +46,7 @@ def updates(config: Config) -> dict[str, int]:
 
 
 def differences(stage: str, recorded: Mapping[str, Any], settings: Any) -> Iterator[str]:
-    """Settings that were recorded with other values, e.g. "student.epochs was 14, is 6"."""
+    """Yield settings that were recorded with other values, e.g. "student.epochs was 14, is 6"."""
     now = to_plain(settings)
     for field in fields(settings):
         # Of settings that came later, the default is not recorded.
@@ -57,5 +57,5 @@ def differences(stage: str, recorded: Mapping[str, Any], settings: Any) -> Itera
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it."""
+    """Return a value as JSON has it."""
     return json.loads(json.dumps(value))

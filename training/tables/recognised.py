@@ -42,7 +42,7 @@ class Sight:
 
 
 def recognise(bench: Bench, sight: Sight, indexes: Sequence[Skimming]) -> dict[str, Result]:
-    """A row for ten uniform moments, and one for each skimmer's moments; costs of choosing are in them.
+    """Return a row for ten uniform moments, and for each skimmer's, with what choosing them costs.
 
     Args:
         bench: The test set.
@@ -60,7 +60,7 @@ def recognise(bench: Bench, sight: Sight, indexes: Sequence[Skimming]) -> dict[s
 
 @torch.inference_mode()
 def looked_at(index: Skimming, tracks: Sequence[Track]) -> Moments:
-    """The different timestamps that a skimmer looked at, increasing; none without a picture."""
+    """Return the different timestamps that a skimmer looked at, increasing; none without a picture."""
     index.skimmer.eval()
     moments = []
     for track in tracks:
@@ -74,7 +74,7 @@ def looked_at(index: Skimming, tracks: Sequence[Track]) -> Moments:
 
 
 def see(bench: Bench, sight: Sight, name: str, moments: Moments, index: Result | None) -> Result:
-    """The mean of the recogniser's scores at the moments; where it saw nothing, the index's own.
+    """Average the recogniser's scores at the moments; where it saw nothing, the index's own stand.
 
     Args:
         bench: The test set.
@@ -109,7 +109,7 @@ def see(bench: Bench, sight: Sight, name: str, moments: Moments, index: Result |
 def _answers(
     sight: Sight, videos: Sequence[VideoFeatures], moments: Moments, classes: int
 ) -> dict[str, Tensor]:
-    """Scores [V, C], zero where nothing was seen, and how many moments were seen [V]."""
+    """Return scores [V, C], zero where nothing was seen, and how many moments were seen [V]."""
     sight.network.eval()
     scores, seen = torch.zeros(len(videos), classes), torch.zeros(len(videos), dtype=torch.int64)
     for row, (item, chosen) in enumerate(zip(videos, moments, strict=True)):
@@ -122,7 +122,7 @@ def _answers(
 
 
 def decode(item: VideoFeatures, moments: Sequence[int], settings: RecogniserSettings) -> NDArray[np.uint8]:
-    """What the recogniser takes of some moments: [K, ...], without those that cannot be decoded."""
+    """Decode what the recogniser takes of some moments: [K, ...], without those that cannot be had."""
     after = np.arange(settings.frames) * (settings.seconds / settings.frames)
     times = (item.video.start + HOP * np.array(moments, np.float64))[:, None] + after
     wanted, places = np.unique(times, return_inverse=True)

@@ -101,7 +101,7 @@ def write_tables(config: Config, commands: Sequence[str]) -> dict[str, Any]:
 
 
 def load_examples(config: Config, name: str, classes: Sequence[str]) -> Examples:
-    """A set with its features, which are computed where they are missing."""
+    """Return a set with its features, which are computed where they are missing."""
     origin = {"set": describe_set(config, name), "student": file_fingerprint(student_path(config))}
     return Examples(extract_features(config, [name]), classes, origin)
 
@@ -122,7 +122,7 @@ def _about(examples: Examples) -> dict[str, float]:
 def costs(
     config: Config, student: Student, encoders: Encoders, methods: Lineup, examples: Examples
 ) -> dict[str, Any]:
-    """What the parts cost: an image, a window, a clip of the teacher, a classification, a skim."""
+    """Return what the parts cost: an image, a window, a clip of the teacher, a classification, a skim."""
     found: dict[str, Any] = {
         "image": encoders.image.to_plain(),
         "window": encoders.window.to_plain(),
@@ -150,7 +150,7 @@ def costs(
 
 
 def two_densities(config: Config, methods: Lineup) -> TwoDensities:
-    """Ours as Table 1 has it, sparse."""
+    """Return ours as Table 1 has it, sparse."""
     if methods.ours is None:
         raise ValueError("the skimmer is not trained")
     several = config.skim.several
@@ -158,7 +158,7 @@ def two_densities(config: Config, methods: Lineup) -> TwoDensities:
 
 
 def _ours(config: Config, bench: Bench, methods: Lineup, results: Mapping[str, Result]) -> dict[str, Any]:
-    """Everything that needs the skimmer."""
+    """Measure everything that needs the skimmer."""
     if methods.ours is None:
         return {"curves": {"factors": [], "steps": {}}, "knots_inside": []}
     sparse = two_densities(config, methods)
@@ -184,12 +184,12 @@ def _ours(config: Config, bench: Bench, methods: Lineup, results: Mapping[str, R
 
 
 def run_all(bench: Bench, methods: Mapping[str, Method]) -> dict[str, Result]:
-    """Every method's result."""
+    """Run every method."""
     return {name: bench.run(method) for name, method in methods.items()}
 
 
 def _combinations(config: Config, bench: Bench, methods: Lineup) -> dict[str, Result]:
-    """Fig. 7 and Table 2: what was trained, and a recogniser at the moments of all sparse skimmers."""
+    """Run Fig. 7 and Table 2: what was trained, and a recogniser at all sparse skimmers' moments."""
     found = run_all(bench, methods.combinations)
     recogniser = load_recogniser(config) if metrics_path(config).exists() else None
     if recogniser is not None:
@@ -201,13 +201,13 @@ def _combinations(config: Config, bench: Bench, methods: Lineup) -> dict[str, Re
 
 
 def rows(results: Mapping[str, Result], expected: Sequence[str]) -> list[dict[str, Any]]:
-    """A row a name, without numbers where there is no such method; then what was not expected."""
+    """Return a row for each name, without numbers where it was not run; then what was not expected."""
     names = dict.fromkeys([*expected, *results])
     return [results[name].row() if name in results else {"method": name} for name in names]
 
 
 def as_sparse(methods: Lineup, factor: int) -> dict[str, Method]:
-    """Those that see every timestamp in Table 1, on every ``factor``-th alone."""
+    """Return the methods that see every timestamp in Table 1, on every ``factor``-th alone."""
     chosen = [methods.table[name] for name in DENSE_ROWS if name in methods.table]
     thinned = [Thinned(f"{method.name}, 1 of {factor}", method, factor) for method in chosen]
     return {method.name: method for method in thinned}
@@ -221,7 +221,7 @@ def _seeds(results: Mapping[str, Result], others: Mapping[str, Result]) -> dict[
 
 
 def draw(config: Config, examples: Examples, methods: Lineup, report: dict[str, Any], target: Path) -> None:
-    """The pictures beside the page; their names go into the report."""
+    """Draw the pictures beside the page; their names go into the report."""
     if methods.ours is None:
         return
     lines = [row for row in report["video"] if row["method"] in curves.LINES and "top1" in row]
@@ -233,7 +233,7 @@ def draw(config: Config, examples: Examples, methods: Lineup, report: dict[str, 
 
 
 def _all_commands(commands: Sequence[str]) -> list[str]:
-    """With those that train what is compared, before the last, which evaluates."""
+    """Put the commands that train what is compared before the last, which evaluates."""
     compared = [
         command.replace("training evaluate", f"training {name}")
         for command in commands[-1:]

@@ -19,7 +19,7 @@ from training.data.sets import render_set
 
 
 def main(words: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command, and return its exit status."""
     parser = build_parser("training.data.digits", __doc__)
     add_drawing(parser)
     parser.add_argument("--data", type=Path, required=True, help="holds digits/ and esc10/")

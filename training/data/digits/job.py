@@ -43,24 +43,24 @@ class Job:
     drawn: Settings = field(default_factory=Settings)
 
     def settings(self) -> dict[str, Any]:
-        """All but where the recordings lie."""
+        """Return all but where the recordings lie."""
         plain = asdict(self)
         del plain["data"]
         return plain
 
     def script(self, index: int) -> Script:
-        """What is shown and said in video ``index``."""
+        """Return what is shown and said in video ``index``."""
         # Splits never share a script, even if someone gives them the same seed.
         return draw_script(
             self.seed * len(SPLITS) + SPLITS.index(self.split), index, clip=self.clip, settings=self.drawn
         )
 
     def encoding(self, index: int) -> Encoding:
-        """How video ``index`` becomes a file."""
+        """Return how video ``index`` becomes a file."""
         return draw_encoding(np.random.default_rng([self.seed, index, 0xE2]), _FILES)
 
     def entry(self, index: int) -> dict[str, Any]:
-        """The manifest's object for video ``index``."""
+        """Return the manifest's object for video ``index``."""
         script = self.script(index)
         return {
             "path": name_of(index),

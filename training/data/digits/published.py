@@ -27,7 +27,7 @@ _RECORDING = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
 
 
 def read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
-    """An IDX file of bytes, as an array of the shape it names.
+    """Read an IDX file of bytes, as an array of the shape it names.
 
     Raises:
         FileNotFoundError: If it is there neither plain nor packed.
@@ -103,7 +103,7 @@ def sounds(folder: Path, output: Path) -> None:
 
 
 def main(words: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command, and return its exit status."""
     summary = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m training.data.digits.published", description=summary)
     parser.add_argument("--mnist", type=Path, required=True, help="folder of the IDX files")

@@ -32,7 +32,7 @@ class DigitFootage:
         return self._script.duration
 
     def frames(self, width: int, height: int) -> Callable[[float], Image]:
-        """A function from seconds to the uint8 [height, width, 3] picture shown then."""
+        """Return a function from seconds to the uint8 [height, width, 3] picture shown then."""
         rng = np.random.default_rng([self._script.seed, 1])
         # Each part and each gap has its backdrop, or a digit's would be known by it.
         seeds = rng.integers(2**31, size=2 * len(self._starts) + 1).tolist()
@@ -54,7 +54,7 @@ class DigitFootage:
         return picture
 
     def sound(self, rate: int) -> Wave:
-        """The whole sound track, float32 mono in [-1, 1], at ``rate`` Hz."""
+        """Return the whole sound track, float32 mono in [-1, 1], at ``rate`` Hz."""
         rng = np.random.default_rng([self._script.seed, 2])
         track = np.zeros(math.ceil(self._script.duration * RATE), np.float32)
         track += np.float32(10 ** rng.uniform(-3.5, -2.3)) * rng.standard_normal(len(track), dtype=np.float32)
@@ -75,7 +75,7 @@ class DigitFootage:
         return part if part is not None and time < part.end else None
 
     def _add_noises(self, rng: np.random.Generator, track: Wave) -> None:
-        """Everyday sounds here and there, without regard to what is shown or said."""
+        """Add everyday sounds here and there, without regard to what is shown or said."""
         for _ in range(int(rng.poisson(len(track) / RATE / 12))):
             noise = self._source.noises[int(rng.integers(len(self._source.noises)))]
             start = int(rng.integers(len(track)))
@@ -84,7 +84,7 @@ class DigitFootage:
 
 
 def _speech(part: Part, source: Source, length: int) -> Wave:
-    """The digit said again and again by one voice, from any of its recordings; ends with a whole word."""
+    """Say the digit again and again in one voice, from any of its recordings, to the end of a word."""
     rng = np.random.default_rng([part.seed, 3])
     assert part.spoken is not None
     takes = source.voices[part.spoken]
@@ -133,7 +133,7 @@ class _Look:
 
 
 def _resized(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """[28, 28] to [side, side] in 0 to 1, by straight lines between pixels."""
+    """Bring [28, 28] to [side, side] in 0 to 1, by straight lines between pixels."""
     at = np.linspace(0, 27, side)
     low = np.minimum(at.astype(int), 26)
     part = (at - low).astype(np.float32)

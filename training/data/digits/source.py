@@ -112,11 +112,11 @@ def _read(path: Path) -> Wave:
 
 
 def _normal(wave: Wave) -> Wave:
-    """Loudness tells neither speaker nor class."""
+    """Bring the peak to 1: loudness tells neither speaker nor class."""
     return wave / np.float32(max(1e-3, float(np.abs(wave).max())))
 
 
 def _at_rate(wave: Wave, rate: int) -> Wave:
-    """Recordings of 8 kHz hold nothing above 4 kHz: straight lines between samples will do."""
+    """Resample by straight lines between samples: recordings of 8 kHz hold nothing above 4 kHz."""
     count = round(len(wave) * RATE / rate)
     return np.interp(np.arange(count) / RATE, np.arange(len(wave)) / rate, wave).astype(np.float32)

@@ -68,13 +68,13 @@ class Script:
 
 
 def label_of(base_seed: int, index: int) -> int:
-    """Labels come in shuffled rounds, so that any set is as balanced as its size allows."""
+    """Return a label; they come in shuffled rounds, so that any set is as balanced as it can be."""
     round_, place = divmod(index, 10)
     return int(np.random.default_rng([base_seed, round_]).permutation(10)[place])
 
 
 def draw_script(base_seed: int, index: int, *, clip: bool, settings: Settings) -> Script:
-    """Script number ``index`` of the set with this seed; each is drawn by itself, in any order."""
+    """Draw script number ``index`` of the set with this seed, independently of all others."""
     rng = np.random.default_rng([base_seed, index, int(clip), 0xD1])
     label = label_of(base_seed, index)
     if clip:
@@ -90,7 +90,7 @@ def draw_script(base_seed: int, index: int, *, clip: bool, settings: Settings) -
 
 
 def _slots(rng: Rng, label: int, settings: Settings) -> list[_Slot]:
-    """The label's matches, and each other digit of the cast shown and spoken as often, some at once."""
+    """Return the label's matches, and each other digit shown and spoken as often, some at once."""
     others = rng.permutation([digit for digit in range(10) if digit != label])[: settings.cast - 1].tolist()
     times = int(rng.integers(settings.stretches[0], settings.stretches[1] + 1))
     slots: list[_Slot] = [("match", rng.uniform(*settings.stretch), label, label) for _ in range(times)]
