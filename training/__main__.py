@@ -27,7 +27,7 @@ from training.prepare import Options, prepare
 from training.released import import_released
 from training.runs.devices import by_lead, lead
 from training.skimming.features import extract_features
-from training.skimming.skim import train_skimmer
+from training.skimming.train import train_skimmer
 from training.videos.sets import render_set
 
 

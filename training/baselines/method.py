@@ -45,4 +45,5 @@ def network_macs(method: Method, track: Track) -> int:
     """Multiply-adds for one video after the encoders, as PyTorch's counter finds them."""
     with FlopCounterMode(display=False) as counter:
         method.scores([track])
-    return counter.get_total_flops() // 2
+    operations: int = counter.get_total_flops()
+    return operations // 2

@@ -90,7 +90,6 @@ class Trained:
 
     name: str
     network: SequenceNetwork | SingleQuery
-    hop: float
     several: bool = False
     factor: int = 1
 
@@ -101,7 +100,7 @@ class Trained:
         logits = []
         for start in range(0, len(tracks), BATCH):
             items = [fixed_knots(track, self.factor) for track in tracks[start : start + BATCH]]
-            logits.append(self.network(collate(items, self.hop)))
+            logits.append(self.network(collate(items)))
         found = torch.cat(logits)
         return found.sigmoid() if self.several else found.softmax(dim=1)
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from training.baselines.method import Encoded
 from training.models import SkimmingNetwork
+from training.skimming.measure import skim_tracks
 from training.skimming.sequences import Track, fixed_knots
-from training.skimming.skim import skim_tracks
 
 
 @dataclass(frozen=True, slots=True)

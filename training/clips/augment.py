@@ -15,7 +15,8 @@ def crop_images(images: Tensor, size: int) -> Tensor:
 
 def crop_clips(clips: Tensor, size: int) -> Tensor:
     """The centre crop of uint8 [B, T, H, W, 3]."""
-    return crop_images(clips.flatten(0, 1), size).unflatten(0, clips.shape[:2])
+    cropped = crop_images(clips.flatten(0, 1), size)
+    return cropped.view(*clips.shape[:2], *cropped.shape[1:])
 
 
 def augment_clips(clips: Tensor, size: int, *, flip: bool = True) -> Tensor:
@@ -94,4 +95,5 @@ def augment_samples(samples: Tensor, window: int) -> Tensor:
     gain = 10 ** (torch.empty(count, 1).uniform_(-16, 8) / 20)
     noise = 10 ** (torch.empty(count, 1).uniform_(-5, -2) * 1.0)
     flip = torch.where(torch.rand(count, 1) < 0.5, -1.0, 1.0)
-    return (flip * gain * x + noise * torch.randn_like(x)).clamp(-1, 1)
+    augmented: Tensor = flip * gain * x + noise * torch.randn_like(x)
+    return augmented.clamp(-1, 1)

@@ -22,20 +22,17 @@ from training.clips.students import (
     encode_batch,
     new_student,
     run_student,
-    save_student,
     streams_of,
     student_path,
     views,
 )
 from training.config import Config, StudentConfig, to_plain
-from training.learning.epochs import Schedule, train_epochs
+from training.learning.epochs import Schedule, train_stage
 from training.learning.learner import Learner
 from training.learning.losses import class_loss
 from training.learning.scores import Scored, top1
 from training.models import Student
-from training.runs.checkpoint import Checkpoint
 from training.runs.files import file_fingerprint
-from training.runs.seeds import seed_everything
 from training.videos.sets import describe_set
 
 
@@ -57,50 +54,42 @@ def finetune(config: Config, folder: Path | None = None, pairs: PairSets | None 
         The validation metrics.
     """
     torch.set_num_threads(config.threads)
-    settings, folder = config.student, folder or student_path(config).parent
-    streams = streams_of(settings)
-    start = distilled_folder(config) / WEIGHTS
-    start = start if settings.distilled and config.teacher.train else None
-    plain = {
+    settings, streams = config.student, streams_of(config.student)
+    start = distilled_folder(config) / WEIGHTS if settings.distilled and config.teacher.train else None
+    depends_on = {
         "model": to_plain(config.model),
         "student": to_plain(settings),
         "sets": {name: describe_set(config, name) for name in settings.train},
-        "start": file_fingerprint(start) if start else None,
+        "start": None if start is None else file_fingerprint(start),
         "seed": config.seed,
     }
-    checkpoint = Checkpoint(folder, plain)
-    state = checkpoint.load()
     pairs = pairs or target_pairs(config)
     train, validation = pairs.train, pairs.validation
-    seed_everything(config.seed)
-    student = new_student(config.model, len(train.classes), settings.dropout)
-    if start:
-        start_from(student, start)
-    rows = labelled_rows(train, settings.labels, config.seed)
+    schedule = Schedule.of(settings, config.precision)
 
-    def loss(chosen: NDArray[np.int64], learner: Learner) -> Tensor:
+    def build() -> Student:
+        student = new_student(config.model, len(train.classes), settings.dropout)
+        if start is not None:
+            start_from(student, start)
+        return student
+
+    def loss(student: Student, chosen: NDArray[np.int64], learner: Learner) -> Tensor:
         (labels,) = learner.place(torch.from_numpy(train.labels[chosen]))
         batch = encode_batch(student, train, chosen, settings, learner)
         return pair_loss(student, batch, labels, train.multi_label, settings)
 
-    def measure() -> dict[str, float]:
-        return validate(student, validation, streams)
-
-    schedule = Schedule.of(settings, config.precision)
-
-    train_epochs(
-        student,
-        checkpoint,
-        state,
-        rows=rows,
+    return train_stage(
+        folder or student_path(config).parent,
+        depends_on,
+        build=build,
+        rows=labelled_rows(train, settings.labels, config.seed),
         schedule=replace(schedule, epochs=epochs_for(settings.epochs, settings.labels)),
         seed=config.seed,
         loss=loss,
-        measure=measure,
+        measure=lambda student: validate(student, validation, streams),
+        weights=WEIGHTS,
+        classes=train.classes,
     )
-    metrics = measure()
-    save_student(folder, student, train.classes, metrics)
-    return metrics
 
 
 def start_from(student: Student, path: Path) -> None:

@@ -19,6 +19,7 @@ from l2l_engine.plan import MediaSettings
 from training.config import Config
 from training.errors import InputError
 from training.runs.arrays import Rows, read_arrays, write_arrays
+from training.runs.code import code_fingerprint
 from training.runs.devices import lead_first
 from training.runs.files import fingerprint, write_json
 from training.runs.parallel import parallel_map
@@ -110,7 +111,7 @@ def load_pairs(
     classes = classes or class_names(videos)
     count = count or config.student.pairs
     settings = {name: describe_set(config, name) for name in sets}
-    key = fingerprint([settings, count, side, config.seed])
+    key = fingerprint([settings, count, side, config.seed, code_fingerprint(_read_pairs)])
     path = config.folder("pairs", f"{'+'.join(sets)}-{key}")
     with lead_first():
         if not path.exists():
@@ -178,7 +179,7 @@ def _read_pictures(
     images, valid = np.empty_like(frames.images), np.empty_like(frames.valid)
     images[order], valid[order] = frames.images, frames.valid
     clips = _shrink(images, min(size, round(side * _MARGIN)))
-    keep = valid.reshape(-1, FRAMES).all(axis=1)
+    keep: NDArray[np.bool_] = np.all(valid.reshape(-1, FRAMES), axis=1)
     return {"images": images[::FRAMES], "clips": clips.reshape(-1, FRAMES, *clips.shape[1:])}, keep
 
 
@@ -212,4 +213,5 @@ def draw_times(
     places = (np.arange(count) + rng.random(count)) / count * ends[-1]
     which = np.minimum(np.searchsorted(ends, places, side="right"), len(lengths) - 1)
     starts = np.array([start for start, _ in stretches])
-    return starts[which] + places - (ends - lengths)[which]
+    times: NDArray[np.float64] = starts[which] + places - (ends - lengths)[which]
+    return times

@@ -17,19 +17,17 @@ from l2l_engine.plan import MediaSettings, RecogniserSettings
 from training.clips.augment import augment_images, crop_images
 from training.clips.pairs import FRAMES, RATE, Pairs, PairSets, load_pairs
 from training.clips.teach import clip_pairs, load_teacher, run_teacher, start_from, train_teacher
-from training.config import Config, to_plain
+from training.config import Config, RecogniserConfig, to_plain
 from training.errors import InputError
-from training.learning.epochs import Schedule, train_epochs
+from training.learning.epochs import Schedule, train_stage
 from training.learning.learner import Learner
 from training.learning.losses import class_loss
 from training.learning.scores import Scored, top1
 from training.learning.temperature import fit_temperature
 from training.models.recogniser import ClipRecogniser, FrameRecogniser
 from training.models.teacher import Teacher, load_kinetics
-from training.runs.checkpoint import Checkpoint, save_network
 from training.runs.devices import place
 from training.runs.files import write_json
-from training.runs.seeds import seed_everything
 from training.videos.manifest import class_names
 from training.videos.sets import describe_set, load_sets
 
@@ -149,13 +147,13 @@ def _load(config: Config) -> tuple[FrameRecogniser | ClipRecogniser, tuple[str, 
         teacher, classes = load_teacher(config, folder)
         return ClipRecogniser(teacher).eval(), classes
     classes = tuple((folder / "classes.txt").read_text(encoding="utf-8").splitlines())
-    network = _build(config, len(classes))
+    network = build_frames(config.recogniser, len(classes))
     network.load_state_dict(load_file(folder / WEIGHTS))
     return network.eval(), classes
 
 
-def _build(config: Config, classes: int) -> FrameRecogniser:
-    settings = config.recogniser
+def build_frames(settings: RecogniserConfig, classes: int) -> FrameRecogniser:
+    """A frame recogniser of the configured kind with random weights."""
     network = FrameRecogniser(classes, settings.width, name=settings.image, side=settings.image_side)
     return network.to(memory_format=torch.channels_last)
 
@@ -191,7 +189,7 @@ def _seen(pairs: Pairs) -> NDArray[np.int64]:
 def _train_frames(config: Config, pairs: PairSets) -> None:
     settings, train, validation = config.recogniser, pairs.train, pairs.validation
     sets = settings.train or config.student.train
-    plain = {
+    depends_on = {
         "recogniser": to_plain(settings),
         "sets": {name: describe_set(config, name) for name in sets},
         "pairs": config.student.pairs,
@@ -199,19 +197,18 @@ def _train_frames(config: Config, pairs: PairSets) -> None:
         "swap_colours": config.student.swap_colours,
         "seed": config.seed,
     }
-    folder, sizes = _folder(config), _sizes(config)
-    checkpoint = Checkpoint(folder, plain)
-    state = checkpoint.load()
-    seed_everything(config.seed)
-    network = _build(config, len(train.classes))
-    if settings.image_weights is not None:
-        network.encoder.start_from(settings.image_weights)
+    sizes = _sizes(config)
 
-    def loss(chosen: NDArray[np.int64], learner: Learner) -> Tensor:
-        images = torch.from_numpy(train.images[chosen])
+    def build() -> FrameRecogniser:
+        network = build_frames(settings, len(train.classes))
+        if settings.image_weights is not None:
+            network.encoder.start_from(settings.image_weights)
+        return network
+
+    def loss(network: FrameRecogniser, chosen: NDArray[np.int64], learner: Learner) -> Tensor:
         images, labels = learner.place(
             augment_images(
-                images,
+                torch.from_numpy(train.images[chosen]),
                 settings.side,
                 flip=config.student.flip,
                 swap_colours=config.student.swap_colours,
@@ -222,16 +219,19 @@ def _train_frames(config: Config, pairs: PairSets) -> None:
             logits = network(images)
         return class_loss(logits.float(), labels, train.multi_label, settings.label_smoothing).mean()
 
-    train_epochs(
-        network,
-        checkpoint,
-        state,
+    def measure(network: FrameRecogniser) -> dict[str, float]:
+        logits = pair_logits(network, validation, sizes)
+        return {"accuracy": top1(Scored(logits.numpy(), validation.labels))}
+
+    train_stage(
+        _folder(config),
+        depends_on,
+        build=build,
         rows=_seen(train),
         schedule=Schedule.of(settings, config.precision),
         seed=config.seed,
         loss=loss,
-        measure=lambda: {
-            "accuracy": top1(Scored(pair_logits(network, validation, sizes).numpy(), validation.labels))
-        },
+        measure=measure,
+        weights=WEIGHTS,
+        classes=train.classes,
     )
-    save_network(folder / WEIGHTS, network, classes=train.classes)

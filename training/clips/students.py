@@ -18,7 +18,6 @@ from training.clips.pairs import Pairs
 from training.config import Config, ModelConfig, StudentConfig
 from training.learning.learner import Learner
 from training.models import Student
-from training.runs.checkpoint import save_network
 from training.runs.devices import place
 
 WEIGHTS = "student.safetensors"
@@ -135,11 +134,6 @@ def load_student(config: Config, folder: Path | None = None) -> tuple[Student, t
     student = build_student(config.model, len(classes))
     student.load_state_dict(load_file(folder / WEIGHTS))
     return student.eval(), classes
-
-
-def save_student(folder: Path, student: Student, classes: tuple[str, ...], metrics: dict[str, float]) -> None:
-    """Write what later stages read."""
-    save_network(folder / WEIGHTS, student, classes=classes, metrics=metrics)
 
 
 def encode_batch(

@@ -24,7 +24,8 @@ _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file as plain values."""
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    plain: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    return plain
 
 
 def override(plain: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

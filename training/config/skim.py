@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from l2l_engine.plan import MediaSettings
 from training.config.parse import added
 
 
@@ -13,6 +14,7 @@ class SkimConfig:
 
     Attributes:
         train, validation: Names of sets.
+        hop: Seconds from one timestamp to the next, in training and in the plan.
         preset: "paper", "paired" or "released"; DESIGN 2 says how they differ.
         modalities: ["image", "audio"], or ["image"] for a visual-only skimmer.
         output: "softmax" where a video has one label, "sigmoid" where it may have several.
@@ -33,6 +35,7 @@ class SkimConfig:
 
     train: tuple[str, ...] = ("train",)
     validation: tuple[str, ...] = ("validation",)
+    hop: float = added(MediaSettings().hop)
     preset: str = added("paper")
     modalities: tuple[str, ...] = added(("image", "audio"))
     output: str = added("softmax")
@@ -55,6 +58,8 @@ class SkimConfig:
     checkpoint_every: int = 250
 
     def __post_init__(self) -> None:
+        if not 1e-3 <= self.hop <= 3600:
+            raise ValueError(f"skim.hop is {self.hop:g} s; it can be 0.001 to 3600")
         if self.preset not in {"paper", "paired", "released"}:
             raise ValueError(f"skim.preset is {self.preset!r}; it can be paper, paired or released")
         if self.modalities not in {("image", "audio"), ("image",)}:

@@ -60,6 +60,8 @@ def to_onnx(module: nn.Module, example: Tensor, name: str) -> bytes:
             output_names=["features"],
             verbose=False,
         )
+    if program is None:
+        raise RuntimeError(f"PyTorch exported no graph of {type(module).__name__}")
     model = program.model_proto
     strip_traces(model)
     onnx.checker.check_model(model, full_check=True)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from training.export.graphs import strip_traces, to_onnx
+from training.models import Encoder
 
 LEAST_COSINE = {"fp16": 0.999, "int8": 0.9}
 """Mean cosine between a graph's features and PyTorch's in float32, below which it is taken for broken."""
@@ -52,7 +53,7 @@ class Calibration:
 class HalfEncoder(nn.Module):
     """An encoder whose body computes in fp16, and whose pre-processing stays in float32."""
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.whole = encoder
         self.half_body = copy.deepcopy(encoder).half()
@@ -63,7 +64,7 @@ class HalfEncoder(nn.Module):
 
 
 def more_precisions(
-    encoders: Mapping[str, nn.Module],
+    encoders: Mapping[str, Encoder],
     graphs: Mapping[str, bytes],
     precisions: Sequence[str],
     calibration: Calibration,
@@ -132,7 +133,7 @@ def quantise(graph: bytes, inputs: Tensor) -> bytes:
 def front_nodes(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes before the stem, which is the first convolution over two dimensions or more."""
     ranks = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
-    names = []
+    names: list[str] = []
     for node in model.graph.node:  # in the order of computation
         if node.op_type == "Conv" and ranks.get(node.input[1], 0) >= 4:
             return names

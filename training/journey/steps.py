@@ -17,9 +17,10 @@ from training.journey.report import advice, markdown
 from training.learning.measures import accuracy
 from training.prepare import Options, prepare
 from training.runs.files import write_atomically, write_json
+from training.skimming.build import load_skimmer
 from training.skimming.features import extract_features
+from training.skimming.measure import skim_tracks
 from training.skimming.sequences import to_sequences
-from training.skimming.skim import HOP, load_skimmer, skim_tracks
 from training.videos.manifest import Video
 from training.videos.sets import load_sets
 
@@ -183,7 +184,7 @@ def _answers(config: Config, name: str, videos: Sequence[Video]) -> dict[str, st
     if len(files) < len(videos):
         features = [f for f in extract_features(config, [name]) if f.video not in files]
         skimmer = load_skimmer(config, len(classes))
-        tracks = to_sequences(features, classes, HOP)
+        tracks = to_sequences(features, classes)
         logits = skim_tracks(skimmer, tracks, config.skim.steps, config.factor).logits[:, -1]
         for known, best in zip(features, logits.argmax(dim=1).tolist(), strict=True):
             said[known.video.name] = classes[best]

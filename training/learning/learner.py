@@ -79,7 +79,7 @@ class Learner:
     def learn(self, loss: Tensor) -> Tensor:
         """One update; returns the loss, detached: over several processes, their mean."""
         self._optimiser.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
+        torch.autograd.backward(self._scaler.scale(loss))
         loss = loss.detach().clone()
         gradients = [weight.grad for weight in self._network.parameters() if weight.grad is not None]
         devices.average([*gradients, *self._statistics(), loss])

@@ -55,4 +55,5 @@ class Student(nn.Module):
 
     def classify(self, image: Tensor, audio: Tensor) -> Tensor:
         """Logits [..., C] of features z^I and z^A [..., D]."""
-        return self.classifier(self.dropout(self.fusion(image, audio)))
+        logits: Tensor = self.classifier(self.dropout(self.fusion(image, audio)))
+        return logits

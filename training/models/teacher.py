@@ -31,6 +31,10 @@ class Teacher(nn.Module):
             learned of a part serves all classes that have it. By default every class is a part.
     """
 
+    mean: Tensor
+    scale: Tensor
+    parts: Tensor | None
+
     def __init__(
         self, classes: int, width: float = 1.0, *, pool: str = "mean", parts: Tensor | None = None
     ) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from training.models import ImageEncoder, ReleasedAudioEncoder
-from training.models.resnet import STAGES, ResNetTrunk
+from training.models.resnet import STAGES
 from training.released.checkpoint import Table
 
 Weights = dict[str, NDArray[np.float64]]
@@ -75,7 +76,7 @@ def _stream(table: Table, channels: int) -> tuple[str, float]:
     return stems[0].removesuffix(STEM), table.shape(stems[0])[0] / STAGES[0]
 
 
-def _fill(trunk: ResNetTrunk, table: Table, prefix: str) -> None:
+def _fill(trunk: nn.Module, table: Table, prefix: str) -> None:
     state = {}
     for name, value in trunk.state_dict().items():
         if name.endswith("num_batches_tracked"):
@@ -139,4 +140,5 @@ def _weight_normed(table: Table, name: str, shape: tuple[int, int]) -> NDArray[n
     length = np.linalg.norm(direction, axis=1, keepdims=True)
     if not length.all():
         raise ValueError(f"tensor {name}_v has a row of zeros, which has no direction")
-    return table.find(f"{name}_g", (shape[0], 1)) * direction / length
+    normed: NDArray[np.float64] = table.find(f"{name}_g", (shape[0], 1)) * direction / length
+    return normed

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from accelerate import PartialState
@@ -28,7 +28,7 @@ _working_alone = False
 
 _Arguments = ParamSpec("_Arguments")
 _Item = TypeVar("_Item")
-_Rows = TypeVar("_Rows", bound="Sequence[object] | NDArray | Tensor")
+_Rows = TypeVar("_Rows", bound="Sequence[object] | NDArray[Any] | Tensor")
 
 
 def rank() -> int:

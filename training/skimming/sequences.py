@@ -30,6 +30,7 @@ class Track:
 
     Attributes:
         label: The number of its class, or of the first of several.
+        hop: Seconds from one timestamp to the next.
         others: The numbers of its other classes.
     """
 
@@ -39,6 +40,7 @@ class Track:
     audio_valid: Tensor
     inside: Tensor
     label: int
+    hop: float
     others: tuple[int, ...] = ()
 
     def __len__(self) -> int:
@@ -54,17 +56,18 @@ class Track:
             self.audio_valid[part],
             self.inside[part],
             self.label,
+            self.hop,
             self.others,
         )
 
 
-def to_sequences(videos: Sequence[VideoFeatures], classes: Sequence[str], hop: float) -> list[Track]:
+def to_sequences(videos: Sequence[VideoFeatures], classes: Sequence[str]) -> list[Track]:
     """The videos as sequences, labels as numbers."""
     tracks = []
     for v in videos:
         label, *others = (classes.index(name) for name in v.video.labels)
-        parts = v.image, v.audio, v.image_valid, v.audio_valid, v.inside(hop)
-        tracks.append(Track(*parts, label, tuple(others)))
+        parts = v.image, v.audio, v.image_valid, v.audio_valid, v.inside()
+        tracks.append(Track(*parts, label, v.hop, tuple(others)))
     return tracks
 
 
@@ -78,8 +81,15 @@ def targets(tracks: Sequence[Track], classes: int) -> Tensor:
 
 def join(parts: Sequence[Track], label: int) -> Track:
     """Pieces one after the other."""
-    names = ("image", "audio", "image_valid", "audio_valid", "inside")
-    return Track(*(torch.cat([getattr(part, name) for part in parts]) for name in names), label=label)
+    return Track(
+        torch.cat([part.image for part in parts]),
+        torch.cat([part.audio for part in parts]),
+        torch.cat([part.image_valid for part in parts]),
+        torch.cat([part.audio_valid for part in parts]),
+        torch.cat([part.inside for part in parts]),
+        label,
+        parts[0].hop,
+    )
 
 
 class Recombiner:
@@ -221,8 +231,9 @@ def fixed_knots(track: Track, factor: int) -> Knotted:
     return Knotted(track, knots[track.image_valid[knots].numpy()], knots[track.audio_valid[knots].numpy()])
 
 
-def collate(items: Sequence[Knotted], hop: float) -> SkimBatch:
+def collate(items: Sequence[Knotted]) -> SkimBatch:
     """Pad banks to common lengths. A missing modality is a bank of length 0 over one zero row."""
+    hop = items[0].track.hop
     image, image_times, image_lengths = _pad([(k.track.image, k.image_knots) for k in items], hop)
     audio, audio_times, audio_lengths = _pad([(k.track.audio, k.audio_knots) for k in items], hop)
     return SkimBatch(

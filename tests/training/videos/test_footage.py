@@ -87,7 +87,7 @@ def test_a_segment_is_read_as_if_it_were_a_file_of_its_own(tmp_path):
     assert np.abs(decode_all(Video(path, "x", ("a",), 2.5, ((1.5, 4.0),), start=1.5)).samples).max() > 0.3
     features = torch.zeros(3, 2)
     ok = torch.ones(3, dtype=torch.bool)
-    assert VideoFeatures(video, features, features, ok, ok).inside(16 / 30).tolist() == [False, False, True]
+    assert VideoFeatures(video, features, features, ok, ok, 16 / 30).inside().tolist() == [False, False, True]
     late = Video(path, "late", ("a",), 1.0, ((9.0, 10.0),), start=9.0, end=10.0)
     assert "lasts 4.00 s, the segment begins at 9.00 s" in decode_all(late)
 
@@ -121,7 +121,7 @@ def test_sets_are_read_from_manifests_and_caches_follow_their_content(tmp_path):
 
 def test_a_short_video_is_never_without_any_knot():
     features, yes = torch.ones(2, 3), torch.ones(2, dtype=torch.bool)
-    silent = Track(features, torch.zeros(2, 3), yes, ~yes, yes, 0)
+    silent = Track(features, torch.zeros(2, 3), yes, ~yes, yes, 0, 16 / 30)
     rng, settings = np.random.default_rng(0), SkimConfig()
     sparse = Density(image=9, audio=9, few_frames=True)
     drawn = [draw_knots(rng, silent, sparse, settings) for _ in range(100)]
