@@ -22,8 +22,9 @@ from training.clips.students import (
     views,
 )
 from training.clips.teach import WEIGHTS as TEACHER_WEIGHTS
-from training.clips.teach import TeacherOutputs, cached_outputs, teacher_pairs
+from training.clips.teach import TeacherOutputs, build_teacher, cached_outputs, teacher_pairs
 from training.config import Config, to_plain
+from training.errors import InputError
 from training.learning.epochs import Schedule, train_stage
 from training.learning.learner import Learner
 from training.learning.losses import distillation, feature_distance
@@ -39,23 +40,19 @@ def distill(config: Config) -> dict[str, float]:
         the student says the teacher's class; none where there is no teacher.
 
     Raises:
-        ValueError: If the teacher's features are not of the student's size.
+        InputError: If the teacher's features are not of the student's size.
     """
     if not config.teacher.train:
         print("distill: no teacher, so nothing to distil", flush=True)
         return {}
     torch.set_num_threads(config.threads)
+    check_sizes(config)
     folder, streams = distilled_folder(config), streams_of(config.student)
     teacher = config.folder("teacher")
     pairs = teacher_pairs(config)
     train, validation = pairs.train, pairs.validation
     targets = cached_outputs(config, teacher, train, "train")
     aims = cached_outputs(config, teacher, validation, "validation")
-    if targets.features.shape[1] != config.model.features:
-        raise ValueError(
-            f"model.features is {config.model.features}, but the teacher's features have "
-            f"{targets.features.shape[1]} numbers: 512 times teacher.width"
-        )
     depends_on = {
         "model": to_plain(config.model),
         "distill": to_plain(config.distill),
@@ -85,6 +82,20 @@ def distill(config: Config) -> dict[str, float]:
         weights=WEIGHTS,
         classes=train.classes,
     )
+
+
+def check_sizes(config: Config) -> None:
+    """Whether the student can learn the teacher's features.
+
+    Raises:
+        InputError: If they are not of the same size.
+    """
+    features = build_teacher(config.teacher, ("any",)).features
+    if features != config.model.features:
+        raise InputError(
+            f"model.features is {config.model.features}, but the teacher's features have {features} numbers: "
+            f"512 times teacher.width; set model.features={features}"
+        )
 
 
 def pair_loss(student: Student, batch: Encoded, aim: TeacherOutputs, config: Config) -> Tensor:

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from l2l_engine.plan import MediaSettings, RecogniserSettings
 from training.clips.augment import augment_images, crop_images
 from training.clips.pairs import FRAMES, RATE, Pairs, PairSets, load_pairs
-from training.clips.teach import clip_pairs, load_teacher, run_teacher, start_from, train_teacher
+from training.clips.teach import clip_pairs, load_teacher, published, run_teacher, start_from, train_teacher
 from training.config import Config, RecogniserConfig, to_plain
 from training.errors import InputError
 from training.learning.epochs import Schedule, train_stage
@@ -25,7 +24,8 @@ from training.learning.losses import class_loss
 from training.learning.scores import Scored, top1
 from training.learning.temperature import fit_temperature
 from training.models.recogniser import ClipRecogniser, FrameRecogniser
-from training.models.teacher import Teacher, load_kinetics
+from training.models.teacher import Teacher
+from training.runs.checkpoint import load_network, read_classes
 from training.runs.devices import place
 from training.runs.files import write_json
 from training.videos.manifest import class_names
@@ -146,9 +146,9 @@ def _load(config: Config) -> tuple[FrameRecogniser | ClipRecogniser, tuple[str, 
     if config.recogniser.kind == "clip":
         teacher, classes = load_teacher(config, folder)
         return ClipRecogniser(teacher).eval(), classes
-    classes = tuple((folder / "classes.txt").read_text(encoding="utf-8").splitlines())
+    classes = read_classes(folder, made_by="recogniser")
     network = build_frames(config.recogniser, len(classes))
-    network.load_state_dict(load_file(folder / WEIGHTS))
+    load_network(folder / WEIGHTS, network, made_by="recogniser")
     return network.eval(), classes
 
 
@@ -173,12 +173,7 @@ def _train_clips(config: Config, pairs: PairSets) -> None:
 
 
 def _teacher_before(config: Config) -> Callable[[Teacher], object] | None:
-    if config.teacher.train:
-        return start_from(config.folder("teacher"))
-    if config.teacher.weights is None:
-        return None
-    weights = Path(config.teacher.weights)
-    return lambda teacher: load_kinetics(teacher, weights)
+    return start_from(config.folder("teacher")) if config.teacher.train else published(config.teacher)
 
 
 def _seen(pairs: Pairs) -> NDArray[np.int64]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
 from l2l_engine.plan import MediaSettings
@@ -18,6 +17,7 @@ from training.clips.pairs import Pairs
 from training.config import Config, ModelConfig, StudentConfig
 from training.learning.learner import Learner
 from training.models import Student
+from training.runs.checkpoint import load_network, read_classes
 from training.runs.devices import place
 
 WEIGHTS = "student.safetensors"
@@ -127,12 +127,18 @@ def distilled_folder(config: Config) -> Path:
     return config.folder("distilled" if streams == "both" else f"distilled-{streams}")
 
 
-def load_student(config: Config, folder: Path | None = None) -> tuple[Student, tuple[str, ...]]:
-    """A trained student in evaluation mode, by default the run's own, and its classes."""
+def load_student(
+    config: Config, folder: Path | None = None, *, made_by: str = "finetune"
+) -> tuple[Student, tuple[str, ...]]:
+    """A trained student in evaluation mode, by default the run's own, and its classes.
+
+    Raises:
+        InputError: If there is none, or one of other settings.
+    """
     folder = folder or student_path(config).parent
-    classes = tuple((folder / "classes.txt").read_text(encoding="utf-8").splitlines())
+    classes = read_classes(folder, made_by=made_by)
     student = build_student(config.model, len(classes))
-    student.load_state_dict(load_file(folder / WEIGHTS))
+    load_network(folder / WEIGHTS, student, made_by=made_by)
     return student.eval(), classes
 
 

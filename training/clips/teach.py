@@ -20,6 +20,7 @@ from training.learning.learner import Learner
 from training.learning.losses import class_loss
 from training.learning.scores import Scored, top1
 from training.models.teacher import Teacher, load_kinetics
+from training.runs.checkpoint import load_network, read_classes
 from training.runs.code import code_fingerprint
 from training.runs.devices import autocast, lead_first, place, processes
 from training.runs.files import file_fingerprint, fingerprint, write_atomically
@@ -51,7 +52,7 @@ def teach(config: Config) -> dict[str, float]:
     if not settings.train:
         print("teacher: no training sets, so no teacher", flush=True)
         return {}
-    return train_teacher(config, config.folder("teacher"), teacher_pairs(config), start=_start(settings))
+    return train_teacher(config, config.folder("teacher"), teacher_pairs(config), start=published(settings))
 
 
 def teacher_pairs(config: Config) -> PairSets:
@@ -136,10 +137,14 @@ def build_teacher(settings: TeacherConfig, classes: Sequence[str]) -> Teacher:
 
 
 def load_teacher(config: Config, folder: Path) -> tuple[Teacher, tuple[str, ...]]:
-    """A trained teacher in evaluation mode, and its classes."""
-    classes = tuple((folder / "classes.txt").read_text(encoding="utf-8").splitlines())
+    """A trained teacher in evaluation mode, and its classes.
+
+    Raises:
+        InputError: If there is none, or one of other settings.
+    """
+    classes = read_classes(folder, made_by="teacher")
     teacher = build_teacher(config.teacher, classes)
-    teacher.load_state_dict(load_file(folder / WEIGHTS))
+    load_network(folder / WEIGHTS, teacher, made_by="teacher")
     return teacher.to(memory_format=torch.channels_last_3d).eval(), classes
 
 
@@ -187,7 +192,8 @@ def _clips(pairs: Pairs, chosen: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(pairs.clips[chosen])
 
 
-def _start(settings: TeacherConfig) -> Callable[[Teacher], object] | None:
+def published(settings: TeacherConfig) -> Callable[[Teacher], object] | None:
+    """The published weights that the settings name, to start from; None where they name none."""
     if settings.weights is None:
         return None
     weights = Path(settings.weights)

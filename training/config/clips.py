@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from training.config.kinds import Amount, Count, Part, Positive, Share
 from training.config.parse import added
 
 
@@ -25,16 +28,16 @@ class TeacherConfig:
 
     train: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
-    width: float = 1.0
-    side: int = 112
+    width: Positive = 1.0
+    side: Annotated[int, Field(ge=1, le=128)] = 112
     pool: Literal["mean", "max"] = "mean"
     words: bool = False
-    clips: int = 2
-    epochs: int = 12
-    batch: int = 32
-    rate: float = 1e-3
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
+    clips: Count = 2
+    epochs: Count = 12
+    batch: Count = 32
+    rate: Positive = 1e-3
+    weight_decay: Amount = 0.02
+    label_smoothing: Share = 0.05
     weights: str | None = None
 
 
@@ -47,13 +50,13 @@ class DistillConfig:
         drop_image, drop_audio: Shares of the loss on pairs that lose a modality.
     """
 
-    epochs: int = 12
-    batch: int = 64
-    rate: float = 2e-3
-    weight_decay: float = 0.02
-    weight: float = 100.0
-    drop_image: float = 0.1
-    drop_audio: float = 0.1
+    epochs: Count = 12
+    batch: Count = 64
+    rate: Positive = 2e-3
+    weight_decay: Amount = 0.02
+    weight: Amount = 100.0
+    drop_image: Share = 0.1
+    drop_audio: Share = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,9 @@ class ClipsConfig:
     """
 
     test: str | None = None
-    shares: tuple[float, ...] = (0.05, 0.1, 0.25, 1.0)
-    epochs: int | None = None
-    teacher_epochs: int = 3
+    shares: tuple[Part, ...] = (0.05, 0.1, 0.25, 1.0)
+    epochs: Count | None = None
+    teacher_epochs: Count = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +93,17 @@ class StudentConfig:
 
     train: tuple[str, ...] = ("clips",)
     validation: tuple[str, ...] = ("clips-validation",)
-    pairs: int = 6
-    epochs: int = 12
-    batch: int = 64
-    rate: float = 2e-3
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
-    drop_image: float = 0.2
-    drop_audio: float = 0.4
-    dropout: float = 0.1
+    pairs: Count = 6
+    epochs: Count = 12
+    batch: Count = 64
+    rate: Positive = 2e-3
+    weight_decay: Amount = 0.02
+    label_smoothing: Share = 0.05
+    drop_image: Share = 0.2
+    drop_audio: Share = 0.4
+    dropout: Share = 0.1
     streams: Literal["both", "image", "audio"] = "both"
     distilled: bool = True
-    labels: float = 1.0
+    labels: Part = 1.0
     flip: bool = True
     swap_colours: bool = added(True)

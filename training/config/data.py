@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from training.config.kinds import Count, Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +20,13 @@ class RenderConfig:
         recordings: Whose writers, speakers and sounds: "train", "validation" or "test".
     """
 
-    seed: int
-    count: int
-    split: str = "untrimmed"
+    seed: Number
+    count: Count
+    split: Literal["untrimmed", "clips"] = "untrimmed"
     config: str | None = None
-    universe: str = "target"
+    universe: Literal["target", "source"] = "target"
     digits: str | None = None
-    recordings: str = "train"
+    recordings: Literal["train", "validation", "test"] = "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class ReencodeConfig:
     """
 
     source: str
-    gop: int = 250
+    gop: Count = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +52,4 @@ class SetConfig:
     """
 
     manifest: str
-    split: str | None = None
+    split: Literal["train", "validation", "test"] | None = None

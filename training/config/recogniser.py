@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from training.config.kinds import Amount, Count, Positive, Share
+
 
 @dataclass(frozen=True, slots=True)
 class RecogniserConfig:
@@ -25,16 +27,16 @@ class RecogniserConfig:
     train: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
     image: str = "resnet18"
-    width: float = 1.0
+    width: Positive = 1.0
     image_weights: str | None = None
-    image_side: int | None = None
+    image_side: Count | None = None
     side: int = 112
     folder: str | None = None
-    epochs: int = 12
-    batch: int = 64
-    rate: float = 2e-3
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
+    epochs: Count = 12
+    batch: Count = 64
+    rate: Positive = 2e-3
+    weight_decay: Amount = 0.02
+    label_smoothing: Share = 0.05
 
     def __post_init__(self) -> None:
         if not 1 <= self.side <= 128:

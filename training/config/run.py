@@ -9,6 +9,7 @@ from typing import Literal
 
 from training.config.clips import ClipsConfig, DistillConfig, StudentConfig, TeacherConfig
 from training.config.data import ReencodeConfig, RenderConfig, SetConfig
+from training.config.kinds import Count, Number
 from training.config.networks import ModelConfig
 from training.config.parse import build, override, read_toml
 from training.config.recogniser import RecogniserConfig
@@ -37,12 +38,12 @@ class Config:
 
     work: str
     plan: str
-    seed: int = 0
-    threads: int = 2
+    seed: Number = 0
+    threads: Count = 2
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    workers: int = 2
-    factor: int = 5
-    precisions: tuple[str, ...] = ("fp32",)
+    workers: Number = 2
+    factor: Count = 5
+    precisions: tuple[Literal["fp32", "fp16", "int8"], ...] = ("fp32",)
     render: dict[str, RenderConfig] = field(default_factory=dict)
     reencode: dict[str, ReencodeConfig] = field(default_factory=dict)
     sets: dict[str, SetConfig] = field(default_factory=dict)

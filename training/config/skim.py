@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from l2l_engine.plan import MediaSettings
+from training.config.kinds import Amount, Count, Positive, Share
 from training.config.parse import added
 
 
@@ -39,23 +43,23 @@ class SkimConfig:
     preset: str = added("paper")
     modalities: tuple[str, ...] = added(("image", "audio"))
     output: str = added("softmax")
-    steps: int = 10
-    early_steps: int = 3
-    updates: int = 5000
-    batch: int = 32
-    rate: float = 2e-3
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.0
-    factors: tuple[int, ...] = (1, 2, 3, 4, 5, 5)
-    few_frames: float = 0.15
-    recombine: float = 0.7
-    longest: int = added(225)
-    drop_image: float = 0.03
-    drop_audio: float = 0.08
-    noise: float = 0.1
-    block_vote: tuple[float, ...] = (0.5, 0.1)
-    early_weight: float = 0.3
-    checkpoint_every: int = 250
+    steps: Count = 10
+    early_steps: Count = 3
+    updates: Count = 5000
+    batch: Count = 32
+    rate: Positive = 2e-3
+    weight_decay: Amount = 0.01
+    label_smoothing: Share = 0.0
+    factors: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 2, 3, 4, 5, 5)
+    few_frames: Share = 0.15
+    recombine: Share = 0.7
+    longest: Count = added(225)
+    drop_image: Share = 0.03
+    drop_audio: Share = 0.08
+    noise: Amount = 0.1
+    block_vote: tuple[Share, Share] = (0.5, 0.1)
+    early_weight: Amount = 0.3
+    checkpoint_every: Count = 250
 
     def __post_init__(self) -> None:
         if not 1e-3 <= self.hop <= 3600:
@@ -95,4 +99,4 @@ class VariantsConfig:
         "seed-1",
         "seed-2",
     )
-    updates: int = 1500
+    updates: Count = 1500

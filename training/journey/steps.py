@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from l2l_engine import Classifier, Prediction
+from training.checks import check
 from training.config import Config
 from training.errors import InputError
-from training.journey.choices import Footage, held_out, own_config, survey
+from training.journey.choices import USUAL, Footage, held_out, own_config, survey
 from training.journey.report import advice, markdown
 from training.learning.measures import accuracy
 from training.prepare import Options, prepare
@@ -55,17 +56,12 @@ def make_plan(request: Request, stages: Stages) -> dict[str, Any]:
         InputError: If the footage cannot be used, or a setting is wrong.
         OSError: If something cannot be read or written.
     """
-    if request.plan.is_dir():
-        raise InputError(f"{request.plan}: is a folder; --output names the plan, such as engine.plan")
+    check(_config(request, USUAL), stages, footage=False)
     seconds: dict[str, float] = {}
     manifest, prepared = _manifest(request, seconds)
     footage = survey(manifest)
-    try:
-        config = own_config(
-            footage, config=request.config, overrides=request.overrides, work=request.work, plan=request.plan
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    config = _config(request, footage)
+    check(config, stages)
     skipped = run_stages(stages, config, seconds)
     start = time.monotonic()
     score = _score(config, footage)
@@ -86,6 +82,15 @@ def make_plan(request: Request, stages: Stages) -> dict[str, Any]:
     write_atomically(request.plan.with_suffix(".report.md"), lambda file: file.write(page.encode()))
     print(f"\n{page}", flush=True)
     return report
+
+
+def _config(request: Request, footage: Footage) -> Config:
+    try:
+        return own_config(
+            footage, config=request.config, overrides=request.overrides, work=request.work, plan=request.plan
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def run_stages(stages: Stages, config: Config, seconds: dict[str, float]) -> dict[str, str]:

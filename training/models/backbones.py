@@ -57,16 +57,16 @@ def build_backbone(name: str, width: float = 1.0) -> Backbone:
     if name == RESNET:
         trunk = ResNetTrunk(3, width)
         return Backbone(trunk, trunk.features, *_imagenet(name), None, "fc")
+    if name != LITE and name not in torchvision.models.list_models(module=torchvision.models):
+        raise InputError(
+            f"model.image is {name!r}, which is neither {LITE} nor an image model of torchvision"
+        )
     if width != 1.0:
-        raise InputError(f"model.image_width is {width}, but {name} has one width, 1.0")
+        raise InputError(f"model.image_width is {width:g}, but {name} has one width: set it to 1.0")
     if name == LITE:
         network = _lite()
         classifier, features = _cut(network)
         return Backbone(network, features, (127 / 255,) * 3, (128 / 255,) * 3, _SIDE, classifier)
-    if name not in torchvision.models.list_models(module=torchvision.models):
-        raise InputError(
-            f"model.image is {name!r}, which is neither {LITE} nor an image model of torchvision"
-        )
     # These two warn without it, or return more than logits.
     odd = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
     network = torchvision.models.get_model(name, weights=None, **odd)

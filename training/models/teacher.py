@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D
 
+from training.errors import InputError
 from training.models.resnet import STAGES
 
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
@@ -102,10 +103,12 @@ def load_kinetics(teacher: Teacher, folder: Path) -> None:
 
     Raises:
         FileNotFoundError: If it does not; the message says where to get the file.
-        ValueError: If the teacher is narrower.
+        InputError: If the teacher is narrower.
     """
     if teacher.features != STAGES[-1]:
-        raise ValueError("Kinetics weights are for a teacher of width 1")
+        raise InputError(
+            "teacher.weights names weights of Kinetics, which are for a teacher of teacher.width = 1.0"
+        )
     path = folder / KINETICS_FILE
     if not path.exists():
         source = f"https://download.pytorch.org/models/{KINETICS_FILE}"

@@ -49,6 +49,10 @@ class Options:
             raise InputError(f"layout {self.layout!r} is none of {', '.join(LAYOUTS)}")
         if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
             raise InputError("the shares of validation and test must be 0 or more, and together below 1")
+        if self.least < 1:
+            raise InputError(f"a class is kept from 1 video on, not {self.least}")
+        if self.workers < 0:
+            raise InputError(f"there cannot be {self.workers} workers")
 
 
 def prepare(options: Options) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from accelerate.utils import broadcast, gather_object, reduce
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from training.errors import InputError
+
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _PATIENCE = timedelta(days=2)
@@ -105,11 +107,11 @@ def share(rows: _Rows) -> _Rows:
     """This process's rows of a batch that all of them drew alike; equally many for each.
 
     Raises:
-        ValueError: If there are fewer rows than processes.
+        InputError: If there are fewer rows than processes.
     """
     count = together()
     if len(rows) < count:
-        raise ValueError(f"a batch of {len(rows)} cannot be shared by {count} processes")
+        raise InputError(f"a batch of {len(rows)} cannot be shared by {count} processes")
     return rows[: len(rows) // count * count][_number() :: count]  # type: ignore[return-value]
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors.torch import load_file
-
 from training.config import Config
 from training.models import SkimmingNetwork, Student
+from training.runs.checkpoint import load_network
 
 FOLDER = "skim"
 WEIGHTS = "skimmer.safetensors"
@@ -44,7 +43,11 @@ def skimmer_path(config: Config, folder: str = FOLDER) -> Path:
 
 
 def load_skimmer(config: Config, classes: int, folder: str = FOLDER) -> SkimmingNetwork:
-    """The trained skimmer in evaluation mode."""
+    """The trained skimmer in evaluation mode.
+
+    Raises:
+        InputError: If there is none, or one of other settings.
+    """
     skimmer = build_skimmer(config, classes)
-    skimmer.load_state_dict(load_file(skimmer_path(config, folder)))
+    load_network(skimmer_path(config, folder), skimmer, made_by="skim" if folder == FOLDER else "variants")
     return skimmer.eval()
