@@ -163,7 +163,7 @@ def _all(options: argparse.Namespace) -> int:
 
 
 def _new_plan(path: Path | None, needed_by: str) -> Path:
-    """Where a plan can be written."""
+    """Return where a plan can be written."""
     if path is None:
         raise InputError(f"{needed_by} needs --output, the plan to write")
     if path.is_dir():

@@ -59,7 +59,7 @@ def check(config: Config, commands: Collection[str], *, footage: bool = True) ->
 
 
 def sets_of(config: Config, command: str) -> Iterable[str]:
-    """The names of the sets whose videos a command needs."""
+    """Return the names of the sets whose videos a command needs."""
     teacher, student, skim = config.teacher, config.student, config.skim
     clips, recogniser = config.clips, config.recogniser
     taught = (*teacher.train, *teacher.validation) if teacher.train else ()
@@ -108,7 +108,7 @@ def _look(network: Encoder, side: int, setting: str) -> None:
 
 
 def _check_set(config: Config, name: str) -> None:
-    """Whether a set can be rendered, or footage has any videos of it."""
+    """Make sure that a set can be rendered, or that its footage has any videos."""
     describe_set(config, name)
     if name in config.sets:
         own = config.sets[name]

@@ -66,12 +66,12 @@ LONG = 4 * USUAL_LENGTH
 
 
 def folder(name: str) -> str:
-    """Where a variant lies, within the run's folder."""
+    """Return where a variant lies, within the run's folder."""
     return f"skims/{name}"
 
 
 def variant(config: Config, name: str) -> Config:
-    """The configuration of a variant.
+    """Return the configuration of a variant.
 
     Raises:
         InputError: If there is no such variant, or not of this configuration.
@@ -158,7 +158,7 @@ def train_network(config: Config, name: str) -> dict[str, float]:
 
 
 def load_variant(config: Config, name: str, student: Student, classes: int) -> list[Method]:
-    """A trained variant as rows of the tables, over sparse knots and over all.
+    """Return a trained variant as rows of the tables, over sparse knots and over all.
 
     Raises:
         FileNotFoundError: If it is not trained.
@@ -178,6 +178,6 @@ def load_variant(config: Config, name: str, student: Student, classes: int) -> l
 
 
 def load_variants(config: Config, student: Student, classes: int) -> dict[str, list[Method]]:
-    """The rows of every configured variant that is trained, by its name in the configuration."""
+    """Return the rows of every configured variant that is trained, by its name in the configuration."""
     names = [name for name in config.variants.names if skimmer_path(config, folder(name)).exists()]
     return {name: load_variant(config, name, student, classes) for name in names}

@@ -85,7 +85,7 @@ def distill(config: Config) -> dict[str, float]:
 
 
 def check_sizes(config: Config) -> None:
-    """Whether the student can learn the teacher's features.
+    """Make sure that the student can learn the teacher's features.
 
     Raises:
         InputError: If they are not of the same size.
@@ -116,7 +116,7 @@ def pair_loss(student: Student, batch: Encoded, aim: TeacherOutputs, config: Con
 
 
 def compare(student: Student, pairs: Pairs, aims: TeacherOutputs, streams: Streams) -> dict[str, float]:
-    """How near ``student`` comes to the teacher on centre crops."""
+    """Return how near ``student`` comes to the teacher on centre crops."""
     outputs = run_student(student, pairs, streams)
     agreed = outputs.logits.argmax(dim=1) == aims.logits.argmax(dim=1)
     return {

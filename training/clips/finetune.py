@@ -37,7 +37,7 @@ from training.videos.sets import describe_set
 
 
 def target_pairs(config: Config) -> PairSets:
-    """The pairs of the student's sets."""
+    """Return the pairs of the student's sets."""
     train = load_pairs(config, config.student.train)
     return PairSets(train, load_pairs(config, config.student.validation, train.classes))
 
@@ -100,12 +100,12 @@ def start_from(student: Student, path: Path) -> None:
 
 
 def epochs_for(epochs: int, share: float) -> int:
-    """Epochs over a share of the labels: the fewer there are, the more often each is seen."""
+    """Return the epochs over a share of the labels: the fewer there are, the more often each is seen."""
     return math.ceil(epochs / math.sqrt(share))
 
 
 def labelled_rows(pairs: Pairs, share: float, seed: int) -> NDArray[np.int64]:
-    """The pairs of a share of the videos of every class, at least one; greater shares hold the smaller.
+    """Choose a share of the videos of every class, at least one; greater shares hold the smaller.
 
     A video with several labels counts for the rarest of them.
 
@@ -127,7 +127,7 @@ def labelled_rows(pairs: Pairs, share: float, seed: int) -> NDArray[np.int64]:
 def pair_loss(
     student: Student, batch: Encoded, labels: Tensor, multi_label: bool, settings: StudentConfig
 ) -> Tensor:
-    """The classes' loss of encoded pairs, under modality dropout."""
+    """Return the classes' loss of encoded pairs, under modality dropout."""
     streams = streams_of(settings)
     total = torch.zeros((), device=labels.device)
     for view in views(batch, streams, drop_image=settings.drop_image, drop_audio=settings.drop_audio):
@@ -138,7 +138,7 @@ def pair_loss(
 
 
 def validate(student: Student, pairs: Pairs, streams: Streams) -> dict[str, float]:
-    """Top-1 with the student's streams, and of a student of both with either alone."""
+    """Return top-1 with the student's streams, and of a student of both with either alone."""
     names = STREAMS if streams == STREAMS["both"] else [n for n, s in STREAMS.items() if s == streams]
     return {
         f"accuracy_{name}": top1(

@@ -143,7 +143,7 @@ def _decode(jobs: Sequence[_Job], workers: int, skipped: dict[str, str]) -> Iter
 
 
 def _read_pairs(job: _Job) -> Rows | str:
-    """Pairs at random times within the stretches, or why there are none."""
+    """Decode pairs at random times within the stretches, or why there are none."""
     torch.set_num_threads(1)
     times = draw_times(np.random.default_rng((job.seed, job.number)), job.video.stretches, job.count)
     try:
@@ -166,7 +166,7 @@ def _read_pairs(job: _Job) -> Rows | str:
 def _read_pictures(
     source: MediaSource, times: NDArray[np.float64], side: int | None
 ) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.bool_]]:
-    """The frames at ``times``, with the clips that they begin if ``side`` is given, and which there are."""
+    """Decode the frames at ``times``, with ``side`` the clips that they begin, and say which there are."""
     size = MediaSettings().short_side
     if not source.has_video:
         return {"images": np.zeros((len(times), size, size, 3), np.uint8)}, np.ones(len(times), np.bool_)
@@ -184,7 +184,7 @@ def _read_pictures(
 
 
 def _shrink(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Squares [M, H, H, 3] to [M, side, side, 3], averaging areas."""
+    """Shrink squares [M, H, H, 3] to [M, side, side, 3], averaging areas."""
     if images.shape[1] == side:
         return images
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
@@ -207,7 +207,7 @@ def _read_samples(
 def draw_times(
     rng: np.random.Generator, stretches: Sequence[tuple[float, float]], count: int
 ) -> NDArray[np.float64]:
-    """``count`` increasing times, evenly distributed over the stretches (each short of its end)."""
+    """Draw ``count`` increasing times, evenly over the stretches (each short of its end)."""
     lengths = np.array([min(max(end - start - _TAIL, 0.1), end - start) for start, end in stretches])
     ends = np.cumsum(lengths)
     places = (np.arange(count) + rng.random(count)) / count * ends[-1]

@@ -81,7 +81,7 @@ def train_recogniser(config: Config) -> dict[str, float]:
 
 
 def recogniser_pairs(config: Config) -> PairSets:
-    """What it learns from, with clips where it sees those: in the student's classes."""
+    """Return what it learns from, with clips where it sees those: in the student's classes."""
     settings, student = config.recogniser, config.student
     classes = class_names(video for _, video in load_sets(config, student.train))
     load = clip_pairs if settings.kind == "clip" else load_pairs
@@ -90,7 +90,7 @@ def recogniser_pairs(config: Config) -> PairSets:
 
 
 def load_recogniser(config: Config) -> Recogniser | None:
-    """The trained recogniser; None where none is configured."""
+    """Return the trained recogniser; None where none is configured."""
     if config.recogniser.kind == "none":
         return None
     network, classes = _load(config)
@@ -100,13 +100,13 @@ def load_recogniser(config: Config) -> Recogniser | None:
 
 
 def metrics_path(config: Config) -> Path:
-    """Where its metrics are."""
+    """Return where its metrics are."""
     return config.folder("recogniser", "metrics.json")
 
 
 @torch.inference_mode()
 def pair_logits(network: nn.Module, pairs: Pairs, settings: RecogniserSettings) -> Tensor:
-    """Logits [P, C] of the centres of frames, or of clips."""
+    """Return logits [P, C] of the centres of frames, or of clips."""
     if isinstance(network, ClipRecogniser):
         return run_teacher(network.teacher, pairs, settings.crop).logits
     logits = []
@@ -117,13 +117,13 @@ def pair_logits(network: nn.Module, pairs: Pairs, settings: RecogniserSettings) 
 
 
 def _truth(config: Config, labels: NDArray[np.bool_]) -> Tensor:
-    """Numbers of classes [P], or which classes each clip has [P, C] where the plan has several labels."""
+    """Return numbers of classes [P], or with several labels which classes each clip has [P, C]."""
     truth = torch.from_numpy(labels)
     return truth if config.skim.several else truth.int().argmax(dim=1)
 
 
 def _sizes(config: Config) -> RecogniserSettings:
-    """What it sees, as training has it."""
+    """Return what it sees, as training has it."""
     media, side = MediaSettings(), config.teacher.side
     if config.recogniser.kind == "frame":
         return RecogniserSettings(short_side=media.short_side, crop=config.recogniser.side)
@@ -153,13 +153,13 @@ def _load(config: Config) -> tuple[FrameRecogniser | ClipRecogniser, tuple[str, 
 
 
 def build_frames(settings: RecogniserConfig, classes: int) -> FrameRecogniser:
-    """A frame recogniser of the configured kind with random weights."""
+    """Return a frame recogniser of the configured kind with random weights."""
     network = FrameRecogniser(classes, settings.width, name=settings.image, side=settings.image_side)
     return network.to(memory_format=torch.channels_last)
 
 
 def _train_clips(config: Config, pairs: PairSets) -> None:
-    """The teacher of the source, or of Kinetics, trained further on the target's clips."""
+    """Train the teacher of the source, or of Kinetics, further on the target's clips."""
     settings = config.recogniser
     teacher = replace(
         config.teacher,
@@ -177,7 +177,7 @@ def _teacher_before(config: Config) -> Callable[[Teacher], object] | None:
 
 
 def _seen(pairs: Pairs) -> NDArray[np.int64]:
-    """The pairs that have a picture."""
+    """Return the pairs that have a picture."""
     return np.arange(len(pairs)) if pairs.has_image is None else np.flatnonzero(pairs.has_image)
 
 

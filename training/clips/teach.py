@@ -56,13 +56,13 @@ def teach(config: Config) -> dict[str, float]:
 
 
 def teacher_pairs(config: Config) -> PairSets:
-    """The teacher's clips to learn from and to validate on, with the pairs that stand for them."""
+    """Return the teacher's clips to learn from and to validate on, with the pairs that stand for them."""
     train = clip_pairs(config, config.teacher.train)
     return PairSets(train, clip_pairs(config, config.teacher.validation, train.classes))
 
 
 def clip_pairs(config: Config, sets: tuple[str, ...], classes: tuple[str, ...] | None = None) -> Pairs:
-    """Pairs with their clips, as the teacher's settings have them."""
+    """Return pairs with their clips, as the teacher's settings have them."""
     return load_pairs(config, sets, classes, count=config.teacher.clips, side=config.teacher.side)
 
 
@@ -128,7 +128,7 @@ def train_teacher(
 
 
 def build_teacher(settings: TeacherConfig, classes: Sequence[str]) -> Teacher:
-    """A teacher of the configured sizes with random weights."""
+    """Return a teacher of the configured sizes with random weights."""
     parts = None
     if settings.words:
         words = sorted({word for name in classes for word in name.split()})
@@ -137,7 +137,7 @@ def build_teacher(settings: TeacherConfig, classes: Sequence[str]) -> Teacher:
 
 
 def load_teacher(config: Config, folder: Path) -> tuple[Teacher, tuple[str, ...]]:
-    """A trained teacher in evaluation mode, and its classes.
+    """Return a trained teacher in evaluation mode, and its classes.
 
     Raises:
         InputError: If there is none, or one of other settings.
@@ -149,7 +149,7 @@ def load_teacher(config: Config, folder: Path) -> tuple[Teacher, tuple[str, ...]
 
 
 def start_from(folder: Path) -> Callable[[Teacher], object]:
-    """Another teacher's weights, but for the classifier."""
+    """Return another teacher's weights, but for the classifier."""
 
     def start(teacher: Teacher) -> None:
         weights = load_file(folder / WEIGHTS)
@@ -160,7 +160,7 @@ def start_from(folder: Path) -> Callable[[Teacher], object]:
 
 
 def cached_outputs(config: Config, folder: Path, pairs: Pairs, name: str) -> TeacherOutputs:
-    """What the teacher in ``folder`` says of ``pairs``, computed once."""
+    """Return what the teacher in ``folder`` says of ``pairs``, computed once."""
     made_by = [file_fingerprint(folder / WEIGHTS), code_fingerprint(run_teacher)]
     path = folder / "outputs" / f"{name}-{fingerprint(made_by)}.safetensors"
     with lead_first():
@@ -174,7 +174,7 @@ def cached_outputs(config: Config, folder: Path, pairs: Pairs, name: str) -> Tea
 
 @torch.inference_mode()
 def run_teacher(teacher: Teacher, pairs: Pairs, side: int) -> TeacherOutputs:
-    """What ``teacher`` says of the clips' centre crops."""
+    """Return what ``teacher`` says of the clips' centre crops."""
     features, logits = [], []
     for first in range(0, len(pairs), _BATCH):
         chosen = np.arange(first, min(first + _BATCH, len(pairs)))
@@ -193,7 +193,7 @@ def _clips(pairs: Pairs, chosen: NDArray[np.int64]) -> Tensor:
 
 
 def published(settings: TeacherConfig) -> Callable[[Teacher], object] | None:
-    """The published weights that the settings name, to start from; None where they name none."""
+    """Return the published weights that the settings name, to start from; None where they name none."""
     if settings.weights is None:
         return None
     weights = Path(settings.weights)

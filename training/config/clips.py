@@ -65,9 +65,9 @@ class ClipsConfig:
 
     Attributes:
         test: Name of the set they are compared on; without one there is no comparison.
-        shares: Of the labelled videos.
-        epochs: Of a student on all labels; the run's own student's by default.
-        teacher_epochs: Of the teacher on all labelled clips of the target.
+        shares: The shares of the labelled videos that are compared.
+        epochs: Epochs of a student on all labels; the run's own student's by default.
+        teacher_epochs: Epochs of the teacher on all labelled clips of the target.
     """
 
     test: str | None = None

@@ -15,7 +15,7 @@ class RenderConfig:
     Attributes:
         split: "untrimmed" or "clips".
         config: Other ranges for AV-Kinetic, a TOML file.
-        universe: Of AV-Kinetic, "target" or "source".
+        universe: The universe of AV-Kinetic, "target" or "source".
         digits: Folder of the recordings of which AV-Digits is made; AV-Kinetic without one.
         recordings: Whose writers, speakers and sounds: "train", "validation" or "test".
     """

@@ -84,10 +84,10 @@ class VariantsConfig:
     """What ``python -m training variants`` trains beside the skimmer, on the same features.
 
     Attributes:
-        names: Of "lstm", "non-recurrent" with the paper's keys, "non-recurrent-paired" with those of that
+        names: Any of "lstm", "non-recurrent" with the paper's keys, "non-recurrent-paired" with those of that
             preset, "visual-only", "long", "paper" and "released" for those presets, and "seed-N" for another
             seed.
-        updates: Of the first three, which see every timestamp in every update.
+        updates: Updates of the first three, which see every timestamp in every update.
     """
 
     names: tuple[str, ...] = (

@@ -81,7 +81,7 @@ def export_plan(config: Config) -> Path:
 
 
 def temperatures(config: Config, skimmer: SkimmingNetwork, classes: tuple[str, ...]) -> tuple[float, ...]:
-    """The temperature of each number of steps, fitted on the validation set."""
+    """Return the temperature of each number of steps, fitted on the validation set."""
     tracks = to_sequences(extract_features(config, config.skim.validation), classes)
     skimmed = skim_tracks(skimmer, tracks, config.skim.steps, config.factor)
     labels = targets(tracks, len(classes)) if config.skim.several else skimmed.labels
@@ -91,7 +91,7 @@ def temperatures(config: Config, skimmer: SkimmingNetwork, classes: tuple[str, .
 def measure_precisions(
     config: Config, plan: Plan, student: Student, skimmer: SkimmingNetwork, video: tuple[Tensor, Tensor]
 ) -> dict[str, dict[str, float]]:
-    """By precision: how far the plan's logits are from PyTorch's, and its accuracy on the validation set.
+    """Measure for each precision how far logits are from PyTorch's, and the accuracy on the validation set.
 
     Accuracy is measured where there is something to choose, that is for more than one precision.
     """
@@ -113,13 +113,13 @@ def measure_precisions(
 
 
 def _with_provenance(plan: Plan, **more: Any) -> Plan:
-    """The same plan, saying more about itself."""
+    """Return the same plan, saying more about itself."""
     document = replace(plan.document, provenance={**plan.document.provenance, **more})
     return write_plan(plan.path, document, graphs=plan.graphs, skim=plan.skim)
 
 
 def skim_tensors(skimmer: SkimmingNetwork) -> dict[str, NDArray[np.float32]]:
-    """The skimmer's weights under the plan's names, with all norms and the second bias folded."""
+    """Return the skimmer's weights under the plan's names, with all norms and the second bias folded."""
     tensors: dict[str, Tensor] = {}
     for name, layer in skimmer.named_modules():
         if isinstance(layer, NormedLinear):
@@ -133,7 +133,7 @@ def skim_tensors(skimmer: SkimmingNetwork) -> dict[str, NDArray[np.float32]]:
 
 
 def provenance(config: Config, differences: dict[str, float]) -> dict[str, Any]:
-    """What the plan was made of: settings, metrics of every stage, versions of the tools."""
+    """Return what the plan was made of: settings, metrics of every stage, versions of the tools."""
     metrics = {
         stage: json.loads(path.with_name("metrics.json").read_text(encoding="utf-8"))
         for stage, path in (("student", student_path(config)), ("skim", skimmer_path(config)))

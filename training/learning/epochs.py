@@ -37,7 +37,7 @@ class Pace(Protocol):
 
     @property
     def weight_decay(self) -> float:
-        """Of AdamW."""
+        """The weight decay of AdamW."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Schedule:
 
     @classmethod
     def of(cls, pace: Pace, precision: str) -> Schedule:
-        """As the settings of a stage have it."""
+        """Make the schedule that the settings of a stage ask for."""
         return cls(pace.epochs, pace.batch, pace.rate, pace.weight_decay, precision=precision)
 
 

@@ -68,7 +68,7 @@ class AudioEncoder(Encoder):
         self.project = nn.Identity() if same else nn.Linear(self.trunk.features, self.features)
 
     def front(self, inputs: Tensor) -> Tensor:
-        """The normed spectrogram, in float32 whatever the precision of the rest."""
+        """Return the normed spectrogram, in float32 whatever the precision of the rest."""
         # The spectrum spans more decades than bf16 keeps apart, so autocast stops at the trunk.
         with torch.autocast(inputs.device.type, enabled=False):
             spectrogram = self.logmel(inputs)
@@ -76,7 +76,7 @@ class AudioEncoder(Encoder):
         return normed
 
     def body(self, x: Tensor) -> Tensor:
-        """The network proper."""
+        """Compute the network proper."""
         features: Tensor = self.project(self.trunk(x))
         return features
 
@@ -96,12 +96,12 @@ class ReleasedAudioEncoder(Encoder):
         self.features = self.trunk.features
 
     def front(self, inputs: Tensor) -> Tensor:
-        """The spectrogram, in float32 whatever the precision of the rest."""
+        """Return the spectrogram, in float32 whatever the precision of the rest."""
         spectrogram: Tensor = self.logmel(inputs)
         return spectrogram
 
     def body(self, x: Tensor) -> Tensor:
-        """The network proper."""
+        """Compute the network proper."""
         maps = self.trunk.maps(x)
         # One weight a frequency, shared by all channels, so that channels count as the batch here.
         lines: Tensor = self.collapse(maps.flatten(0, 1)[:, None]).view(maps.shape[:3])

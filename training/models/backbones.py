@@ -31,7 +31,7 @@ class Backbone:
     """A network from normed RGB [B, 3, H, W] to [B, features].
 
     Attributes:
-        mean, std: Of the channels in [0, 1], as its published weights know them.
+        mean, std: Mean and deviation of the channels, in [0, 1], for which its weights were published.
         side: H and W if it takes no other.
         classifier: Name of the layer that was cut off.
     """
@@ -45,7 +45,7 @@ class Backbone:
 
 
 def build_backbone(name: str, width: float = 1.0) -> Backbone:
-    """A backbone of random weights.
+    """Return a backbone of random weights.
 
     Args:
         name: "resnet18", "efficientnet_lite0" or any image classifier of torchvision.
@@ -105,7 +105,7 @@ def load_published(backbone: Backbone, name: str, source: str) -> None:
 
 
 def find_weights(name: str, source: str) -> Path:
-    """The file of published weights that ``source`` stands for; see :func:`load_published`."""
+    """Return the file of published weights that ``source`` stands for; see :func:`load_published`."""
     if source == PACKAGE:
         return _packaged(name)
     path = Path(source)
@@ -125,7 +125,7 @@ def find_weights(name: str, source: str) -> Path:
 
 
 def _imagenet(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation with which torchvision publishes a network."""
+    """Return the mean and the deviation with which torchvision publishes a network."""
     preset = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     return tuple(preset.mean), tuple(preset.std)
 

@@ -55,12 +55,12 @@ class NormedLinear(nn.Module):
         self.norm = nn.BatchNorm1d(rows)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """[M, columns] to [M, rows]."""
+        """Turn [M, columns] into [M, rows]."""
         normed: Tensor = self.norm(self.linear(inputs))
         return normed
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the one layer, from running statistics, in float64."""
+        """Return the weight and the bias of the one layer, from running statistics, in float64."""
         mean, variance = (self.norm.get_buffer(f"running_{name}").double() for name in ("mean", "var"))
         scale = self.norm.weight.double() / (variance + self.norm.eps).sqrt()
         bias = (self.linear.bias.double() - mean) * scale + self.norm.bias.double()
@@ -99,7 +99,7 @@ class Bank:
 
 
 def _normed_keys(key: NormedLinear, rows: Tensor, seen: Tensor) -> Tensor:
-    """Keys [B, N, K] with a ReLU; rows that nobody attends to are kept from the batch's statistics."""
+    """Return keys [B, N, K] with a ReLU; rows that nobody attends to are kept from the batch's statistics."""
     found = torch.relu(key(rows[seen])) if seen.any() else rows.new_zeros(0, key.linear.out_features)
     return rows.new_zeros(*seen.shape, found.shape[1]).masked_scatter(seen[:, :, None], found)
 
@@ -119,7 +119,7 @@ class Exclusion:
         self._valid, self._excluded = valid, torch.zeros_like(valid)
 
     def allowed(self) -> Tensor:
-        """Which timestamps may get attention at this step: bool [B, N]."""
+        """Return which timestamps may get attention at this step: bool [B, N]."""
         left = (self._valid & ~self._excluded).any(dim=1, keepdim=True)
         self._excluded = self._excluded & left
         return self._valid & ~self._excluded

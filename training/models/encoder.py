@@ -13,9 +13,9 @@ class Encoder(nn.Module):
         return self.body(self.front(inputs))
 
     def front(self, inputs: Tensor) -> Tensor:
-        """Pre-processing, in float32 whatever the precision of the rest."""
+        """Pre-process, in float32 whatever the precision of the rest."""
         raise NotImplementedError
 
     def body(self, x: Tensor) -> Tensor:
-        """The network proper."""
+        """Compute the network proper."""
         raise NotImplementedError

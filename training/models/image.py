@@ -16,7 +16,7 @@ class ImageEncoder(Encoder):
     Args:
         width: Factor on the trunk's channels; ResNet-18's feature has ``512 * width`` numbers by default.
         features: Size of z^I; a linear layer is added where the trunk's differs.
-        name: Of the backbone, see :func:`build_backbone`.
+        name: The name of the backbone, see :func:`build_backbone`.
         side: Pixels of the square that frames are resized to; as they come by default, or as large as the
             backbone must have them.
 
@@ -56,7 +56,7 @@ class ImageEncoder(Encoder):
         load_published(self._backbone, self._name, weights)
 
     def front(self, inputs: Tensor) -> Tensor:
-        """Pre-processing, in float32 whatever the precision of the rest."""
+        """Pre-process, in float32 whatever the precision of the rest."""
         # The cast comes first because TensorRT does nothing else on uint8.
         x = inputs.to(torch.float32).permute(0, 3, 1, 2)
         if self._side is not None and x.shape[2:] != (self._side, self._side):
@@ -64,6 +64,6 @@ class ImageEncoder(Encoder):
         return (x - self.mean) * self.scale
 
     def body(self, x: Tensor) -> Tensor:
-        """The network proper."""
+        """Compute the network proper."""
         features: Tensor = self.project(self.trunk(x))
         return features

@@ -25,11 +25,11 @@ class FrameRecogniser(Encoder):
         self.fc = nn.Linear(self.encoder.features, classes)
 
     def front(self, inputs: Tensor) -> Tensor:
-        """Pre-processing, in float32 whatever the precision of the rest."""
+        """Pre-process, in float32 whatever the precision of the rest."""
         return self.encoder.front(inputs)
 
     def body(self, x: Tensor) -> Tensor:
-        """The network proper."""
+        """Compute the network proper."""
         logits: Tensor = self.fc(self.encoder.body(x))
         return logits
 
@@ -38,7 +38,7 @@ class ClipRecogniser(Encoder):
     """A teacher's classes alone: uint8 clips [B, 16, H, W, 3] to logits [B, C].
 
     Args:
-        teacher: Of the target's classes.
+        teacher: A teacher that knows the target's classes.
     """
 
     def __init__(self, teacher: Teacher) -> None:
@@ -46,9 +46,9 @@ class ClipRecogniser(Encoder):
         self.teacher = teacher
 
     def front(self, inputs: Tensor) -> Tensor:
-        """Pre-processing, in float32 whatever the precision of the rest."""
+        """Pre-process, in float32 whatever the precision of the rest."""
         return self.teacher.front(inputs)
 
     def body(self, x: Tensor) -> Tensor:
-        """The network proper."""
+        """Compute the network proper."""
         return self.teacher.body(x)[1]

@@ -36,12 +36,12 @@ class SkimBatch:
     hop: float
 
     def to(self, device: torch.device) -> SkimBatch:
-        """The same batch on a device."""
+        """Return the same batch on a device."""
         moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "hop"}
         return replace(self, **moved)
 
     def modality(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
-        """Features, times and lengths of "image" or "audio"."""
+        """Return features, times and lengths of "image" or "audio"."""
         return getattr(self, name), getattr(self, f"{name}_times"), getattr(self, f"{name}_lengths")
 
 
@@ -93,7 +93,7 @@ class NormedLSTM(nn.Module):
         return self.weight_hh_g * nn.functional.normalize(self.weight_hh_v, dim=1)
 
     def forward(self, inputs: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
-        """One step, as of ``nn.LSTMCell``."""
+        """Take one step, as ``nn.LSTMCell`` does."""
         if state is None:
             nothing = inputs.new_zeros(len(inputs), self.bias_hh.shape[0] // 4)
             state = nothing, nothing
@@ -154,7 +154,7 @@ class SkimmingNetwork(nn.Module):
         return self.skim(self.joined(batch), steps, blocked)
 
     def joined(self, batch: SkimBatch) -> SkimBatch:
-        """The banks that are skimmed: as they are, or with preset ``paired``
+        """Return the banks that are skimmed: as they are, or with preset ``paired``
         z^I + Psi^I(z^I, z^A at its time) at the image knots, and the mirror image at the audio knots.
         """
         if not self.paired:
@@ -238,7 +238,7 @@ class SkimmingNetwork(nn.Module):
         )
 
     def step_logits(self, output: SkimOutput) -> Tensor:
-        """Logits [B, T, C] when stopping after 1, 2, ... T steps."""
+        """Return logits [B, T, C] when stopping after 1, 2, ... T steps."""
         steps = output.step_features.shape[1]
         counts = torch.arange(1, steps + 1, device=output.step_features.device)[:, None]
         logits: Tensor = self.classifier(output.step_features.cumsum(dim=1) / counts)

@@ -25,7 +25,7 @@ class Teacher(nn.Module):
     The modules carry torchvision's names, so at width 1 its Kinetics-400 weights load as they are.
 
     Args:
-        classes: Of the source universe.
+        classes: The number of classes of the source universe.
         width: Factor on the channels of every stage; 1 has 31 million weights, which is much for a CPU.
         pool: Over places "mean", as published, or "max", which finds small things sooner; over time the mean.
         parts: [C, K], which of K parts each class is made of: its logit is the sum of theirs. So what is
@@ -73,12 +73,12 @@ class Teacher(nn.Module):
         return self.body(self.front(clips))
 
     def front(self, clips: Tensor) -> Tensor:
-        """Pre-processing, in float32 whatever the precision of the rest."""
+        """Pre-process, in float32 whatever the precision of the rest."""
         # The cast comes first because TensorRT does nothing else on uint8.
         return (clips.to(torch.float32).permute(0, 4, 1, 2, 3) - self.mean) * self.scale
 
     def body(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The network proper."""
+        """Compute the network proper."""
         x = self.layer3(self.layer2(self.layer1(self.stem(x))))
         x = self._last(x)
         places = x.amax(dim=(3, 4)) if self.pool == "max" else x.mean(dim=(3, 4))
@@ -98,7 +98,7 @@ def load_kinetics(teacher: Teacher, folder: Path) -> None:
     """Start from torchvision's Kinetics-400 weights; the classifier is kept where it has 400 classes too.
 
     Args:
-        teacher: Of width 1.
+        teacher: The new teacher, of width 1.
         folder: Holds ``KINETICS_FILE``. Nothing is downloaded.
 
     Raises:

@@ -62,18 +62,18 @@ def probe_all(paths: Sequence[Path], workers: int, cache: Path) -> dict[Path, Pr
 
 
 def state(path: Path) -> str:
-    """Changes when a file does: its size and when it was written."""
+    """Return what changes when a file does: its size and when it was written."""
     found = path.stat()
     return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def safe(path: Path) -> str:
-    """A path as text that can be written, also if its bytes are no text."""
+    """Return a path as text that can be written, also if its bytes are no text."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def repeated(videos: Sequence[Listed]) -> dict[Path, str]:
-    """Files whose content another file has too, and why each is left out.
+    """Find files whose content another file has too, and why each is left out.
 
     Of the same content under the same labels the first is kept; under others, none: one of them is wrong.
     Files that the annotations put into a split stay as they are.

@@ -33,7 +33,7 @@ def save_network(
     """Write what later stages read; on return every process can.
 
     Args:
-        path: Of the weights; ``classes.txt`` and ``metrics.json`` go beside them.
+        path: The file of the weights; ``classes.txt`` and ``metrics.json`` go beside them.
         network: On any device.
         classes: Their names, if this is a classifier.
         metrics: How good it is.
@@ -71,7 +71,7 @@ def load_network(path: Path, network: nn.Module, *, made_by: str) -> None:
 
 
 def read_classes(folder: Path, *, made_by: str) -> tuple[str, ...]:
-    """The names of the classes that :func:`save_network` wrote.
+    """Return the names of the classes that :func:`save_network` wrote.
 
     Raises:
         InputError: If they are not there.
@@ -98,7 +98,7 @@ class Checkpoint:
         self._events: SummaryWriter | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, on the CPU, or None where this stage begins."""
+        """Return the saved state, on the CPU, or None where this stage begins."""
         with devices.lead_first():
             settings = self.folder / "settings.json"
             if self.path.exists() and settings.exists():
@@ -137,7 +137,7 @@ class Checkpoint:
         events.flush()
 
     def _writer(self, step: int) -> SummaryWriter:
-        """The events file of this process; what a killed run wrote from ``step`` on counts no more."""
+        """Return the events file of this process; what a killed run wrote from ``step`` on counts no more."""
         if self._events is None:
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - takes seconds
 

@@ -18,7 +18,7 @@ _Place = tuple[str, str]
 
 
 def code_fingerprint(*roots: Callable[..., object], packages: Sequence[str] = PACKAGES) -> str:
-    """A short hash of functions and classes, and of whatever they name, and so on, within some packages.
+    """Hash functions and classes, and whatever they name, and so on, within some packages.
 
     Comments, docstrings and layout do not count, nor does code that nothing on the way names. Names are
     looked up in the text of the modules: a parameter's annotation is followed, and the whole class of a
@@ -51,7 +51,7 @@ class _Names:
 
 
 def _followed(name: str, names: _Names, packages: Sequence[str]) -> Iterator[_Place]:
-    """The places that the definition of a name leads to."""
+    """Yield the places that the definition of a name leads to."""
     if name in names.imports:
         yield names.imports[name]
     for statement in names.statements.get(name, ()):
@@ -67,7 +67,7 @@ def _followed(name: str, names: _Names, packages: Sequence[str]) -> Iterator[_Pl
 
 
 def _module_called(name: str, names: _Names, packages: Sequence[str]) -> str | None:
-    """The module that a name stands for, if it stands for one of the packages'."""
+    """Return the module that a name stands for, if it stands for one of the packages'."""
     package, attribute = names.imports.get(name, ("", ""))
     module = f"{package}.{attribute}"
     inside = package.partition(".")[0] in packages
@@ -80,7 +80,7 @@ def _names_of(module: str, packages: Sequence[str]) -> _Names:
 
 
 def _source(module: str) -> str | None:
-    """The text of a module; None where there is no such module, or it is not written in Python."""
+    """Return the text of a module; None where there is no such module, or it is not written in Python."""
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError:
@@ -103,7 +103,7 @@ def _parse(module: str, source: str) -> _Names:
 
 
 def _top_level(statements: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a module, those under conditions too."""
+    """Yield the statements of a module, those under conditions too."""
     for statement in statements:
         yield statement
         if isinstance(statement, ast.If | ast.Try):

@@ -33,10 +33,10 @@ class Lost(str):
 def parallel_map(
     function: Callable[[_Job], _Result], jobs: Iterable[_Job], workers: int, longest: float = LONGEST
 ) -> Iterator[_Result | Lost]:
-    """``map`` over processes. At most ``4 * workers`` results wait: a decoded video takes megabytes.
+    """Map jobs in other processes. At most ``4 * workers`` results wait: a decoded video takes megabytes.
 
     Args:
-        function: Of a module, since other processes import it. What it raises is raised here.
+        function: Stands at the top of a module, since processes import it. What it raises is raised here.
         jobs: Its arguments.
         workers: Processes; 0 to work in this one, which a bad file may then take with it.
         longest: Seconds after which a job is given up.
@@ -108,7 +108,7 @@ class _Worker(Generic[_Job, _Result]):
         self.number = number
 
     def _await(self) -> None:
-        """Until the process has begun."""
+        """Wait until the process has begun."""
         if self._ready:
             return
         try:
@@ -121,7 +121,7 @@ class _Worker(Generic[_Job, _Result]):
         self._ready = True
 
     def take(self) -> tuple[int, _Result | Lost]:
-        """The number and the result of the job that has ended."""
+        """Return the number and the result of the job that has ended."""
         number, self.number = cast(int, self.number), None
         try:
             raised, value = self.connection.recv()

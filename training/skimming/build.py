@@ -13,7 +13,7 @@ WEIGHTS = "skimmer.safetensors"
 
 
 def build_skimmer(config: Config, classes: int) -> SkimmingNetwork:
-    """A skimmer of the configured kind and sizes."""
+    """Return a skimmer of the configured kind and sizes."""
     model = config.model
     return SkimmingNetwork(
         classes,
@@ -27,7 +27,7 @@ def build_skimmer(config: Config, classes: int) -> SkimmingNetwork:
 
 
 def start_from(skimmer: SkimmingNetwork, student: Student) -> None:
-    """Psi and the classifier begin as the student's (paper: the same fusion network).
+    """Let Psi and the classifier begin as the student's (paper: the same fusion network).
 
     A visual-only skimmer takes what the student does with a picture and no sound.
     """
@@ -38,12 +38,12 @@ def start_from(skimmer: SkimmingNetwork, student: Student) -> None:
 
 
 def skimmer_path(config: Config, folder: str = FOLDER) -> Path:
-    """Where the skimmer's weights are."""
+    """Return where the skimmer's weights are."""
     return config.folder(folder, WEIGHTS)
 
 
 def load_skimmer(config: Config, classes: int, folder: str = FOLDER) -> SkimmingNetwork:
-    """The trained skimmer in evaluation mode.
+    """Return the trained skimmer in evaluation mode.
 
     Raises:
         InputError: If there is none, or one of other settings.

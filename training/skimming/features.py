@@ -50,7 +50,7 @@ class VideoFeatures:
     hop: float
 
     def inside(self) -> Tensor:
-        """Which timestamps lie in a stretch of the action: bool [N]."""
+        """Return which timestamps lie in a stretch of the action: bool [N]."""
         times = self.video.start + self.hop * torch.arange(len(self.image), dtype=torch.float64)
         inside = torch.zeros(len(times), dtype=torch.bool)
         for start, end in self.video.stretches:
@@ -59,7 +59,7 @@ class VideoFeatures:
 
 
 def extract_features(config: Config, names: Sequence[str]) -> list[VideoFeatures]:
-    """The features of some sets; what an earlier run of the same student left is read, not computed.
+    """Return the features of some sets; what an earlier run of the same student left is read, not computed.
 
     Several processes compute a part each, and then read all of them.
 
@@ -110,7 +110,7 @@ class _Decoded:
 
 
 def _decode(media: MediaSettings, video: Video) -> _Decoded | str:
-    """Everything of one video at its timestamps, or why there is nothing."""
+    """Decode one video at its timestamps, or say why nothing of it can be decoded."""
     try:
         with closing(open_media(video.path)) as source:
             times = segment_times(video, source.duration, media.hop)
@@ -131,7 +131,7 @@ def _decode(media: MediaSettings, video: Video) -> _Decoded | str:
 
 @torch.inference_mode()
 def encode(student: Student, decoded: _Decoded, batch: int = 64) -> dict[str, Tensor]:
-    """The tensors that are cached for one video."""
+    """Return the tensors that are cached for one video."""
     images, samples = torch.from_numpy(decoded.images), torch.from_numpy(decoded.samples)
     images, samples = place(student, images, samples)
     return {

@@ -47,7 +47,7 @@ def skim_tracks(skimmer: SkimmingNetwork, tracks: Sequence[Track], steps: int, f
 
 
 def attention_ratio(attention: Tensor, inside: Tensor) -> float:
-    """Attention [T-1, N] inside the action, over the action's share of the timestamps."""
+    """Divide the attention [T-1, N] inside the action by the action's share of the timestamps."""
     if len(attention) == 0 or not inside.any():
         return math.nan
     return float(attention[:, inside].sum(dim=1).mean() / inside.float().mean())
@@ -56,7 +56,7 @@ def attention_ratio(attention: Tensor, inside: Tensor) -> float:
 def measure(
     skimmer: SkimmingNetwork, tracks: Sequence[Track], steps: int, factor: int, *, several: bool = False
 ) -> dict[str, float]:
-    """Top-1 (with several labels: mAP too) after 3 and all steps, and the median attention ratios."""
+    """Return top-1 (with several labels: mAP too) after 3 and all steps, and the median attention ratios."""
     skimmed = skim_tracks(skimmer, tracks, steps, factor)
     early = min(2, steps - 1)
     metrics: dict[str, float] = {}
@@ -71,7 +71,7 @@ def measure(
 
 
 def rate(scores: Tensor, tracks: Sequence[Track], *, several: bool = False) -> dict[str, float]:
-    """How often the greatest of C scores [V, C] is at a label, and with several labels the mAP."""
+    """Return how often the greatest of C scores [V, C] is at a label, and with several labels the mAP."""
     labels = targets(tracks, scores.shape[1])
     right = labels.gather(1, scores.argmax(dim=1, keepdim=True)).float().mean()
     if not several:
@@ -82,7 +82,7 @@ def rate(scores: Tensor, tracks: Sequence[Track], *, several: bool = False) -> d
 
 @torch.inference_mode()
 def dense_accuracy(student: Student, tracks: Sequence[Track], *, several: bool = False) -> float:
-    """Top-1 of DENSE: the student's class scores averaged over all timestamps."""
+    """Return top-1 of DENSE: the student's class scores averaged over all timestamps."""
     means = []
     for track in tracks:
         logits = student.classify(track.image, track.audio * track.audio_valid[:, None])

@@ -47,7 +47,7 @@ class Source:
         self._recombine = Recombiner(tracks)
 
     def draw(self, update: int) -> tuple[SkimBatch, Tensor]:
-        """The banks of one update, and the labels bool [B, C]."""
+        """Return the banks of one update, and the labels bool [B, C]."""
         rng = seed_everything(self._seed, update)
         density = draw_density(rng, self._settings)
         longest = draw_length(rng, self._settings)

@@ -46,7 +46,7 @@ class Material:
 
 
 def load_material(config: Config) -> Material:
-    """The student, and the cached features of the sets that ``config.skim`` names."""
+    """Return the student, and the cached features of the sets that ``config.skim`` names."""
     settings = config.skim
     student, classes = load_student(config)
     tracks = to_sequences(extract_features(config, settings.train), classes)
@@ -126,7 +126,7 @@ def train_on_features(
 
 
 def skim_settings(config: Config) -> dict[str, Any]:
-    """What a training on features depends on."""
+    """Return what a training on features depends on."""
     return {
         "model": to_plain(config.model),
         "skim": to_plain(config.skim),
@@ -180,7 +180,7 @@ def fit(
 def skimming_loss(
     skimmer: SkimmingNetwork, source: Source, update: int, settings: SkimConfig, learner: Learner
 ) -> Tensor:
-    """The loss of one update's batch: every third one takes all steps, the others the early ones."""
+    """Return the loss of one update's batch: every third one takes all steps, the others the early ones."""
     batch, labels = source.draw(update)
     steps = settings.steps if update % 3 == 0 else min(settings.early_steps, settings.steps)
     share = float(np.interp(update / settings.updates, (0, 1), settings.block_vote))
@@ -189,7 +189,7 @@ def skimming_loss(
 
 
 def skim_loss(skimmer: SkimmingNetwork, output: SkimOutput, labels: Tensor, settings: SkimConfig) -> Tensor:
-    """The classes' loss after T steps, and with less weight after 2 to T-1: stopping early must work too.
+    """Return the classes' loss after T steps, and with less weight after 2 to T-1, where one may stop.
 
     Args:
         labels: bool [B, C].
@@ -209,7 +209,7 @@ def skim_loss(skimmer: SkimmingNetwork, output: SkimOutput, labels: Tensor, sett
 
 
 def block_votes(count: int, steps: int, share: float) -> Tensor:
-    """Which modality loses its vote at which step: bool [B, T, 2].
+    """Return which modality loses its vote at which step: bool [B, T, 2].
 
     Eq. 8 lets one modality choose for both, and then the other's attention learns nothing. Steps at which one
     must choose alone teach both where the action is.
