@@ -90,6 +90,7 @@ KINDS = {
     "released": lambda config: variant(config, "released"),
     "visual-only": lambda config: variant(config, "visual-only"),
     "several": of_several,
+    "hop": lambda config: replace(config, skim=replace(config.skim, hop=0.4)),
 }
 
 
@@ -105,6 +106,8 @@ def test_every_kind_becomes_a_plan_that_says_the_same(config, kind, tmp_path):
     sees_alone = kind == "visual-only"
     with Classifier(chosen.plan, precision="fp32") as classifier:
         document = classifier.plan.document
+        assert document.media.hop == chosen.skim.hop == (0.4 if kind == "hop" else 16 / 30)
+        assert len(track) == round(60 / document.media.hop + 0.4)
         assert document.skim.preset == (kind if kind in ("paired", "released") else "paper")
         assert document.skim.exclude_previous_argmax == (kind == "released")
         assert document.output == ("sigmoid" if kind == "several" else "softmax")
