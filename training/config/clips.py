@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from training.config.kinds import Amount, Count, Part, Positive, Share
+from training.config.pace import Pace
 from training.config.parse import added
 
 
 @dataclass(frozen=True, slots=True)
-class TeacherConfig:
+class TeacherConfig(Pace):
     """Training of the teacher on clips of the source universe.
 
     Attributes:
@@ -33,16 +34,14 @@ class TeacherConfig:
     pool: Literal["mean", "max"] = "mean"
     words: bool = False
     clips: Count = 2
-    epochs: Count = 12
     batch: Count = 32
     rate: Positive = 1e-3
-    weight_decay: Amount = 0.02
     label_smoothing: Share = 0.05
     weights: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class DistillConfig:
+class DistillConfig(Pace):
     """ImgAud2Vid: the student learns the teacher's features and classes on the source universe.
 
     Attributes:
@@ -50,10 +49,6 @@ class DistillConfig:
         drop_image, drop_audio: Shares of the loss on pairs that lose a modality.
     """
 
-    epochs: Count = 12
-    batch: Count = 64
-    rate: Positive = 2e-3
-    weight_decay: Amount = 0.02
     weight: Amount = 100.0
     drop_image: Share = 0.1
     drop_audio: Share = 0.1
@@ -77,7 +72,7 @@ class ClipsConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class StudentConfig:
+class StudentConfig(Pace):
     """Training of the clip classifier.
 
     Attributes:
@@ -94,10 +89,6 @@ class StudentConfig:
     train: tuple[str, ...] = ("clips",)
     validation: tuple[str, ...] = ("clips-validation",)
     pairs: Count = 6
-    epochs: Count = 12
-    batch: Count = 64
-    rate: Positive = 2e-3
-    weight_decay: Amount = 0.02
     label_smoothing: Share = 0.05
     drop_image: Share = 0.2
     drop_audio: Share = 0.4

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from training.config.kinds import Amount, Count, Positive, Share
+from training.config.kinds import Count, Positive, Share
+from training.config.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
-class RecogniserConfig:
+class RecogniserConfig(Pace):
     """Training of the recogniser on clips of the target (paper 4.2, Fig. 7 and Table 2).
 
     Attributes:
@@ -32,10 +33,6 @@ class RecogniserConfig:
     image_side: Count | None = None
     side: int = 112
     folder: str | None = None
-    epochs: Count = 12
-    batch: Count = 64
-    rate: Positive = 2e-3
-    weight_decay: Amount = 0.02
     label_smoothing: Share = 0.05
 
     def __post_init__(self) -> None:

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from training.config import Pace
 from training.learning.learner import Learner
 from training.runs.checkpoint import Checkpoint, save_network
 from training.runs.devices import share
@@ -20,39 +21,15 @@ from training.runs.seeds import seed_everything
 _Network = TypeVar("_Network", bound=nn.Module)
 
 
-class Pace(Protocol):
-    """The settings that every training over epochs has."""
-
-    @property
-    def epochs(self) -> int:
-        """Passes over the samples."""
-
-    @property
-    def batch(self) -> int:
-        """Samples an update."""
-
-    @property
-    def rate(self) -> float:
-        """Greatest learning rate."""
-
-    @property
-    def weight_decay(self) -> float:
-        """The weight decay of AdamW."""
-
-
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """How long and how fast.
+class Schedule(Pace):
+    """How long and how fast, and how carefully.
 
     Attributes:
         clip: Greatest norm of the gradient.
         precision: "fp32", "bf16", "fp16" or "auto".
     """
 
-    epochs: int
-    batch: int
-    rate: float
-    weight_decay: float
     clip: float = 5.0
     precision: str = "auto"
 
