@@ -3,10 +3,13 @@ PYTHON ?= python3
 RUNTIME := .venv
 TESTING := .venv-test
 
-# What the installed package is built from; Python sources are linked, not copied, so they are not listed.
-NATIVE := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
+# What the installed package is built from. Python sources are linked, not copied: only which there are counts.
+MODULES := build/.modules
+$(shell mkdir -p build && find l2l_engine -name '*.py' | sort > $(MODULES).new && \
+  { cmp -s $(MODULES).new $(MODULES) || cp $(MODULES).new $(MODULES); })
+NATIVE := pyproject.toml CMakeLists.txt $(MODULES) $(shell find csrc -type f)
 
-.PHONY: demo test lint unit bench soak fuzz sanitize clean
+.PHONY: demo test lint unit nightly bench soak fuzz sanitize size clean
 
 demo: $(RUNTIME)/.installed
 	$(RUNTIME)/bin/l2l predict demo/*.mp4 --plan demo/demo.plan
@@ -22,10 +25,18 @@ lint: $(TESTING)/.installed
 unit: $(TESTING)/.installed
 	$(TESTING)/bin/python -m pytest
 
+# What `make test` leaves out: slow, and it rarely breaks. This -m wins over the one in pyproject.toml.
+nightly: $(TESTING)/.installed
+	$(TESTING)/bin/python -m pytest -m nightly
+
 # Wants a calm machine. `make bench BENCH="-k deadlines"` runs a part, and replaces that part of the results.
 bench: $(TESTING)/.benchmarks
 	$(TESTING)/bin/python -m pytest benchmarks --ignore benchmarks/gpu --benchmark --results default $(BENCH)
 	$(TESTING)/bin/python -m benchmarks.render
+
+# Lines by room, the product's and the tests' apart.
+size:
+	@$(PYTHON) studies/size.py
 
 # Longer runs than a test's, on demand.
 soak: $(TESTING)/.installed

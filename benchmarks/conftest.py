@@ -54,6 +54,10 @@ def timed(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--benchmark"))
 
 
+Against = Callable[..., dict[str, float]]
+"""See the fixture of this name."""
+
+
 @dataclass(slots=True)
 class Bench:
     """What a benchmark does its timing with."""
@@ -115,7 +119,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 @pytest.fixture
-def against(bench: Bench, request: pytest.FixtureRequest) -> Callable[..., dict[str, float]]:
+def against(bench: Bench, request: pytest.FixtureRequest) -> Against:
     """``against(ours, {"name": peer}, rounds=...)``: {name: median of peer / median of ours}; {} untimed.
 
     The case is named after the test, its section after the folder. Targets: ``faster`` is how many times

@@ -23,7 +23,9 @@ def test_deadlines(bench: Bench) -> None:
         bench.not_run(SECTION, NAME, why)
         pytest.skip(why)
     paths = [files.file(name) for name in FILES] if bench.timed else [files.file("24s-90p.mp4")]
-    late, took, knots = 0, {ms: [] for ms in BUDGETS}, {ms: [] for ms in BUDGETS}
+    late = 0
+    took: dict[int, list[float]] = {ms: [] for ms in BUDGETS}
+    knots: dict[int, list[int]] = {ms: [] for ms in BUDGETS}
     with Classifier(plan_path(PAPER if bench.timed else SMALL), threads=THREADS) as classifier:
         classifier.warmup()
         for number in range(100 if bench.timed else 5):

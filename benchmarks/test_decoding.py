@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import floor, keys
+from benchmarks import floor
 from benchmarks.conftest import Bench
 from benchmarks.harness import OURS, Contestant, wall
 from benchmarks.media import files
@@ -16,7 +16,6 @@ from l2l_engine.media import open_media
 
 SEEKING, DECODING, TRACK = "PyAV, exact seeks", "PyAV, full decode", "whole track, torchaudio"
 FLOOR = "FFmpeg alone, one thread"
-UNFILTERED, SMALL = "without the loop filter", "made small"
 FILES = ["120s-360p.mp4", "120s-360p.webm", "5min-720p.mp4"]
 
 
@@ -72,34 +71,6 @@ def test_sound(bench: Bench, name: str) -> None:
         case.samples = samples
         case.faster_than(TRACK)
         case.within(FLOOR)
-
-
-@pytest.mark.parametrize("name", ["120s-360p.mp4", "5min-720p.mp4"])
-def test_key_frames(bench: Bench, name: str) -> None:
-    """What it would be worth not to filter key frames, and what it would cost."""
-    some = keys.KeyFrames(files.file(name if bench.timed else "8s-90p.mp4"), short_side=128, crop=112)
-    filtered, plainly = some.decode(loop_filter=True), some.decode(loop_filter=False)
-    assert len(filtered.pictures) == len(some)
-    difference = np.abs(filtered.pictures.astype(int) - plainly.pictures.astype(int))
-    assert difference.any(), "the decoder did not take the option"
-    contestants = {
-        OURS: Contestant(lambda: float(some.decode(loop_filter=True).decode.mean())),
-        UNFILTERED: Contestant(lambda: float(some.decode(loop_filter=False).decode.mean())),
-        SMALL: Contestant(lambda: float(some.decode(loop_filter=True).picture.mean())),
-    }
-    samples = bench.time(f"a key frame, {name}", contestants, 5)
-    case = bench.case("decoding", f"{name}, a key frame")
-    if bench.timed:
-        case.samples = samples
-        case.within(UNFILTERED)
-        byte, frame = filtered.by_size()
-        case.details["key_frames"] = {
-            "mean difference of 255 without the loop filter": round(float(difference.mean()), 2),
-            "largest": int(difference.max()),
-            "kilobytes each": round(filtered.sizes.mean() / 1e3, 1),
-            "ms a kilobyte": round(1e6 * byte, 3),
-            "ms a frame besides": round(1e3 * frame, 2),
-        }
 
 
 def loudness(windows: np.ndarray) -> np.ndarray:

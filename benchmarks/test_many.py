@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from benchmarks import engine, floor
 from benchmarks.conftest import THREADS, Bench
 from benchmarks.harness import OURS, Contestant, wall
@@ -10,7 +12,7 @@ from benchmarks.networks import PAPER, SMALL, plan_path
 from l2l_engine import Classifier
 
 ONE, FLOOR = "one thread", "the sum of the floors"
-OPTIONS = {"sampling": "auto", "max_image_gap_s": 2.7}
+OPTIONS: dict[str, Any] = {"sampling": "auto", "max_image_gap_s": 2.7}
 
 
 def test_many(bench: Bench) -> None:

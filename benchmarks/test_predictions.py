@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import beyond, engine, floor
+from benchmarks import conversions, engine, floor
 from benchmarks.conftest import THREADS, Bench
 from benchmarks.harness import OURS, Case, Contestant, wall
 from benchmarks.media import files
@@ -119,7 +120,7 @@ def test_hours(bench: Bench, classifier: Classifier, encoders: floor.EncoderFloo
     knots = [engine.knots(classifier, path, **LONG.options) for path in paths]
     contestants: dict[str, Contestant] = {}
     for path, wanted, title in zip(paths, knots, ("1 h", "3 h"), strict=True):
-        contestants[f"{OURS}, {title}"] = wall(lambda path=path: classifier.predict(path, **LONG.options))
+        contestants[f"{OURS}, {title}"] = wall(partial(classifier.predict, path, **LONG.options))
         contestants[f"{FLOOR}, {title}"] = floor_of(path, wanted, encoders)
     samples = bench.time("1 h and 3 h", contestants, 5)
     hour, three = (bench.case(SECTION, f"{title} 360p, {LONG.name}") for title in ("1 h", "3 h"))
@@ -149,7 +150,7 @@ def race(
             bench.not_run(SECTION, f"{title}, {mode.name}", why)
             continue
         knots[mode] = engine.knots(classifier, path, **mode.options)
-        contestants[f"{OURS}, {mode.name}"] = wall(lambda mode=mode: classifier.predict(path, **mode.options))
+        contestants[f"{OURS}, {mode.name}"] = wall(partial(classifier.predict, path, **mode.options))
         contestants[f"{FLOOR}, {mode.name}"] = floor_of(path, knots[mode], encoders)
     samples = bench.time(title, contestants, rounds)
     for mode, wanted in knots.items():
@@ -191,7 +192,7 @@ def explain(
         "cpu": {
             "in all": round(spent, 4),
             **{f"floor's {name}": round(getattr(least, name), 4) for name in least.__slots__},
-            **beyond.conversions(path, knots, classifier.plan.document.media),
+            **conversions.cpu_seconds(path, knots, classifier.plan.document.media),
         },
         "image_knots": len(knots.image),
         "audio_knots": len(knots.audio),

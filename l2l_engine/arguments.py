@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 def positive(name: str, value: int) -> int:
-    """An integer of at least 1."""
+    """The value as an integer of at least 1."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -27,7 +27,7 @@ def positive(name: str, value: int) -> int:
 
 
 def positive_seconds(name: str, value: float) -> float:
-    """A finite number of seconds above 0."""
+    """The value as a finite number of seconds above 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
     if not (math.isfinite(value) and value > 0):
@@ -35,8 +35,18 @@ def positive_seconds(name: str, value: float) -> float:
     return float(value)
 
 
+def number(name: str, value: float, *, most: float = math.inf) -> float:
+    """The value as a finite number above 0 and at most ``most``."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    if not (math.isfinite(value) and 0 < value <= most):
+        bound = "positive and finite" if math.isinf(most) else f"above 0 and at most {most:g}"
+        raise ValueError(f"{name} must be {bound}, not {value!r}")
+    return float(value)
+
+
 def one_of(name: str, value: _T, allowed: Sequence[object]) -> _T:
-    """One of a few words."""
+    """The value, if it is one of the words allowed."""
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
     return value
@@ -63,3 +73,13 @@ def _numbers(name: str, value: ArrayLike) -> np.ndarray[tuple[int, ...], np.dtyp
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         raise TypeError(f"{name} must hold real numbers, not {array.dtype}")
     return array
+
+
+_DLPACK_CUDA = (2, 13)  # device memory, managed memory
+
+
+def is_on_device(value: object) -> bool:
+    """Whether an array offers CUDA memory: by DLPack, or by ``__cuda_array_interface__``."""
+    if hasattr(value, "__dlpack_device__"):
+        return bool(value.__dlpack_device__()[0] in _DLPACK_CUDA)
+    return hasattr(value, "__cuda_array_interface__")

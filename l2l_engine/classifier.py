@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import ArrayLike
 
-from l2l_engine import arguments, call
-from l2l_engine.call import calls
+from l2l_engine import arguments
+from l2l_engine.call import Ask, Call, Explanation
 from l2l_engine.call.answer import make_prediction
 from l2l_engine.call.many import in_order
 from l2l_engine.errors import ClosedError, L2LError, PlanError
 from l2l_engine.loading import Precision, load_pipeline, resolve_device, thread_budget
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
-from l2l_engine.media.deadline import Progress
-from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import Plan, read_plan
 from l2l_engine.result import Features, Prediction
 from l2l_engine.run import forks
 from l2l_engine.run.pipeline import Pipeline
-from l2l_engine.run.session import Stopwatch
+from l2l_engine.run.watch import Progress, Stopwatch
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from l2l_engine.call import AskOptions, PredictOptions
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -109,20 +113,7 @@ class Classifier:
         """Arithmetic of the encoders on this machine, e.g. "bf16"."""
         return self._precision
 
-    def predict(
-        self,
-        path: MediaFile,
-        *,
-        steps: int | None = None,
-        sampling: Policy = "auto",
-        max_image_gap_s: float | None = None,
-        max_knots: int | None = None,
-        budget_ms: float | None = None,
-        stop_when: float | None = None,
-        top_k: int = 5,
-        timeout_s: float | None = None,
-        progress: Progress | None = None,
-    ) -> Prediction:
+    def predict(self, path: MediaFile, **options: Unpack[PredictOptions]) -> Prediction:
         """Classify one video file.
 
         Args:
@@ -154,36 +145,20 @@ class Classifier:
             ClosedError: After ``close``, or in a forked child.
             ValueError, TypeError: If an argument is out of range.
         """
-        pipeline = self._require_open()
-        ask = call.ask(
-            self._plan.document,
-            steps=steps,
-            sampling=sampling,
-            max_image_gap_s=max_image_gap_s,
-            max_knots=max_knots,
-            budget_ms=budget_ms,
-            stop_when=stop_when,
-        )
-        top_k = arguments.positive("top_k", top_k)
-        made = call.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), progress)
-        return made.predict(pipeline, self._plan, top_k=top_k, device=self._device, precision=self.precision)
+        return self._predict(path, **options)
 
-    def explain(self, path: MediaFile, *, timeout_s: float | None = None, **options: Any) -> call.Explanation:
+    def explain(self, path: MediaFile, **options: Unpack[AskOptions]) -> Explanation:
         """Say what :meth:`predict` would decode of a file, and why, without decoding a frame.
 
         Args:
             path: A file as for :meth:`predict`.
-            timeout_s: Give up after this many seconds.
-            **options: Those of :meth:`predict` that say what is decoded: ``sampling``, ``max_image_gap_s``,
-                ``max_knots``, ``budget_ms``, ``stop_when``.
+            **options: Those of :meth:`predict`, without ``progress``.
 
         Raises:
             MediaError, ClosedError, ValueError, TypeError: As :meth:`predict`.
         """
         pipeline = self._require_open()
-        ask = call.ask(self._plan.document, **options)
-        made = call.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), None)
-        return made.explain(pipeline, self._plan)
+        return Call(path, self._ask(**options)).explain(pipeline, self._plan)
 
     def predict_many(
         self,
@@ -191,7 +166,7 @@ class Classifier:
         *,
         workers: int | None = None,
         on_error: Literal["raise", "yield"] = "raise",
-        **options: Any,
+        **options: Unpack[PredictOptions],
     ) -> Generator[Prediction | L2LError, None, None]:
         """Classify many files, several at a time, and yield the results in the order of ``paths``.
 
@@ -200,7 +175,7 @@ class Classifier:
             workers: Files in work at once; by default as many as threads.
             on_error: "raise" ends the iteration at the first file that fails; "yield" yields that file's
                 L2LError in its place and goes on.
-            **options: Handed to :meth:`predict`.
+            **options: As for :meth:`predict`; ``progress`` is called from several threads.
 
         Returns:
             A generator; closing it (or leaving it to be collected) stops the files in work.
@@ -214,7 +189,11 @@ class Classifier:
             raise TypeError("paths must be several files, not one; use predict for one")
         arguments.one_of("on_error", on_error, ("raise", "yield"))
         workers = self._threads if workers is None else arguments.positive("workers", workers)
-        return in_order(self.predict, paths, workers=workers, keep_errors=on_error == "yield", **options)
+
+        def predict(file: MediaFile, abandoned: threading.Event) -> Prediction:
+            return self._predict(file, abandoned, **options)
+
+        return in_order(predict, paths, workers=workers, keep_errors=on_error == "yield")
 
     def features(
         self,
@@ -241,11 +220,10 @@ class Classifier:
         """
         pipeline = self._require_open()
         arguments.one_of("sampling", sampling, ("auto", "exact", "keyframes"))
-        ask = call.ask(
-            self._plan.document, sampling=sampling, max_image_gap_s=max_image_gap_s, max_knots=max_knots
+        ask = self._ask(
+            sampling=sampling, max_image_gap_s=max_image_gap_s, max_knots=max_knots, timeout_s=timeout_s
         )
-        made = call.Call(path, ask, calls.seconds_allowed(timeout_s, self._limits), progress)
-        return made.features(pipeline, self._plan)
+        return Call(path, ask, progress).features(pipeline, self._plan)
 
     def predict_features(
         self,
@@ -276,26 +254,26 @@ class Classifier:
             ValueError, TypeError: If an argument is out of range or the shapes do not agree.
             ClosedError: After ``close``, or in a forked child.
         """
-        watch = Stopwatch()
+        stopwatch = Stopwatch()
         pipeline = self._require_open()
-        image = calls.bank("image", image_bank, image_times, self._plan, device=self._device)
-        audio = calls.bank("audio", audio_bank, audio_times, self._plan, device=self._device)
+        image = pipeline.bank("image", image_bank, image_times)
+        audio = pipeline.bank("audio", audio_bank, audio_times)
         if image is None and audio is None:
             raise ValueError("image_bank and audio_bank are both None")
         if timestamps is not None:
             times = arguments.times("timestamps", timestamps)
         else:
             times = max((bank.times for bank in (image, audio) if bank is not None), key=len)
-        document = self._plan.document
-        result = pipeline.skim(image, audio, times, calls.steps(steps, document), watch)
+        ask = self._ask(steps=steps, top_k=top_k)
+        result = pipeline.skim(image, audio, times, ask.steps, stopwatch)
         return make_prediction(
             result,
             times,
-            document,
+            self._plan.document,
             has_image=image is not None,
             has_audio=audio is not None,
-            top_k=arguments.positive("top_k", top_k),
-            timings=watch.timings(),
+            top_k=ask.top_k,
+            timings=stopwatch.timings(),
             device=self._device,
             recognised="no_file" if pipeline.recogniser is not None else None,
         )
@@ -324,6 +302,21 @@ class Classifier:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (str(self._source), self._plan.sha256, self._options)
+
+    def _ask(self, **options: Unpack[AskOptions]) -> Ask:
+        return Ask.of(self._plan.document, self._limits, **options)
+
+    def _predict(
+        self,
+        path: MediaFile,
+        abandoned: threading.Event | None = None,
+        *,
+        progress: Progress | None = None,
+        **options: Unpack[AskOptions],
+    ) -> Prediction:
+        pipeline = self._require_open()
+        made = Call(path, self._ask(**options), progress, abandoned)
+        return made.predict(pipeline, self._plan, device=self._device)
 
     def _require_open(self) -> Pipeline:
         if os.getpid() != self._pid:

@@ -13,10 +13,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from l2l_engine.arguments import one_of, positive
-from l2l_engine.backends import INPUTS, LanedEncoder, load_engine, require_fit
+from l2l_engine.backends import INPUTS, ReplicatedEncoder, load_engine, require_fit
 from l2l_engine.errors import DeviceError, PlanError
 from l2l_engine.media import DEFAULT_LIMITS, Limits
 from l2l_engine.plan import Plan
+from l2l_engine.run.compute import Compute
+from l2l_engine.run.cpu import CpuCompute
 from l2l_engine.run.pipeline import Pipeline
 from l2l_engine.skim import Skimmer, SkimmingModel
 from l2l_engine.skim.averaging import Averager
@@ -54,11 +56,13 @@ def load_pipeline(
     if device == "cuda":
         from l2l_engine.gpu import load_cuda  # noqa: PLC0415 - the CPU's path has no use for it
 
-        return load_cuda(
-            plan, threads=threads, precision=precision, trust_compiled=trust_compiled, limits=limits
+        compute: Compute = load_cuda(
+            plan, threads=threads, precision=precision, trust_compiled=trust_compiled
         )
-    encoders, skimmer = load_networks(plan, threads, trust_compiled=trust_compiled, precision=precision)
-    return Pipeline(plan, encoders, skimmer, threads=threads, limits=limits)
+    else:
+        networks = load_networks(plan, threads, trust_compiled=trust_compiled, precision=precision)
+        compute = CpuCompute(plan, *networks)
+    return Pipeline(plan, compute, threads=threads, limits=limits)
 
 
 def thread_budget(threads: int | None) -> int:
@@ -68,7 +72,7 @@ def thread_budget(threads: int | None) -> int:
 
 def load_networks(
     plan: Plan, threads: int, *, trust_compiled: bool = False, precision: Precision = "auto"
-) -> tuple[dict[str, LanedEncoder], SkimmingModel]:
+) -> tuple[dict[str, ReplicatedEncoder], SkimmingModel]:
     """``load_encoders`` and ``load_skimmer`` at once."""
     with ThreadPoolExecutor(1) as pool:
         skimmer = pool.submit(load_skimmer, plan, threads, precision)
@@ -87,7 +91,7 @@ def _give_memory_back() -> None:
 
 def load_encoders(
     plan: Plan, threads: int, *, trust_compiled: bool = False, precision: Precision = "auto"
-) -> dict[str, LanedEncoder]:
+) -> dict[str, ReplicatedEncoder]:
     """Compile the plan's graphs, or load the engines it has for them, and check that they fit its settings.
 
     Args:
@@ -114,7 +118,7 @@ def load_encoders(
         raise DeviceError("precision='bf16' is not available: this CPU has no bf16 arithmetic; use 'auto'")
     arithmetic = precision if precision in {"fp32", "bf16"} else None
 
-    def load(part: str) -> LanedEncoder:
+    def load(part: str) -> ReplicatedEncoder:
         name = f"{part}.int8" if precision == "int8" else f"{part}.fp32"
         if name not in plan.graphs:
             raise PlanError(
@@ -132,7 +136,7 @@ def load_encoders(
             if f"openvino.{part}" in plan.compiled and arithmetic is None:
                 builder = OpenVINOBuilder()
                 loaded = load_engine(plan, name, builder, compile_graph, trusted=trust_compiled)
-                encoder: LanedEncoder = loaded[0]
+                encoder: ReplicatedEncoder = loaded[0]
             else:
                 encoder = compile_graph()
             require_fit(plan, name, encoder.input_shape, encoder.features)

@@ -64,7 +64,7 @@ class Run:
     def _child(self, name: str, limit_s: float = LIMIT_S) -> Any:
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "record.json"
-            command = [sys.executable, "-m", "benchmarks.gpu.child", name, target]
+            command: list[str | Path] = [sys.executable, "-m", "benchmarks.gpu.child", name, target]
             limit = max(LEAST_S, min(limit_s, self._end - time.monotonic()))
             # With -m, modules are looked for in the working folder first.
             done = processes.run(command, limit, cwd=site.SITE, env=site.environment())

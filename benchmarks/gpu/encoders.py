@@ -15,8 +15,9 @@ from l2l_engine.gpu.device import View
 
 if TYPE_CHECKING:
     from benchmarks.networks import Networks
+    from l2l_engine.backends.tensorrt import Flavour
 
-FLAVOURS = ("tensorrt", "tensorrt_rtx")
+FLAVOURS: tuple[Flavour, ...] = ("tensorrt", "tensorrt_rtx")
 BATCH = 32
 PROFILE = (1, 32, 128)
 EAGER, COMPILED = 2.0, 1.3
@@ -78,16 +79,21 @@ def _part(torch: Any, networks: Networks, part: str, device: str) -> dict[str, A
                 works.pop(flavour, None)
                 engines[flavour] = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
         times = microseconds(torch, works)
-    for flavour, made in engines.items():
-        if flavour in times:
-            ratios = {name: times[name] / times[flavour] for name in times if name != flavour}
+    _judge(engines, times, problems)
+    return {"us": times, "engines": engines, "problems": problems}
+
+
+def _judge(engines: dict[str, Any], times: dict[str, float], problems: dict[str, str]) -> None:
+    """Give each engine that ran its ratios to PyTorch, and say whether it passed."""
+    for name, made in engines.items():
+        if name in times:
+            ratios = {peer: times[peer] / times[name] for peer in times if peer != name}
             good = made["features apart"] < 0.02 and ratios["PyTorch eager"] >= EAGER
             made |= {"status": status(good), "times faster": ratios}
             if "torch.compile" in ratios:
                 made["status"] = status(good and ratios["torch.compile"] >= COMPILED)
             elif good:
                 made |= {"status": "not run", "reason": f"torch.compile: {problems['torch.compile']}"}
-    return {"us": times, "engines": engines, "problems": problems}
 
 
 def _try(works: dict[str, Work], problems: dict[str, str], name: str, make: Callable[[], Work]) -> None:
@@ -103,7 +109,7 @@ def _compiled(torch: Any, network: Any, batch: Any) -> Work:
     return lambda: compiled(batch)
 
 
-def _engine(torch: Any, part: str, data: bytes, flavour: str, batch: Any) -> tuple[Work, Any]:
+def _engine(torch: Any, part: str, data: bytes, flavour: Flavour, batch: Any) -> tuple[Work, Any]:
     """The engine's call on PyTorch's arrays and stream, and where its features go."""
     from l2l_engine.backends.tensorrt import TensorRTBuilder, load_library  # noqa: PLC0415
     from l2l_engine.backends.tensorrt_encoder import TensorRTEncoder  # noqa: PLC0415
@@ -111,10 +117,10 @@ def _engine(torch: Any, part: str, data: bytes, flavour: str, batch: Any) -> tup
 
     dtype = np.uint8 if part == "image" else np.float32
     try:
-        load_library(flavour)  # type: ignore[arg-type]
-        builder = TensorRTBuilder(flavour)  # type: ignore[arg-type]
+        load_library(flavour)
+        builder = TensorRTBuilder(flavour)
         engine = builder.build(f"{part}.fp16", data, dtype=dtype, batch=PROFILE)
-        encoder = TensorRTEncoder(f"{flavour}.{part}", engine, dtype=dtype, flavour=flavour)  # type: ignore[arg-type]
+        encoder = TensorRTEncoder(f"{flavour}.{part}", engine, dtype=dtype, flavour=flavour)
         worker = encoder.worker()
     except DeviceError as error:  # not there, or not for this GPU
         raise NotRunError(str(error)) from None
@@ -122,7 +128,7 @@ def _engine(torch: Any, part: str, data: bytes, flavour: str, batch: Any) -> tup
     source = View(batch.data_ptr(), tuple(batch.shape), np.dtype(dtype), batch)
     target = View(features.data_ptr(), tuple(features.shape), np.dtype(np.float32), features)
 
-    def work() -> object:
-        return worker.enqueue(source, target, torch.cuda.current_stream().cuda_stream)
+    def work() -> None:
+        worker.enqueue(source, target, torch.cuda.current_stream().cuda_stream)
 
     return work, features

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def pipelines(device: str = "cuda", files: tuple[File, ...] = FILES) -> dict[str
     plan = networks.plan.path
     with whole.on_gpu(plan) as (gpu, how), Classifier(plan, device="cpu") as cpu:
         cpu.warmup()
-        peers = {
+        peers: dict[str, Callable[[Path], Any]] = {
             EAGER: PlainSparse(networks, device, torch.float16),
             DENSE: DenseStudent(networks, device, torch.float16),
         }
@@ -90,9 +91,9 @@ def _race(
     contestants: dict[str, Contestant] = {}
     for who, engine in ((GPU, gpu), (CPU, cpu)):
         for name, sampling in ((who, "auto"), (f"{who}, same frames", "exact")):
-            contestants[name] = wall(lambda e=engine, s=sampling: e.predict(path, sampling=s))
+            contestants[name] = wall(partial(engine.predict, path, sampling=sampling))
     for name, peer in peers.items():
-        contestants[name] = wall(lambda peer=peer: peer(path), rounds=file.rounds_of_peers)
+        contestants[name] = wall(partial(peer, path), rounds=file.rounds_of_peers)
     samples = interleave({name: _until(end, each) for name, each in contestants.items()}, file.rounds)
     timed = {name: [s for s in some if np.isfinite(s)] for name, some in samples.items()}
     medians = {name: statistics.median(some) for name, some in timed.items() if some}

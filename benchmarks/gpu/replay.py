@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
@@ -160,7 +160,7 @@ class ReplayedNetwork:
         if self._device != "cpu":
             return self._torch.as_tensor(view, device=self._device)
         data = (ctypes.c_uint8 * view.nbytes).from_address(view.pointer)
-        return self._torch.from_numpy(np.frombuffer(data, view.dtype).reshape(view.shape))
+        return self._torch.from_numpy(np.frombuffer(memoryview(data), view.dtype).reshape(view.shape))
 
     def _empty(self, size: int) -> Any:
         zeros = np.zeros((size, *self.input_shape), self._network.dtype)
@@ -204,9 +204,8 @@ def replayed_networks(torch: Any, *, device: str = "cuda") -> Iterator[None]:
     def network(plan: Any, part: str, precision: str, trusted: bool) -> ReplayedNetwork:
         return ReplayedNetwork(torch, bytes(plan.graphs[f"{part}.{precision}"]), device=device)
 
-    patched: list[tuple[str, Callable[..., Any]]] = [
-        ("_load_network", network),
-        ("_missing_tensorrt", lambda: None),
-    ]
-    with patch.multiple(loading, **dict(patched)):
+    with (
+        patch.object(loading, "_load_network", network),
+        patch.object(loading, "_missing_tensorrt", lambda: None),
+    ):
         yield

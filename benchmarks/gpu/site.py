@@ -63,7 +63,15 @@ def unpack(wheels: Path) -> str | None:
     found = sorted(wheels.glob("*.whl"))
     if not found:
         return "there are no wheels"
-    options = ["--no-index", "--no-deps", "--no-compile", "--upgrade", "--quiet", "--target", PACKAGES]
+    options: list[str | Path] = [
+        "--no-index",
+        "--no-deps",
+        "--no-compile",
+        "--upgrade",
+        "--quiet",
+        "--target",
+        PACKAGES,
+    ]
     done = processes.run([sys.executable, "-m", "pip", "install", *options, *found], 300)
     return None if done.good else done.reason()
 
@@ -95,10 +103,11 @@ def build(limit_s: float) -> dict[str, Any]:
     }
     defined = [f"-D{name}={value}" for name, value in options.items()]
     end = time.monotonic() + limit_s
-    for command in (
+    commands: tuple[list[str | Path], ...] = (
         [cmake, "-S", ROOT, "-B", BUILT, *defined],
         [cmake, "--build", BUILT, f"-j{len(os.sched_getaffinity(0))}"],
-    ):
+    )
+    for command in commands:
         done = processes.run(command, end - time.monotonic())
         if not done.good:
             return {"status": "failed", "reason": done.reason()}

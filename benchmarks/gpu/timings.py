@@ -16,6 +16,8 @@ sys.path.append(str(Path(__file__).parents[2] / "tests" / "kernels"))  # the cas
 STEPS = 10
 ROUNDS, CALLS = 30, 20
 Work = Callable[[], object]
+Inputs = tuple[Any, Any, Any, Any, Any]
+"""Both banks, the times of their knots, and the timestamps, on the device."""
 
 
 def microseconds(torch: Any, works: dict[str, Work]) -> dict[str, float]:
@@ -53,14 +55,16 @@ def graph(torch: Any, work: Work) -> Work:
     return replay
 
 
-def _inputs(torch: Any, batch: int, moments: int, dtype: Any) -> list[Any]:
+def _inputs(torch: Any, batch: int, moments: int, dtype: Any) -> Inputs:
     rng = np.random.default_rng(1)
     timestamps = np.tile(np.arange(moments) * (16 / 30), (batch, 1))
     knots = np.ascontiguousarray(timestamps[:, ::5])
-    banks = [rng.standard_normal((*knots.shape, 512)).astype(np.float32) for _ in range(2)]
-    return [torch.from_numpy(x).cuda().to(dtype) for x in banks] + [
-        torch.from_numpy(x).cuda() for x in (knots, knots, timestamps)
-    ]
+    image, audio = (
+        torch.from_numpy(rng.standard_normal((*knots.shape, 512)).astype(np.float32)).cuda().to(dtype)
+        for _ in range(2)
+    )
+    image_times, audio_times, axis = (torch.from_numpy(x).cuda() for x in (knots, knots, timestamps))
+    return image, audio, image_times, audio_times, axis
 
 
 def _weights() -> Any:
@@ -69,7 +73,7 @@ def _weights() -> Any:
     return random_weights(np.random.default_rng(0), Dims(512, 1024, 1024, 512, 400))
 
 
-def _ours(torch: Any, skimmer: CudaSkimmer, inputs: list[Any]) -> tuple[Work, Any]:
+def _ours(torch: Any, skimmer: CudaSkimmer, inputs: Inputs) -> tuple[Work, Any]:
     batch, moments = inputs[4].shape
     space = skimmer.space(batch, moments, inputs[0].shape[1], inputs[1].shape[1], STEPS)
 
@@ -79,7 +83,7 @@ def _ours(torch: Any, skimmer: CudaSkimmer, inputs: list[Any]) -> tuple[Work, An
     return work, space
 
 
-def _plain(weights: Any, inputs: list[Any]) -> Work:
+def _plain(weights: Any, inputs: Inputs) -> Work:
     """The peer in the dtype of its inputs."""
     from benchmarks.kernels.plain_torch import PlainSkimmer  # noqa: PLC0415
 

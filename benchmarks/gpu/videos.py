@@ -52,7 +52,7 @@ def _ground(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     ground = squares.repeat(16, axis=0).repeat(16, axis=1)[: size[1], : size[0]].astype(np.float32)
     for axis in (0, 1):
         for step in (1, 2, 4, 8):
-            ground = (ground + np.roll(ground, step, axis=axis)) / 2
+            ground = (ground + np.roll(ground, step, axis=axis)) / np.float32(2)
     return ground.astype(np.uint8)
 
 

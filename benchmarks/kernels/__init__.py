@@ -1,0 +1,1 @@
+"""The skimmer and its operations timed alone, beside PyTorch."""

@@ -1,11 +1,14 @@
 """Interpolation alone against copying its output, which is the least it could cost."""
 
+from __future__ import annotations
+
 import numpy as np
 
+from benchmarks.conftest import Against
 from l2l_engine.ops import interpolate
 
 
-def test_interpolate(against):
+def test_interpolate(against: Against) -> None:
     rng = np.random.default_rng(0)
     moments, knots, features = 6300, 1260, 512
     bank = rng.standard_normal((1, knots, features)).astype(np.float32)

@@ -1,25 +1,33 @@
 """The skimmer at the paper's size against the plain PyTorch module, and against reading the weights."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from benchmarks.conftest import THREADS
+from benchmarks.conftest import THREADS, Against
 from benchmarks.kernels.plain_torch import PlainSkimmer
 from l2l_engine.plan import Dimensions, PlanDocument, SkimSettings
-from l2l_engine.skim import Skimmer
+from l2l_engine.skim import Precision, Skimmer
 from training.export.untrained import random_skim
 
 PAPER = Dimensions(feature=512, fusion=1024, key=512, hidden=1024, classes=400)
 STEPS = 10
+Times = NDArray[np.float64]
+Weights = Mapping[str, NDArray[np.float32]]
 
 
 @pytest.fixture(scope="module")
-def weights():
+def weights() -> Weights:
     return random_skim(PlanDocument(classes=tuple(map(str, range(PAPER.classes)))), PAPER)
 
 
-def banks(batch, moments):
+def banks(batch: int, moments: int) -> tuple[NDArray[np.float32], NDArray[np.float32], Times, Times, Times]:
+    """Both banks, the times of their knots, and the timestamps."""
     rng = np.random.default_rng(1)
     knots = moments // 5
     timestamps = np.tile(np.arange(moments) * (16 / 30), (batch, 1))
@@ -28,11 +36,11 @@ def banks(batch, moments):
     return image, audio, times, times, timestamps
 
 
-def folded_sizes(weights):
+def folded_sizes(weights: Weights) -> list[NDArray[np.float32]]:
     """The matrices that a step multiplies: the key of a modality is folded into its query, [D, H]."""
     d, h = PAPER.feature, PAPER.hidden
     kept = [value for name, value in weights.items() if name.split(".")[0] in {"fusion", "lstm", "modality"}]
-    return [*kept, np.empty((d, h)), np.empty((d, h))]
+    return [*kept, np.empty((d, h), np.float32), np.empty((d, h), np.float32)]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +54,9 @@ def folded_sizes(weights):
     ],
     ids=["B=1 N=205 bf16", "B=1 N=205 fp32", "B=1 N=1050 bf16", "B=1 N=6300 bf16", "B=32 N=1050 bf16"],
 )
-def test_skimmer(against, weights, batch, moments, precision, goal):
+def test_skimmer(
+    against: Against, weights: Weights, batch: int, moments: int, precision: Precision, goal: float | None
+) -> None:
     ours = Skimmer(weights, precision=precision, threads=THREADS)
     plain = PlainSkimmer(weights)
     inputs = banks(batch, moments)
@@ -70,7 +80,7 @@ def test_skimmer(against, weights, batch, moments, precision, goal):
 
 
 @pytest.mark.parametrize(("moments", "precision"), [(205, "bf16"), (205, "fp32"), (6300, "bf16")])
-def test_paired(against, moments, precision):
+def test_paired(against: Against, moments: int, precision: Precision) -> None:
     """What joining the banks first costs: no goal, but its price beside the skimmer that does not."""
     classes = tuple(map(str, range(PAPER.classes)))
     paired, paper = (

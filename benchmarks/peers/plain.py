@@ -48,13 +48,11 @@ class Encoders:
 
     def __init__(self, networks: Networks, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
         self._device, self._dtype = device, dtype
-        self._image, self._audio = (
-            copy.deepcopy(network).to(device) for network in (networks.image, networks.audio)
-        )
+        self._image = copy.deepcopy(networks.image).to(device)
+        self._audio = copy.deepcopy(networks.audio).to(device)
         self._mel = LogMel().to(device)
-        for network in (self._image, self._audio):
-            network.trunk.to(dtype)
-            network.project.to(dtype)
+        for part in (self._image.trunk, self._image.project, self._audio.trunk, self._audio.project):
+            part.to(dtype)
 
     def images(self, frames: Tensor) -> Tensor:
         """float32 [M, D] of uint8 [M, 112, 112, 3]."""

@@ -2,7 +2,7 @@
 
 from l2l_engine.backends.cache import CacheState, EngineCache
 from l2l_engine.backends.choice import load_engine
-from l2l_engine.backends.encoder import Encoder, LanedEncoder
+from l2l_engine.backends.encoder import Encoder, ReplicatedEncoder
 from l2l_engine.backends.sections import DEFAULT_BATCH, INPUTS, Section, build_section, require_fit
 
 __all__ = [
@@ -11,7 +11,7 @@ __all__ = [
     "CacheState",
     "Encoder",
     "EngineCache",
-    "LanedEncoder",
+    "ReplicatedEncoder",
     "Section",
     "build_section",
     "load_engine",

@@ -36,8 +36,8 @@ def load_engine(
 
     Args:
         plan: Holds the graph, and the engine if it is compiled.
-        name: Of the graph, "<part>.<precision>".
-        builder: Of the backend.
+        name: The graph's name, "<part>.<precision>".
+        builder: Builds engines for the backend.
         load: Makes an encoder, called as ``load(engine=...)``; PlanError if the engine is of no use.
         trusted: Believe a compiled section that this machine did not build.
         cache: This machine's by default.

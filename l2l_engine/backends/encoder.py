@@ -34,8 +34,8 @@ class Encoder(Protocol):
         """Features [B, D] of a batch [B, ...]; row i depends on sample i alone."""
 
 
-class LanedEncoder(Encoder, Protocol):
-    """An encoder with a lane for each thread that is inside ``encode`` at the same time."""
+class ReplicatedEncoder(Encoder, Protocol):
+    """An encoder that keeps a replica of its network for each thread that is inside ``encode``."""
 
-    def lanes(self, count: int) -> AbstractContextManager[Sequence[Encode]]:
-        """Hold ``count`` lanes: each is an ``encode`` of its own, for one thread at a time."""
+    def replicas(self, count: int) -> AbstractContextManager[Sequence[Encode]]:
+        """Hold ``count`` replicas: each is an ``encode`` of its own, for one thread at a time."""

@@ -86,7 +86,7 @@ class OpenVINOEncoder:
             reason = str(error).strip().splitlines()[-1]
             what = "cannot be compiled" if engine is None else "has an engine that cannot be loaded"
             raise PlanError(f"graph.{name} {what}: {reason}") from error
-        self._idle = [_Lane(self._compile, self._compiled.create_infer_request())]
+        self._idle = [_Replica(self._compile, self._compiled.create_infer_request())]
         self._lock = threading.Lock()
         taken, given = self._compiled.input(0).partial_shape, self._compiled.output(0).partial_shape
         self._input_shape = tuple(int(side.get_length()) for side in list(taken)[1:])
@@ -116,25 +116,25 @@ class OpenVINOEncoder:
 
     def encode(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Features float32 [B, D] of a batch [B, ...]. Releases the GIL; safe from many threads."""
-        with self.lanes(1) as (encode,):
+        with self.replicas(1) as (encode,):
             return encode(batch)
 
     @contextlib.contextmanager
-    def lanes(self, count: int) -> Iterator[list[Encode]]:
-        """Hold ``count`` compiled networks: each is an ``encode`` of its own, for one thread at a time.
+    def replicas(self, count: int) -> Iterator[list[Encode]]:
+        """Hold ``count`` replicas of the network: each is an ``encode`` of its own, for one thread at a time.
 
         One that was never needed before is compiled when it first runs.
         """
         with self._lock:
-            held = [self._idle.pop() if self._idle else _Lane(self._compile) for _ in range(count)]
+            held = [self._idle.pop() if self._idle else _Replica(self._compile) for _ in range(count)]
         try:
-            yield [lane.encode for lane in held]
+            yield [replica.encode for replica in held]
         finally:
             with self._lock:
-                self._idle.extend(lane for lane in held if lane.compiled)
+                self._idle.extend(replica for replica in held if replica.compiled)
 
 
-class _Lane:
+class _Replica:
     """A compiled network, from when it is first run."""
 
     def __init__(self, compile_model: Callable[[], Any], request: Any = None) -> None:

@@ -25,8 +25,8 @@ def wanted(plan: Plan, name: str, builder: Builder, batch: Batch | None = None) 
 
     Args:
         plan: Holds the graph.
-        name: Of the graph, "<part>.<precision>".
-        builder: Of the backend.
+        name: The graph's name, "<part>.<precision>".
+        builder: Builds engines for the backend.
         batch: Samples a call; :data:`DEFAULT_BATCH` by default, less for clips.
 
     Raises:
@@ -71,7 +71,7 @@ def require_fit(plan: Plan, name: str, takes: tuple[int, ...], gives: int) -> No
 
     Args:
         plan: Says it.
-        name: Of the graph, "<part>.<precision>".
+        name: The graph's name, "<part>.<precision>".
         takes: Shape of one sample.
         gives: Values for each.
 

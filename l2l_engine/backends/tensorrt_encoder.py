@@ -25,7 +25,7 @@ class TensorRTEncoder:
         name: The engine's name in the plan, for messages.
         engine: What :class:`TensorRTBuilder` built, or a section that is trusted: it is as good as code.
         dtype: What it must take.
-        flavour: Of TensorRT.
+        flavour: Which TensorRT runs it.
 
     Raises:
         DeviceError: If TensorRT, the driver or the GPU is missing, unsupported, or out of memory.

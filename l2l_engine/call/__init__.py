@@ -1,7 +1,7 @@
-"""Which knots a call decodes, in which order, and when it has seen enough."""
+"""One call: what it asks, which knots it decodes in which rounds, when it has seen enough, its answer."""
 
-from l2l_engine.call.ask import ask
+from l2l_engine.call.ask import Ask, AskOptions, PredictOptions
 from l2l_engine.call.call import Call
 from l2l_engine.call.explain import Explanation
 
-__all__ = ["Call", "Explanation", "ask"]
+__all__ = ["Ask", "AskOptions", "Call", "Explanation", "PredictOptions"]

@@ -17,7 +17,7 @@ from l2l_engine.result import (
     TimeArray,
     Timings,
 )
-from l2l_engine.run.request import Bank
+from l2l_engine.run.compute import Bank
 from l2l_engine.skim import SkimResult
 
 
@@ -94,7 +94,7 @@ def recognised_probabilities(logits: FloatArray, document: PlanDocument) -> Floa
 
 
 def _probabilities(logits: FloatArray, output: str, temperature: float) -> NDArray[np.float64]:
-    """Of logits [..., C]."""
+    """Probabilities float64 [..., C] of logits [..., C]: softmax, or each class for itself."""
     scaled: NDArray[np.float64] = logits.astype(np.float64) / temperature
     if output == "sigmoid":
         # exp(-log(1 + exp(-x))): no overflow on either side.

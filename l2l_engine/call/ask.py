@@ -1,22 +1,42 @@
-"""What a call of ``predict`` asks for, checked."""
+"""What one call asks: the options of ``Classifier.predict``, and what they come to for one plan."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import get_args
-
-import numpy as np
+from typing import TYPE_CHECKING, TypedDict, get_args
 
 from l2l_engine import arguments
-from l2l_engine.call import calls
+from l2l_engine.media import DEFAULT_LIMITS, Limits
 from l2l_engine.media.sampling import Policy
-from l2l_engine.plan import PlanDocument
+from l2l_engine.plan import MAX_STEPS, PlanDocument
+from l2l_engine.run.watch import Progress
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class AskOptions(TypedDict, total=False):
+    """Options that say what is asked; :meth:`l2l_engine.Classifier.predict` tells what each means."""
+
+    steps: int | None
+    sampling: Policy
+    max_image_gap_s: float | None
+    max_knots: int | None
+    budget_ms: float | None
+    stop_when: float | None
+    top_k: int
+    timeout_s: float | None
+
+
+class PredictOptions(AskOptions, total=False):
+    """All options of :meth:`l2l_engine.Classifier.predict`."""
+
+    progress: Progress | None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What may be decoded, and when enough is known.
+    """What may be decoded, when enough is known, and what is told.
 
     Attributes:
         steps: Steps T of the skimmer.
@@ -25,6 +45,8 @@ class Ask:
         max_knots: Most knots of each modality; None for no bound.
         budget_s: Seconds until an answer is due; None for no deadline.
         stop_when: Confidence that is enough; None for all that was planned.
+        top_k: Classes to list.
+        timeout_s: Seconds after which the call is given up; None for never.
     """
 
     steps: int
@@ -33,6 +55,33 @@ class Ask:
     max_knots: int | None = None
     budget_s: float | None = None
     stop_when: float | None = None
+    top_k: int = 5
+    timeout_s: float | None = None
+
+    @classmethod
+    def of(
+        cls, document: PlanDocument, limits: Limits = DEFAULT_LIMITS, **options: Unpack[AskOptions]
+    ) -> Ask:
+        """Check the options of a call, and fill in the plan's defaults and the service's limits.
+
+        Raises:
+            ValueError, TypeError: If an option is unknown or out of range; the message names it.
+        """
+        unknown = sorted(options.keys() - AskOptions.__annotations__.keys())
+        if unknown:
+            raise TypeError(f"there is no option {unknown[0]!r}")
+        max_knots, budget_ms = options.get("max_knots"), options.get("budget_ms")
+        stop_when = options.get("stop_when")
+        return cls(
+            steps=_steps(options.get("steps"), document),
+            sampling=arguments.one_of("sampling", options.get("sampling", "auto"), get_args(Policy)),
+            max_image_gap_s=_image_gap(options.get("max_image_gap_s"), document),
+            max_knots=None if max_knots is None else arguments.positive("max_knots", max_knots),
+            budget_s=None if budget_ms is None else arguments.number("budget_ms", budget_ms) / 1000,
+            stop_when=None if stop_when is None else arguments.number("stop_when", stop_when, most=1.0),
+            top_k=arguments.positive("top_k", options.get("top_k", 5)),
+            timeout_s=_timeout(options.get("timeout_s"), limits),
+        )
 
     @property
     def in_rounds(self) -> bool:
@@ -40,36 +89,26 @@ class Ask:
         return self.budget_s is not None or self.stop_when is not None
 
 
-def ask(
-    document: PlanDocument,
-    *,
-    steps: int | None = None,
-    sampling: Policy = "auto",
-    max_image_gap_s: float | None = None,
-    max_knots: int | None = None,
-    budget_ms: float | None = None,
-    stop_when: float | None = None,
-) -> Ask:
-    """The arguments of ``Classifier.predict``, with the plan's defaults.
-
-    Raises:
-        ValueError, TypeError: If one is out of range; the message names it.
-    """
-    return Ask(
-        steps=calls.steps(steps, document),
-        sampling=arguments.one_of("sampling", sampling, get_args(Policy)),
-        max_image_gap_s=max(calls.image_gap(max_image_gap_s, document), document.media.hop),
-        max_knots=None if max_knots is None else arguments.positive("max_knots", max_knots),
-        budget_s=None if budget_ms is None else _number("budget_ms", budget_ms, math.inf) / 1000,
-        stop_when=None if stop_when is None else _number("stop_when", stop_when, 1.0),
-    )
+def _steps(value: int | None, document: PlanDocument) -> int:
+    if value is None:
+        return document.skim.steps
+    if arguments.positive("steps", value) > MAX_STEPS:
+        raise ValueError(f"steps must be at most {MAX_STEPS}, not {value}")
+    if document.skim.preset == "clip" and value > 1:
+        raise ValueError(f"steps must be 1 or left out, not {value}: this plan averages all pairs of a video")
+    return value
 
 
-def _number(name: str, value: float, most: float) -> float:
-    """A finite number above 0 and at most ``most``."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    if not (math.isfinite(value) and 0 < value <= most):
-        bound = "positive and finite" if math.isinf(most) else f"above 0 and at most {most:g}"
-        raise ValueError(f"{name} must be {bound}, not {value!r}")
-    return float(value)
+def _image_gap(value: float | None, document: PlanDocument) -> float:
+    hop, settings = document.media.hop, document.sampling
+    if value is None:
+        return max(min(settings.factor * hop, settings.max_image_gap_s), hop)
+    return max(arguments.positive_seconds("max_image_gap_s", value), hop)
+
+
+def _timeout(value: float | None, limits: Limits) -> float | None:
+    """What the call asks for, or the service's limit if that is less."""
+    if value is None:
+        return limits.wall_clock_s
+    seconds = arguments.positive_seconds("timeout_s", value)
+    return seconds if limits.wall_clock_s is None else min(seconds, limits.wall_clock_s)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import CancelledError
 from dataclasses import replace
 
 from l2l_engine.call.answer import make_prediction
@@ -12,75 +14,82 @@ from l2l_engine.call.pace import Pace
 from l2l_engine.call.recognising import recognise
 from l2l_engine.call.rounds import run
 from l2l_engine.media import MediaFile, display_name
-from l2l_engine.media.deadline import Deadline, Progress
+from l2l_engine.media.deadline import Deadline
 from l2l_engine.plan import Plan
 from l2l_engine.result import Features, Prediction
 from l2l_engine.run.pipeline import Pipeline
-from l2l_engine.run.session import Request, Stopwatch
+from l2l_engine.run.watch import Progress, Stage, Watch
 
 
 class Call:
-    """A call, from the moment it is made.
+    """A call, from the moment it is made: its time runs from then on.
 
     Args:
         file: What was handed in.
         ask: What is wanted of it.
-        allowed_s: Seconds it may take; None for any time.
         progress: Told of each stage.
+        abandoned: Set once nobody waits for the answer any more.
     """
 
-    def __init__(self, file: MediaFile, ask: Ask, allowed_s: float | None, progress: Progress | None) -> None:
-        self._watch = Stopwatch()
-        self._name = display_name(file)
+    def __init__(
+        self,
+        file: MediaFile,
+        ask: Ask,
+        progress: Progress | None = None,
+        abandoned: threading.Event | None = None,
+    ) -> None:
         self._file, self._ask, self._progress = file, ask, progress
+        self._abandoned = abandoned
+        self._name = display_name(file)
         self._pace = Pace(ask)
-        self._deadline = Deadline(self._name, allowed_s)
+        self._deadline = Deadline(self._name, ask.timeout_s)
+        self._watch = Watch(self._name, self._check, self._tell, self._pace.due)
 
-    def predict(
-        self, pipeline: Pipeline, plan: Plan, *, top_k: int, device: str, precision: str
-    ) -> Prediction:
+    def predict(self, pipeline: Pipeline, plan: Plan, *, device: str) -> Prediction:
         """Open, decode, skim, answer."""
-        with pipeline.open(self._file, self._request()) as session:
-            found = run(session, self._ask, plan, self._pace)
+        with pipeline.open(self._file, self._watch) as session:
+            outcome = run(session, self._ask, plan, self._pace)
             recognised, seen = None, None
             if pipeline.recogniser is not None:
-                recognised, seen = recognise(session, found.skimmed, pipeline.recogniser, self._pace)
-            media = replace(found.skimmed.media, frames_decoded=session.frames_decoded)
+                recognised, seen = recognise(session, outcome.skimmed, pipeline.recogniser, self._pace)
+            media = replace(outcome.skimmed.media, frames_decoded=session.frames_decoded)
         return make_prediction(
-            found.skimmed.result,
-            found.skimmed.timestamps,
+            outcome.skimmed.result,
+            outcome.skimmed.timestamps,
             plan.document,
-            has_image=found.skimmed.has_image,
-            has_audio=found.skimmed.has_audio,
-            top_k=top_k,
-            timings=self._watch.timings(),
+            has_image=outcome.skimmed.has_image,
+            has_audio=outcome.skimmed.has_audio,
+            top_k=self._ask.top_k,
+            timings=self._watch.stopwatch.timings(),
             device=device,
             media=media,
             decoder=session.decoder,
-            precision=precision,
+            precision=pipeline.precision,
             path=self._name,
-            stopped_by=found.stopped_by,
+            stopped_by=outcome.stopped_by,
             recognised=recognised,
             seen=seen,
         )
 
     def features(self, pipeline: Pipeline, plan: Plan) -> Features:
         """Open, decode, and hand over the features."""
-        with pipeline.open(self._file, self._request()) as session:
+        with pipeline.open(self._file, self._watch) as session:
             knots = planned(session, self._ask, plan.document, policy(session, self._ask))
             session.extract(knots.image, knots.audio)
             return session.features()
 
     def explain(self, pipeline: Pipeline, plan: Plan) -> Explanation:
         """Open, and say what would be decoded."""
-        with pipeline.open(self._file, self._request()) as session:
+        with pipeline.open(self._file, self._watch) as session:
             return explain(session, self._ask, plan.document, self._name)
 
-    def _request(self) -> Request:
-        return Request(self._name, self._report, self._watch, self._pace.due)
-
-    def _report(self, stage: str, done: float) -> None:
+    def _check(self, stage: Stage) -> None:
+        """Stop where nobody waits any more, where the time is up, or where the budget is spent."""
+        if self._abandoned is not None and self._abandoned.is_set():
+            raise CancelledError
         self._deadline.poll()
-        self._pace.poll(stage)
+        self._pace.check(stage)
+
+    def _tell(self, stage: Stage, done: float) -> None:
         if self._progress is not None:
-            self._progress(stage, done)
+            self._progress(stage.value, done)

@@ -6,12 +6,10 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from l2l_engine.errors import L2LError
 from l2l_engine.media import MediaFile
-from l2l_engine.media.deadline import Progress
 from l2l_engine.result import Prediction
 
 AHEAD = 2
@@ -19,39 +17,28 @@ AHEAD = 2
 
 
 def in_order(
-    predict: Callable[..., Prediction],
+    predict: Callable[[MediaFile, threading.Event], Prediction],
     files: Iterable[MediaFile],
     *,
     workers: int,
     keep_errors: bool,
-    progress: Progress | None = None,
-    **options: Any,
 ) -> Generator[Prediction | L2LError, None, None]:
-    """Yield ``predict(file, **options)`` for each file, in order; ``files`` is read as results are taken.
+    """Yield ``predict(file, abandoned)`` for each file, in order; ``files`` is read as results are taken.
 
     Args:
-        predict: ``Classifier.predict``.
+        predict: Classifies one file, and stops once ``abandoned`` is set; called in a worker's thread.
         files: May be endless.
         workers: Threads.
         keep_errors: Yield an L2LError in its file's place instead of raising it.
-        progress: As for ``predict``; called from the workers' threads.
-        **options: As for ``predict``.
     """
     waiting = iter(files)
     running: deque[Future[Prediction]] = deque()
     abandoned = threading.Event()
-
-    def watch(stage: str, done: float) -> None:
-        if abandoned.is_set():
-            raise CancelledError
-        if progress is not None:
-            progress(stage, done)
-
     pool = ThreadPoolExecutor(workers, thread_name_prefix="l2l-predict")
     try:
         while True:
             for file in itertools.islice(waiting, AHEAD * workers - len(running)):
-                running.append(pool.submit(predict, file, progress=watch, **options))
+                running.append(pool.submit(predict, file, abandoned))
             if not running:
                 return
             try:

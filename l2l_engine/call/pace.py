@@ -13,6 +13,7 @@ from l2l_engine.call.ask import Ask
 from l2l_engine.call.knots import Knots
 from l2l_engine.call.order import coarse_to_fine, spread, walked
 from l2l_engine.result import TimeArray
+from l2l_engine.run.watch import Stage
 
 Clock = Callable[[], float]
 
@@ -67,7 +68,7 @@ class Todo:
         return Knots(np.sort(image), np.sort(np.concatenate([image[self._paired[:count]], rest])))
 
     def drop(self, count: int) -> None:
-        """Those are done."""
+        """Take the next ``count`` knots off: they are decoded."""
         self._rest = self._rest[max(0, count - len(self._image)) :]
         self._image, self._paired = self._image[count:], self._paired[count:]
 
@@ -82,8 +83,8 @@ class Pace:
     """Keeps the time of one call, from the moment it is made.
 
     Args:
-        ask: Its budget.
-        clock: Seconds, increasing.
+        ask: Says whether there is a budget.
+        clock: Tells the time in seconds.
     """
 
     def __init__(self, ask: Ask, clock: Clock = time.perf_counter) -> None:
@@ -95,13 +96,18 @@ class Pace:
         self._spent = self._cost = 0.0
         self._knots = 0
 
-    def poll(self, stage: str) -> None:
+    def check(self, stage: Stage) -> None:
         """Called between packets: ends a round that takes longer than it was thought to.
 
         Raises:
             BudgetSpent: If it is time to answer, and there is something to answer with.
         """
-        if self._end is not None and self._knots and stage in ("audio", "frames") and self._left() <= 0:
+        if (
+            self._end is not None
+            and self._knots
+            and stage in (Stage.AUDIO, Stage.FRAMES)
+            and self._left() <= 0
+        ):
             raise BudgetSpent
 
     @property

@@ -8,8 +8,8 @@ import numpy as np
 
 from l2l_engine.call.pace import BudgetSpent, Pace
 from l2l_engine.result import Recognised, TimeArray
+from l2l_engine.run.compute import Bank
 from l2l_engine.run.recognise import Recogniser
-from l2l_engine.run.request import Bank
 from l2l_engine.run.session import Skimmed
 
 
@@ -35,9 +35,9 @@ def recognise(
     Args:
         video: Opened and skimmed.
         skimmed: What the skimmer found.
-        recogniser: The plan's.
-        pace: Of this call. What cannot be done in time is not begun; what takes longer than it should is
-            broken off.
+        recogniser: The plan's recogniser.
+        pace: Keeps the time of this call. What cannot be done in time is not begun; what takes longer than
+            it should is broken off.
 
     Returns:
         Whether it answers, or why not; and its logits if it does.

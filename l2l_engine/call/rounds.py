@@ -28,29 +28,29 @@ _FLAT = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class Outcome:
     """The answer's numbers, and why it was given when it was."""
 
     skimmed: Skimmed
     stopped_by: StoppedBy
 
 
-def run(video: Video, ask: Ask, plan: Plan, pace: Pace) -> Found:
+def run(video: Video, ask: Ask, plan: Plan, pace: Pace) -> Outcome:
     """Decode and skim one opened video.
 
     Args:
         video: Opened, nothing extracted yet.
-        ask: What is wanted.
+        ask: What the call asks.
         plan: The plan its features are skimmed by.
-        pace: Of this call; its time runs already.
+        pace: Keeps the time of this call, which runs already.
 
     Raises:
         MediaError: If too little of the file could be decoded.
     """
-    return _Run(video, ask, plan, pace).run()
+    return _Rounds(video, ask, plan, pace).run()
 
 
-class _Run:
+class _Rounds:
     def __init__(self, video: Video, ask: Ask, plan: Plan, pace: Pace) -> None:
         self._video, self._ask, self._plan, self._pace = video, ask, plan, pace
         self._policy = policy(video, ask)
@@ -59,30 +59,30 @@ class _Run:
         self._rounds = 0
         self._skimmed: Skimmed | None = None
 
-    def run(self) -> Found:
-        found = self._work(self._plan_for(self._policy))
+    def run(self) -> Outcome:
+        found = self._decode_in_rounds(self._choose_knots(self._policy))
         if found is None and self._policy == "listen":
             found = self._look_closer()
-        return found or Found(self._skim(), "done")
+        return found or Outcome(self._skim(), "done")
 
-    def _plan_for(self, followed: Policy) -> Knots:
+    def _choose_knots(self, followed: Policy) -> Knots:
         self._policy = followed
         return planned(self._video, self._ask, self._plan.document, followed)
 
-    def _look_closer(self) -> Found | None:
+    def _look_closer(self) -> Outcome | None:
         """Look where it listened: first where most, and if that leaves doubts, everywhere else."""
         self._listening = False
         weight = listening.heard(self._skim_all().result.audio_attention[0])
         if np.ptp(weight) <= _FLAT * weight.max():  # a track, but no sound in it that says anything
-            return self._work(self._plan_for("auto"))
+            return self._decode_in_rounds(self._choose_knots("auto"))
         for few in listening.looks(self._worth_a_look(weight), self._video.key_times()):
-            found = self._work(Knots(few, few))
+            found = self._decode_in_rounds(Knots(few, few))
             sure = confidence(self._skim().result, self._plan.document) >= listening.SURE
             if found is not None or sure:
                 return found
         return None
 
-    def _work(self, knots: Knots) -> Found | None:
+    def _decode_in_rounds(self, knots: Knots) -> Outcome | None:
         """Decode ``knots`` round by round; the answer if it is time for one before they are done."""
         before = self._planned
         self._planned = Knots(np.union1d(before.image, knots.image), np.union1d(before.audio, knots.audio))
@@ -90,9 +90,9 @@ class _Run:
         todo = Todo(knots, keys)
         while len(todo):
             count = self._pace.next(todo, checked=self._checked)
-            if not count or not self._extract(todo, count):
-                return Found(self._skim(), "budget")
-            if (found := self._sure(last=not len(todo))) is not None:
+            if not count or not self._decode_round(todo, count):
+                return Outcome(self._skim(), "budget")
+            if (found := self._answer_if_sure(last=not len(todo))) is not None:
                 return found
         return None
 
@@ -101,7 +101,7 @@ class _Run:
         """Whether a sure answer ends it. None rests on the look that only tells where to look."""
         return self._ask.stop_when is not None and not self._listening
 
-    def _sure(self, *, last: bool) -> Found | None:
+    def _answer_if_sure(self, *, last: bool) -> Outcome | None:
         """The answer if it is sure enough; None if it is not, or if too little can be read so far."""
         enough = last or self._pace.knots >= FIRST_CHECK
         threshold = self._ask.stop_when if self._checked and enough else None
@@ -112,9 +112,9 @@ class _Run:
         except MediaError:
             return None
         sure = threshold and sure_after(skimmed.result, self._plan, threshold)
-        return Found(dataclasses.replace(skimmed, result=sure), "confidence") if sure else None
+        return Outcome(dataclasses.replace(skimmed, result=sure), "confidence") if sure else None
 
-    def _extract(self, todo: Todo, count: int) -> bool:
+    def _decode_round(self, todo: Todo, count: int) -> bool:
         """Decode a round; False if the time ended it."""
         part = todo.first(count)
         self._skimmed = None

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
 from rich.text import Text
 
+from l2l_engine.call import AskOptions
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli.output import Sink
 from l2l_engine.result import Prediction
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Complain = Callable[[str], None]
 
@@ -34,7 +38,7 @@ def classify(
     workers: int | None,
     errors: Console,
     complain: Complain,
-    **options: Any,
+    **options: Unpack[AskOptions],
 ) -> int:
     """Classify ``files``, hand each result to ``sink`` and each failure to ``complain``.
 

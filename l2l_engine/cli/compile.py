@@ -28,7 +28,7 @@ def compile_plan(
         source: The plan.
         target: Where the plan with engines goes; may be the same.
         backend: One of :data:`BACKENDS`; by default the first of them that can build here.
-        precision: Of the graphs.
+        precision: The precision of the graphs.
         batch: "MIN,OPT,MAX"; None for the backend's default.
 
     Raises:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from l2l_engine.call import Explanation
+from l2l_engine.call import AskOptions, Explanation
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli.show import literal
 from l2l_engine.errors import L2LError
 from l2l_engine.report.words import count
 from l2l_engine.result import TimeArray
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _LISTED = 8
 """Moments listed before the rest is only counted."""
@@ -24,7 +27,7 @@ def explain_all(
     files: Sequence[Path],
     out: Console,
     complain: Callable[[str], None],
-    **options: Any,
+    **options: Unpack[AskOptions],
 ) -> int:
     """Print an explanation of each file, and hand each failure to ``complain``.
 

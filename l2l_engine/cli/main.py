@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, cast, get_args
 
 import typer
 
 from l2l_engine import __version__
+from l2l_engine.call import AskOptions
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli import doctor as doctor_room
 from l2l_engine.cli import output, show
@@ -117,20 +118,21 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         raise typer.BadParameter("--timeline and --plot are about one file")
     if explain and (form or resume or timeline or plot):
         raise typer.BadParameter("--explain prints text and makes no predictions to write")
-    decoding = {
+    asked: AskOptions = {
         "steps": steps,
-        "sampling": sampling,
+        "sampling": cast(Policy, sampling),  # any text: the Classifier refuses what it does not know
         "max_image_gap_s": max_image_gap,
         "max_knots": max_knots,
         "budget_ms": budget_ms,
         "stop_when": stop_when,
+        "top_k": top_k,
         "timeout_s": timeout,
     }
     # Any text: the Classifier refuses what it does not know.
     chosen: dict[str, Any] = {"device": device, "precision": precision}
     with _fatal_errors(), Classifier(plan, **chosen) as classifier:
         if explain:
-            failed = explain_all(classifier, found, show.console(), _complain, **decoding)
+            failed = explain_all(classifier, found, show.console(), _complain, **asked)
             raise typer.Exit(1 if failed or not complete else 0)
         sink = _open_sink(form, resume)
         missing = _missing(found, sink)
@@ -142,8 +144,7 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
                 workers=workers,
                 errors=show.console(stderr=True),
                 complain=_complain,
-                top_k=top_k,
-                **decoding,
+                **asked,
             )
     if failed:
         _complain(f"{failed} of {len(missing)} files could not be classified")
@@ -152,13 +153,24 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
 
 
 @app.command(no_args_is_help=True)
-def inspect(plan: Annotated[Path, typer.Argument(help="The plan file.", show_default=False)]) -> None:
+def inspect(
+    plan: Annotated[Path, typer.Argument(help="The plan file.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object.")] = False,
+) -> None:
     """Say what is in a plan: classes, settings, sizes, hashes, provenance.
 
-    Example: l2l inspect engine.plan
+    Examples:
+
+      l2l inspect engine.plan
+
+      l2l inspect engine.plan --json | jq .provenance
     """
     with _fatal_errors():
-        show.plan(show.console(), read_plan(plan))
+        content = read_plan(plan)
+        if as_json:
+            typer.echo(show.plan_json(content))
+        else:
+            show.plan(show.console(), content)
 
 
 @app.command(name="compile", no_args_is_help=True)

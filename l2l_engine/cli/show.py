@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from textwrap import shorten
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from l2l_engine.backends import EngineCache
+from l2l_engine.errors import PlanError
 from l2l_engine.plan import PRECISIONS, CompiledSettings, Plan
 from l2l_engine.report.words import count, visible
 from l2l_engine.result import MediaInfo, Prediction, Recognition
 
 _BAR = 24
+_WIDTH = 116
+"""Characters of a line of provenance, where it can be broken up."""
+_LONGEST = 2 * _WIDTH
+"""Characters of one name or value; more is cut off."""
+_MOST_LINES = 12
+"""Lines that a group of provenance may take; settings of a whole training are ten times that."""
+_DEPTH = 4
+"""Levels of provenance that are shown: it is whatever JSON the writer of a plan put there."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -135,9 +146,70 @@ def plan(out: Console, content: Plan) -> None:
             _graphs(out, content)
         if name == "compiled":
             _engines(out, content)
-    for name, fact in document.provenance.items():
-        out.print(f"  {literal(str(name)):<12} {literal(str(fact))}")
+    if document.provenance:
+        out.print("  provenance")
+        for line in outline(document.provenance):
+            out.print(f"    {literal(line)}")
     out.print(_tensors(content))
+
+
+def plan_json(content: Plan) -> str:
+    """All that a plan says, as one JSON object: its document, and what only this machine can add to it.
+
+    Raises:
+        PlanError: The provenance is nested deeper than JSON can be written.
+    """
+    try:
+        document = content.document.to_dict()
+        told = {
+            "path": str(content.path),
+            "sha256": content.sha256,
+            **document,
+            "sizes": asdict(content.dimensions),
+            "built_here": {name: _built_here(content, name) for name in content.compiled},
+            "tensors": content.tensors,
+        }
+        return json.dumps(told, indent=2)
+    except RecursionError as error:
+        raise PlanError(f"{content.path}: the provenance is nested too deeply") from error
+
+
+def outline(facts: Mapping[str, object], depth: int = 0) -> list[str]:
+    """Free-form JSON as indented lines that fit a terminal; what would fill it is named and counted alone."""
+    lines: list[str] = []
+    for name, value in facts.items():
+        start = "  " * depth + f"{_cut(str(name).replace('_', ' ')):<{20 - 2 * depth}}"
+        words = _flat(value)
+        if not isinstance(value, Mapping) or len(start) + len(words) < _WIDTH:
+            lines.append(f"{start} {_cut(words)}")
+            continue
+        inner = outline(value, depth + 1) if depth < _DEPTH else []
+        if 0 < len(inner) <= _MOST_LINES:
+            lines += [start.rstrip(), *inner]
+        else:
+            names = shorten(", ".join(map(str, value)), _WIDTH // 2, placeholder=" …")
+            lines.append(f"{start} {count(len(value), 'entry', 'entries')} ({names}): see --json")
+    return lines
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+
+
+def _flat(value: object, depth: int = 0) -> str:
+    """JSON on one line, without its punctuation; past ``_DEPTH`` levels an ellipsis stands for the rest."""
+    if isinstance(value, (Mapping, list)) and depth > _DEPTH:
+        return "…"
+    if isinstance(value, Mapping):
+        parts = (f"{str(name).replace('_', ' ')} {_flat(v, depth + 1)}" for name, v in value.items())
+        words = ", ".join(parts)
+        return f"({words})" if depth else words
+    if isinstance(value, list):
+        return "[" + ", ".join(_flat(entry, depth + 1) for entry in value) + "]"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    plain = {None: "none", True: "yes", False: "no"}
+    return plain[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def _graphs(out: Console, content: Plan) -> None:
@@ -159,12 +231,15 @@ def _graphs(out: Console, content: Plan) -> None:
 
 
 def _engines(out: Console, content: Plan) -> None:
-    cache = EngineCache()
     for name, settings in sorted(content.document.compiled.items()):
-        digest = content.tensors[f"compiled.{name}"]["sha256"]
-        here = cache.has_built(name.partition(".")[0], settings, digest)
+        here = _built_here(content, name)
         words = f"{settings.precision}, {len(content.compiled[name]) / 1e6:.2f} MB, {runs_on(settings)}"
         out.print(f"    {name:<18} {literal(words)}, {'' if here else 'not '}built here")
+
+
+def _built_here(content: Plan, name: str) -> bool:
+    digest = content.tensors[f"compiled.{name}"]["sha256"]
+    return EngineCache().has_built(name.partition(".")[0], content.document.compiled[name], digest)
 
 
 def runs_on(settings: CompiledSettings) -> str:

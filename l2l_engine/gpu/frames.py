@@ -117,7 +117,7 @@ class Decoders:
         return DaliDecoder(**self._options)
 
 
-class Looker:
+class FrameDecoding:
     """Decodes the frames of one file on the GPU as far as that works, and keeps account of who did what.
 
     Several threads may use it at once, each with a source of its own.
@@ -132,6 +132,10 @@ class Looker:
         """Frames that went through the GPU's decoder."""
         self.used: set[str] = set()
         """Decoders that frames came from: "dali", "pyav"."""
+
+    def suits(self, source: MediaSource) -> bool:
+        """Whether the GPU's decoder takes this file's frames, as far as its header tells."""
+        return self._decoders.why_not(source) is None
 
     def iter_frames(
         self, source: MediaSource, times: NDArray[np.float64], stream: int, poll: Poll

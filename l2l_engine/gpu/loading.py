@@ -15,13 +15,12 @@ from l2l_engine.backends.tensorrt_encoder import TensorRTEncoder
 from l2l_engine.cuda import CudaSkimmer
 from l2l_engine.cuda import why_not as why_no_cuda
 from l2l_engine.errors import DeviceError, PlanError
+from l2l_engine.gpu.compute import CudaCompute
 from l2l_engine.gpu.driver import CudaDevice
 from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.frames import Decoders
 from l2l_engine.gpu.kernels import CudaKernels, Kernels
-from l2l_engine.gpu.pipeline import CudaPipeline
 from l2l_engine.gpu.pool import Pool
-from l2l_engine.media import DEFAULT_LIMITS, Limits
 from l2l_engine.media.dali import ON_GPU, load_dali
 from l2l_engine.plan import Plan
 from l2l_engine.skim.averaging import Averager
@@ -42,8 +41,7 @@ def load_cuda(
     threads: int,
     precision: str = "auto",
     trust_compiled: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
-) -> CudaPipeline:
+) -> CudaCompute:
     """All that predicts by a plan on the first GPU.
 
     Args:
@@ -51,7 +49,6 @@ def load_cuda(
         threads: Processor threads to use.
         precision: Of the graphs: "fp16", "fp32" or "int8"; "auto" for fp16 if the plan has it, else fp32.
         trust_compiled: Use compiled sections that this machine did not build.
-        limits: What one file may cost.
 
     Raises:
         DeviceError: If something is missing, or the GPU fails; DeviceMemoryError if its memory is short.
@@ -80,9 +77,7 @@ def load_cuda(
             crop=media.crop,
             threads=min(4, threads),
         )
-        made = CudaPipeline(
-            plan, device, pool, encoders, kernels, decoders, averager=averager, threads=threads, limits=limits
-        )
+        made = CudaCompute(plan, device, pool, encoders, kernels, decoders, averager=averager)
     except BaseException:
         for encoder in encoders.values():
             encoder.close()

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from l2l_engine.errors import PredictionTimeoutError
-
-Progress = Callable[[str, float], None]
-"""Called as ``progress(stage, done)``, done from 0 to 1; what it raises ends the prediction."""
 
 
 class Deadline:

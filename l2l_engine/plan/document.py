@@ -158,7 +158,7 @@ class CompiledSettings:
     """Where a ``compiled.<backend>.<part>`` section comes from, and what it runs on.
 
     Attributes:
-        precision: Of the graph it was built from.
+        precision: The precision of the graph it was built from.
         graph: SHA-256 of that graph.
         version: Version of the backend's library.
         device: What it was built for, in the backend's words; another device cannot use it.

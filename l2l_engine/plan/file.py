@@ -38,6 +38,9 @@ _BYTES_NAME = re.compile(
     r"|compiled\.[a-z0-9_]{1,40}\.(image|audio|recogniser)"
 )
 
+_ELSEWHERE = re.compile(rb"(\x0a|\x8a\x80*\x00)(\x08|\x88\x80*\x00)location")
+"""The key, in any encoding that protobuf allows, by which a tensor of an ONNX graph names another file."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
@@ -178,6 +181,10 @@ def _parse(path: Path, data: bytes) -> Plan:
     for part in document.parts:
         if f"{part}.fp32" not in graphs:
             raise PlanError(f"graph.{part}.fp32 is missing")
+    for name, graph in graphs.items():
+        # Whoever loads the graph would read that file, whatever it is. Searching for one word is fast.
+        if b"location" in graph and _ELSEWHERE.search(graph):
+            raise PlanError(f"graph.{name} keeps weights in another file")
     if document.recogniser is None and any(name.startswith("recogniser.") for name in graphs):
         raise PlanError("there is a graph.recogniser, and the document knows no recogniser")
     _check_compiled(document, table)

@@ -1,4 +1,4 @@
-"""Do the skimmer's tensors add up? The table of DESIGN section 5, as checks."""
+"""Do the skimmer's tensors add up? The table of DESIGN section 6, as checks."""
 
 from __future__ import annotations
 

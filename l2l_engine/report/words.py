@@ -53,9 +53,9 @@ def duration_of_work(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.1f} s"
 
 
-def count(number: int, noun: str) -> str:
-    """``1 picture``, ``1,204 pictures``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def count(number: int, noun: str, several: str | None = None) -> str:
+    """``1 picture``, ``1,204 pictures``; ``several`` where the plural takes more than an s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {several or noun + 's'}"
 
 
 def stream(info: StreamInfo) -> str:

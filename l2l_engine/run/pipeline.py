@@ -1,121 +1,125 @@
-"""One video's way through the engine: open, decode at the knots, encode, skim."""
+"""A plan at work: opens files, skims features that were handed in, and owns the threads."""
 
 from __future__ import annotations
 
-import contextlib
-from functools import partial
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from l2l_engine.backends import INPUTS, LanedEncoder
-from l2l_engine.backends.encoder import Encode
-from l2l_engine.cuda.bank import DeviceBank
+from l2l_engine import arguments
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource, open_media
 from l2l_engine.plan import Plan
 from l2l_engine.result import TimeArray
-from l2l_engine.run.extraction import MOST
+from l2l_engine.run.compute import Bank, Compute
 from l2l_engine.run.recognise import Recogniser
-from l2l_engine.run.session import Bank, Request, Session, Stopwatch, run_skimmer
+from l2l_engine.run.session import Session
+from l2l_engine.run.watch import Stage, Stopwatch, Watch
 from l2l_engine.run.workers import Job, Workers
-from l2l_engine.skim import SkimmingModel, SkimResult
+from l2l_engine.skim import SkimResult
 
 
 class Pipeline:
-    """Encoders and skimmer of one plan. Holds no state of a prediction: safe from many threads."""
+    """One plan on one device. Holds no state of a prediction: safe from many threads.
 
-    device = "cpu"
+    Args:
+        plan: The plan.
+        compute: Its networks on their device.
+        threads: Processor threads, which read and demux files and do whatever the device leaves to them.
+        limits: What one file may cost.
+    """
 
     def __init__(
-        self,
-        plan: Plan,
-        encoders: dict[str, LanedEncoder],
-        skimmer: SkimmingModel,
-        *,
-        threads: int,
-        limits: Limits = DEFAULT_LIMITS,
+        self, plan: Plan, compute: Compute, *, threads: int, limits: Limits = DEFAULT_LIMITS
     ) -> None:
-        self._document, self._feature = plan.document, plan.dimensions.feature
-        self._encoders = encoders
-        self._skimmer = skimmer
-        self._limits = limits
+        self._document, self._compute, self._limits = plan.document, compute, limits
         self._workers = Workers(threads)
-        self.recogniser: Recogniser | None = None
-        if "recogniser" in encoders:
-            self.recogniser = Recogniser(plan.document, encoders["recogniser"])
 
-    def open(self, file: MediaFile, request: Request) -> Session:
+    @property
+    def precision(self) -> str:
+        """Arithmetic of the encoders, e.g. "bf16"."""
+        return self._compute.precision
+
+    @property
+    def recogniser(self) -> Recogniser | None:
+        """The plan's recogniser, if it has one."""
+        return self._compute.recogniser
+
+    def open(self, file: MediaFile, watch: Watch) -> Session:
         """Open one file, to extract features from it.
 
         Raises:
-            MediaError: If the file cannot be used, naming it and the cause.
+            MediaError: If the file cannot be used; the message names it and the cause.
         """
-        job = self._workers.job(request.due)
+        job = self._workers.job(watch.due)
         opened: list[MediaSource] = []
 
         def probe() -> None:
-            with request.watch.stage("probe"):
+            with watch.stopwatch.stage(Stage.PROBE):
                 beside = job.submit if job.has_room else None
                 opened.append(open_media(file, limits=self._limits, poll=job.check, beside=beside))
 
         try:
-            request.report("probe", 0.0)
-            job.run(probe, lambda: request.report("probe", 0.0))
-            return self._session(opened[0], request, job)
+            watch.tick(Stage.PROBE, 0.0)
+            job.run(probe, lambda: watch.tick(Stage.PROBE, 0.0))
+            return self._session(opened[0], watch, job)
         except BaseException:
             job.close()
             for source in opened:
                 source.close()
             raise
 
-    def _session(self, source: MediaSource, request: Request, job: Job) -> Session:
-        return Session(source, self._document, self._encoders, self._skimmer, request, job=job)
+    def _session(self, source: MediaSource, watch: Watch, job: Job) -> Session:
+        compute = self._compute.open(source, watch.stopwatch)
+        try:
+            return Session(source, self._document, compute, watch, job=job, recogniser=self.recogniser)
+        except BaseException:
+            compute.close()
+            raise
 
-    @property
-    def precision(self) -> str:
-        """Arithmetic of the encoders, e.g. "bf16"."""
-        return "/".join(sorted({encoder.precision for encoder in self._encoders.values()}))
+    def bank(self, modality: str, rows: ArrayLike | None, times: ArrayLike | None) -> Bank | None:
+        """Features that a caller hands in.
 
-    def warmup(self) -> None:
-        """Run the networks of every thread once, with each batch size there will be."""
-        most = {"image": MOST["frames"], "audio": MOST["audio"]}
-        if self.recogniser is not None:
-            most["recogniser"] = self.recogniser.most
-        with contextlib.ExitStack() as held, self._workers.job() as job:
-            for name, encoder in self._encoders.items():
-                samples = np.zeros((most[name], *encoder.input_shape), INPUTS[name])
-                for encode in held.enter_context(encoder.lanes(self._workers.threads)):
-                    job.submit(partial(_run_each_size, encode, samples))
-            job.finish(lambda: None)
-        if self.recogniser is not None:
-            with self._workers.job() as job:
-                job.run(self.recogniser.measure, lambda: None)
-        row = Bank(np.zeros((1, self._feature), np.float32), np.zeros(1))
-        self.skim(row, row if "audio" in self._encoders else None, np.zeros(1), 1, Stopwatch())
+        Args:
+            modality: "image" or "audio".
+            rows: [M, D]; on a GPU also an array there, which stays there and is checked where it is used.
+            times: [M] seconds; row index x hop by default.
 
-    def close(self) -> None:
-        """End the threads; files that are open are finished first."""
-        self._workers.close()
+        Raises:
+            TypeError, ValueError: If they cannot be used; the message names the argument.
+        """
+        if rows is None:
+            if times is not None:
+                raise ValueError(f"{modality}_times is given without {modality}_bank")
+            return None
+        if modality not in self._document.modalities:
+            raise ValueError(f"{modality}_bank is given, but the plan knows no {modality}")
+        features, count = self._compute.take(f"{modality}_bank", rows)
+        if times is None:
+            seconds = np.arange(count, dtype=np.float64) * self._document.media.hop
+        else:
+            seconds = arguments.times(f"{modality}_times", times)
+        if len(seconds) != count:
+            raise ValueError(f"{modality}_times has {len(seconds)} entries for {count} rows")
+        return Bank(features, seconds)
 
     def skim(
         self,
-        image: Bank | DeviceBank | None,
-        audio: Bank | DeviceBank | None,
+        image: Bank | None,
+        audio: Bank | None,
         timestamps: TimeArray,
         steps: int,
-        watch: Stopwatch,
+        stopwatch: Stopwatch,
     ) -> SkimResult:
-        """Run the skimmer on one video; at most one modality may be missing."""
-        assert not isinstance(image, DeviceBank), "features on a GPU come to its pipeline alone"
-        assert not isinstance(audio, DeviceBank)
+        """Run the skimmer on features that were handed in; at most one modality may be missing."""
         with self._workers.job() as job:
             return job.run(
-                lambda: run_skimmer(self._skimmer, image, audio, timestamps, steps, watch=watch),
-                lambda: None,
+                lambda: self._compute.skim(image, audio, timestamps, steps, stopwatch), lambda: None
             )
 
+    def warmup(self) -> None:
+        """Run every network and the skimmer once, so that the first prediction costs what later ones do."""
+        self._compute.warmup(self._workers)
 
-def _run_each_size(encode: Encode, samples: NDArray[Any]) -> None:
-    for size in range(1, len(samples) + 1):
-        encode(samples[:size])
+    def close(self) -> None:
+        """End the threads, then free what the device holds; files that are open are finished first."""
+        self._workers.close()
+        self._compute.close()

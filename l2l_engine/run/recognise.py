@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,28 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.backends import Encoder
-from l2l_engine.media import MediaSource
+from l2l_engine.media import MediaSource, Poll
 from l2l_engine.media.source import FrameAt
 from l2l_engine.plan import MediaSettings, PlanDocument, RecogniserSettings
 from l2l_engine.result import TimeArray
-from l2l_engine.run.extraction import MOST, Batch, Extraction, Gathered, Part, Readers
-from l2l_engine.run.request import Stopwatch
-from l2l_engine.run.workers import Job
 
-MAX_KEPT_BYTES = 64 << 20
+MAX_CACHE_BYTES = 64 << 20
 """Most bytes of frames that one call keeps for the recogniser: 1,783 of 112 pixels."""
 
+FRAMES_A_CALL = 8
+"""Frames a call of a network: enough to keep a core busy, little enough to share out and to stop in time."""
 
-class Kept:
+
+class FrameCache:
     """Frames that were decoded for the image encoder, for the recogniser to see again."""
 
     def __init__(self) -> None:
         self._frames: dict[float, NDArray[Any]] = {}
         self._lock = threading.Lock()
-        self._left = MAX_KEPT_BYTES
+        self._left = MAX_CACHE_BYTES
 
     def add(self, moment: float, frame: NDArray[Any]) -> None:
-        """Keep one, if there is room."""
+        """Keep a frame, if there is room."""
         with self._lock:
             if frame.nbytes <= self._left and moment not in self._frames:
                 self._left -= frame.nbytes
@@ -49,14 +48,14 @@ class Recogniser:
     """The network, and which frames of a video it takes. Safe from many threads.
 
     Args:
-        document: Of a plan that has a recogniser.
-        encoder: Of its graph: a batch of moments in, logits out.
+        document: The document of a plan that has a recogniser.
+        encoder: Runs its graph: a batch of moments in, logits out.
     """
 
     def __init__(self, document: PlanDocument, encoder: Encoder) -> None:
         assert document.recogniser is not None
         self.settings: RecogniserSettings = document.recogniser
-        self.encoder = encoder
+        self._encoder = encoder
         self.media = replace(document.media, short_side=self.settings.short_side, crop=self.settings.crop)
         self.seconds = self._try()
         """What the network takes for one moment at best."""
@@ -64,7 +63,14 @@ class Recogniser:
     @property
     def most(self) -> int:
         """Moments a call of the network: a clip is work enough for one."""
-        return MOST["frames"] if self.settings.kind == "frame" else 1
+        return FRAMES_A_CALL if self.settings.kind == "frame" else 1
+
+    def encode(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """The network's logits float32 [B, C] of a batch of moments; takes note of how long they took."""
+        begin = time.perf_counter()
+        logits = self._encoder.encode(batch)
+        self.took((time.perf_counter() - begin) / len(batch))
+        return logits
 
     def measure(self) -> None:
         """Take note of what a moment takes now that the network has run before."""
@@ -86,84 +92,41 @@ class Recogniser:
         )
         return times
 
+    def sees_frames_of(self, document: PlanDocument) -> bool:
+        """Whether it takes the very frames that the plan's image encoder does."""
+        settings, media = self.settings, document.media
+        same = (settings.short_side, settings.crop) == (media.short_side, media.crop)
+        return settings.kind == "frame" and same
+
     def _try(self) -> float:
         moment = np.zeros((1, *self.settings.input_shape), np.uint8)
-        self.encoder.encode(moment)  # the first run prepares for those that follow
+        self._encoder.encode(moment)  # the first run prepares for those that follow
         begin = time.perf_counter()
-        self.encoder.encode(moment)
+        self._encoder.encode(moment)
         return time.perf_counter() - begin
 
 
-def sees_the_same(document: PlanDocument) -> bool:
-    """Whether the recogniser takes the very frames that the image encoder does."""
-    settings, media = document.recogniser, document.media
-    if settings is None or settings.kind != "frame":
-        return False
-    return (settings.short_side, settings.crop) == (media.short_side, media.crop)
-
-
-class Views(Gathered):
-    """The logits of some moments so far; their frames come one by one, in any order, from several threads.
+class CachedFrames:
+    """A :data:`l2l_engine.run.compute.FrameReader` that decodes only the frames that were not kept.
 
     Args:
-        recogniser: Sees them.
-        moments: float64 [M], increasing seconds.
+        cache: Where frames may be; None if none were kept.
+        media: How the others are decoded.
     """
 
-    def __init__(self, recogniser: Recogniser, moments: TimeArray) -> None:
-        super().__init__("frames", recogniser.encoder)
-        self._recogniser = recogniser
-        self.most = self._size = recogniser.most
-        self.knots = recogniser.settings.frames
-        self._places: dict[float, list[tuple[float, int]]] = defaultdict(list)
-        for moment, times in zip(moments.tolist(), recogniser.times(moments).tolist(), strict=True):
-            for place, shown in enumerate(times):
-                self._places[shown].append((moment, place))
-        self._begun: dict[float, dict[int, NDArray[Any]]] = defaultdict(dict)
-        self._begun_lock = threading.Lock()
+    def __init__(self, cache: FrameCache | None, media: MediaSettings) -> None:
+        self._cache, self._media = cache, media
 
-    @property
-    def wanted(self) -> TimeArray:
-        """The frames that are still to come: float64 [K], increasing seconds."""
-        return np.array(sorted(self._places), np.float64)
-
-    def encode(self, batch: Batch) -> None:
-        """Have the network see some moments."""
-        begin = time.perf_counter()
-        super().encode(batch)
-        self._recogniser.took((time.perf_counter() - begin) / len(batch))
-
-    def add(self, time: float, sample: NDArray[Any]) -> None:
-        """Take a frame; a moment waits to be encoded once all of its frames are there."""
-        whole = []
-        with self._begun_lock:
-            for moment, place in self._places.pop(time):
-                frames = self._begun[moment]
-                frames[place] = sample
-                if len(frames) == self.knots:
-                    whole.append((moment, self._begun.pop(moment)))
-        for moment, frames in whole:
-            clip = [frames[place] for place in range(self.knots)]
-            super().add(moment, np.stack(clip) if self._recogniser.settings.kind == "clip" else clip[0])
-
-
-class Viewing(Extraction):
-    """An extraction that need not decode the frames that were kept."""
-
-    def __init__(
-        self, job: Job, readers: Readers, media: MediaSettings, watch: Stopwatch, kept: Kept | None
-    ) -> None:
-        super().__init__(job, readers, media, watch)
-        self._kept = kept
-
-    def _frames(self, source: MediaSource, part: Part) -> Iterator[FrameAt]:
+    def __call__(self, source: MediaSource, times: TimeArray, poll: Poll) -> Iterator[FrameAt]:
+        """Yield the frames shown at some moments that never decrease, those that were kept first."""
         missing = []
-        for row, moment in enumerate(part.knots.tolist()):
-            frame = None if self._kept is None else self._kept.get(moment)
+        for row, moment in enumerate(times.tolist()):
+            frame = None if self._cache is None else self._cache.get(moment)
             if frame is None:
                 missing.append(row)
             else:
                 yield FrameAt(row, frame, moment)
         if missing:
-            for seen in super()._frames(source, Part(part.gathered, part.knots[missing])):
-                yield replace(seen, row=missing[seen.row])
+            sizes = {"short_side": self._media.short_side, "crop": self._media.crop}
+            for found in source.iter_frames(times[missing], **sizes, poll=poll):
+                yield replace(found, row=missing[found.row])

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.backends import Encoder
 from l2l_engine.errors import MediaError
 from l2l_engine.media import MediaSource, sampling
 from l2l_engine.plan import PlanDocument
 from l2l_engine.result import Features, FloatArray, MediaInfo, StreamInfo, TimeArray
-from l2l_engine.run.extraction import Extraction, Gathered, Part, Readers, audio_parts, video_parts
-from l2l_engine.run.recognise import Kept, Recogniser, Viewing, Views, sees_the_same
-from l2l_engine.run.request import Bank, Report, Request, Stopwatch
+from l2l_engine.run.chunks import Chunk, audio_chunks, video_chunks
+from l2l_engine.run.collector import ClipAssembly, Collector
+from l2l_engine.run.compute import Bank, FileCompute
+from l2l_engine.run.cpu import HostStore
+from l2l_engine.run.extraction import Extraction
+from l2l_engine.run.readers import Readers
+from l2l_engine.run.recognise import CachedFrames, FrameCache, Recogniser
+from l2l_engine.run.watch import Stage, Watch
 from l2l_engine.run.workers import Job
-from l2l_engine.skim import SkimmingModel, SkimResult
-
-__all__ = ["Bank", "Report", "Request", "Session", "Skimmed", "Stopwatch", "run_skimmer"]
+from l2l_engine.skim import SkimResult
 
 _T = TypeVar("_T")
 
@@ -42,38 +44,19 @@ class Skimmed:
     has_audio: bool
 
 
-def run_skimmer(
-    skimmer: SkimmingModel,
-    image: Bank | None,
-    audio: Bank | None,
-    timestamps: TimeArray,
-    steps: int,
-    *,
-    watch: Stopwatch,
-) -> SkimResult:
-    """Run the skimmer on one video; at most one modality may be missing."""
-    modality: Literal["both", "image", "audio"] = "both"
-    if image is None:
-        modality = "audio"
-    elif audio is None:
-        modality = "image"
-    with watch.stage("skim"):
-        return skimmer.run(
-            None if image is None else image.features[None],
-            None if audio is None else audio.features[None],
-            None if image is None else image.times[None],
-            None if audio is None else audio.times[None],
-            timestamps[None],
-            steps,
-            modality=modality,
-        )
-
-
 class Session:
     """One opened file and the features extracted from it so far; for one thread at a time.
 
     A context manager: leaving it closes the file. The work is done by the threads of ``job``, which the
     session closes too.
+
+    Args:
+        source: The opened file.
+        document: The plan's document.
+        compute: The device's work for this file.
+        watch: Watches the call.
+        job: The call's share of the threads.
+        recogniser: The plan's recogniser, if it has one.
 
     Attributes:
         timestamps: float64 [N], seconds; the moments attention is spread over.
@@ -83,38 +66,34 @@ class Session:
         self,
         source: MediaSource,
         document: PlanDocument,
-        encoders: Mapping[str, Encoder],
-        skimmer: SkimmingModel,
-        request: Request,
+        compute: FileCompute,
+        watch: Watch,
         *,
         job: Job,
+        recogniser: Recogniser | None = None,
     ) -> None:
-        self._source, self._document, self._skimmer, self._request = source, document, skimmer, request
+        self._source, self._document, self._compute, self._watch = source, document, compute, watch
         self._job, self._readers = job, Readers(source)
         self.timestamps = sampling.timestamps(source.duration, document.media.hop)
-        self._image = self._gather("frames", encoders["image"]) if source.has_video else None
-        hears = source.has_audio and "audio" in document.modalities
-        self._audio = self._gather("audio", encoders["audio"]) if hears else None
+        self._cache: FrameCache | None = None
+        if source.has_video and recogniser is not None and recogniser.sees_frames_of(document):
+            self._cache = FrameCache()
+        self._image = self._audio = None
+        if source.has_video:
+            self._image = Collector(Stage.FRAMES, compute.store(Stage.FRAMES), cache=self._cache)
+        if source.has_audio and "audio" in document.modalities:
+            self._audio = Collector(Stage.AUDIO, compute.store(Stage.AUDIO))
         self._key_times: TimeArray | None = None
-        self._kept = Kept() if self._image is not None and sees_the_same(document) else None
-        if self._image is not None and self._kept is not None:
-            self._image.keep = self._kept.add
-
-    def _gather(self, stage: str, encoder: Encoder) -> Gathered:
-        return Gathered(stage, encoder)
-
-    def _extraction(self) -> Extraction:
-        return Extraction(self._job, self._readers, self._document.media, self._request.watch)
 
     @property
     def decoder(self) -> str:
         """What decoded the frames and the sound."""
-        return "pyav"
+        return self._compute.decoder
 
     @property
     def frames_decoded(self) -> int:
         """Video frames that went through a decoder."""
-        return self._readers.frames_decoded
+        return self._readers.frames_decoded + self._compute.frames_decoded
 
     @property
     def threads(self) -> int:
@@ -156,8 +135,8 @@ class Session:
         if self._image is None:
             return np.zeros(0)
         if self._key_times is None:
-            with self._request.watch.stage("frames"):
-                self._key_times = self._read("frames", lambda source: source.key_times(poll=self._job.check))
+            with self._watch.stopwatch.stage(Stage.FRAMES):
+                self._key_times = self._read(lambda source: source.key_times(poll=self._job.check))
         return self._key_times
 
     def extract(self, image_knots: TimeArray, audio_knots: TimeArray) -> None:
@@ -170,11 +149,18 @@ class Session:
         Raises:
             MediaError: If the file cannot be read. Moments that cannot be decoded lower the coverage.
         """
-        extraction = self._extraction()
-        audio = [] if self._audio is None else audio_parts(self._audio, self._audio.new(audio_knots))
-        image = [] if self._image is None else self._image_parts(self._image, self._image.new(image_knots))
-        # The sound first: it is one long part, and its end should not be waited for.
-        extraction.run(self._lanes([*audio, *image]), self._request.report)
+        audio: list[Chunk] = []
+        image: list[Chunk] = []
+        if self._audio is not None:
+            audio = audio_chunks(self._audio, self._audio.new(audio_knots))
+        if self._image is not None:
+            together = self._compute.groups_together
+            image = self._image_chunks(self._image, self._image.new(image_knots), together)
+        extraction = Extraction(
+            self._job, self._readers, self._document.media, self._watch, self._compute.iter_frames
+        )
+        # The sound first: it is one long chunk, and its end should not be waited for.
+        extraction.run(self._queues([*audio, *image]))
 
     def skim(self, steps: int, where: NDArray[np.bool_] | None = None) -> Skimmed:
         """Run the skimmer on what was extracted so far.
@@ -187,11 +173,12 @@ class Session:
         Raises:
             MediaError: If too little of what was asked for could be decoded.
         """
-        image, audio = (0 if kind is None else kind.decoded for kind in (self._image, self._audio))
+        image, audio = (None if kind is None else kind.collected() for kind in (self._image, self._audio))
         coverage = self._coverage()
         times = self.timestamps if where is None else self.timestamps[where]
         result = self._job.run(
-            lambda: self._run_skimmer(times, steps), lambda: self._request.report("skim", 0.0)
+            lambda: self._compute.skim(image, audio, times, steps),
+            lambda: self._watch.tick(Stage.SKIM, 0.0),
         )
         if where is not None:
             result = _spread_out(result, where)
@@ -201,36 +188,34 @@ class Session:
             video="present" if self._source.has_video else "absent",
             audio="present" if self._source.has_audio else "absent",
             coverage=coverage,
-            image_knots=image,
-            audio_knots=audio,
+            image_knots=0 if image is None else len(image.times),
+            audio_knots=0 if audio is None else len(audio.times),
             frames_decoded=self.frames_decoded,
         )
-        self._request.report("skim", 1.0)
-        return Skimmed(result, self.timestamps, info, has_image=image > 0, has_audio=audio > 0)
-
-    def _run_skimmer(self, times: TimeArray, steps: int) -> SkimResult:
-        image, audio = (None if kind is None else kind.bank() for kind in (self._image, self._audio))
-        return run_skimmer(self._skimmer, image, audio, times, steps, watch=self._request.watch)
+        self._watch.tick(Stage.SKIM, 1.0)
+        return Skimmed(
+            result, self.timestamps, info, has_image=image is not None, has_audio=audio is not None
+        )
 
     def features(self) -> Features:
-        """What was extracted so far.
+        """What was extracted so far; on a GPU the banks stay there.
 
         Raises:
             MediaError: If too little of what was asked for could be decoded.
         """
         self._coverage()
-        image, audio = (None if kind is None else kind.bank() for kind in (self._image, self._audio))
-        return self._features(
-            (None, None) if image is None else (image.features, image.times),
-            (None, None) if audio is None else (audio.features, audio.times),
+        collectors = {Stage.FRAMES: self._image, Stage.AUDIO: self._audio}
+        found = {stage: kind.collected() for stage, kind in collectors.items() if kind is not None}
+        collected = {stage: kind for stage, kind in found.items() if kind is not None}
+        banks = self._job.run(
+            lambda: self._compute.features(collected), lambda: self._watch.tick(Stage.ENCODE, 1.0)
         )
-
-    def _features(self, image: tuple[Any, TimeArray | None], audio: tuple[Any, TimeArray | None]) -> Features:
+        times = {stage: kind.times for stage, kind in collected.items()}
         return Features(
-            image_bank=image[0],
-            audio_bank=audio[0],
-            image_times=image[1],
-            audio_times=audio[1],
+            image_bank=banks.get(Stage.FRAMES),
+            audio_bank=banks.get(Stage.AUDIO),
+            image_times=times.get(Stage.FRAMES),
+            audio_times=times.get(Stage.AUDIO),
             timestamps=self.timestamps,
             decoder=self.decoder,
         )
@@ -239,7 +224,7 @@ class Session:
         """Have the recogniser see some moments of a video that has pictures.
 
         Args:
-            recogniser: The plan's.
+            recogniser: The plan's recogniser.
             moments: float64 [M], increasing seconds.
 
         Returns:
@@ -248,15 +233,19 @@ class Session:
         Raises:
             MediaError: If the file cannot be read.
         """
-        views = Views(recogniser, moments)
-        viewing = Viewing(self._job, self._readers, recogniser.media, self._request.watch, self._kept)
-        viewing.run(self._lanes(self._image_parts(views, views.wanted)), self._request.report)
-        return views.bank()
+        store = HostStore(recogniser.encode, recogniser.most)
+        clips = ClipAssembly(moments, recogniser.times(moments), stacked=recogniser.settings.kind == "clip")
+        collector = Collector(Stage.FRAMES, store, clips=clips)
+        frames = CachedFrames(self._cache, recogniser.media)
+        extraction = Extraction(self._job, self._readers, recogniser.media, self._watch, frames)
+        extraction.run(self._queues(self._image_chunks(collector, clips.wanted, None)))
+        return store.bank(collector.collected())
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
         self._job.close()
         self._readers.close()
+        self._compute.close()
 
     def __enter__(self) -> Session:
         return self
@@ -266,32 +255,33 @@ class Session:
     ) -> None:
         self.close()
 
-    def _lanes(self, parts: list[Part]) -> list[list[Part]]:
+    def _queues(self, chunks: list[Chunk]) -> list[list[Chunk]]:
         if not self._source.reopens:
-            return [parts]
-        # The longest first, so that the threads end together. The sound is one long part.
-        return [[part] for part in sorted(parts, key=lambda part: -part.cost)]
+            return [chunks]
+        # The longest first, so that the threads end together. The sound is one long chunk.
+        return [[chunk] for chunk in sorted(chunks, key=lambda chunk: -chunk.cost)]
 
-    def _image_parts(self, gathered: Gathered, knots: TimeArray) -> list[Part]:
+    def _image_chunks(self, collector: Collector, knots: TimeArray, together: int | None) -> list[Chunk]:
         if not len(knots):
             return []
-        groups = self._read("frames", lambda source: source.groups(poll=self._job.check))
-        return video_parts(gathered, knots, groups)
+        groups = self._read(lambda source: source.groups(poll=self._job.check))
+        return video_chunks(collector, knots, groups, together=together)
 
-    def _read(self, stage: str, work: Callable[[MediaSource], _T]) -> _T:
+    def _read(self, work: Callable[[MediaSource], _T]) -> _T:
+        """Have a piece of work done with a reader of the file."""
         return self._job.run(
-            lambda: self._readers.use(work, self._job.check), lambda: self._request.report(stage, 0.0)
+            lambda: self._readers.use(work, self._job.check), lambda: self._watch.tick(Stage.FRAMES, 0.0)
         )
 
     def _coverage(self) -> float:
         """Share of the moments asked for that could be decoded, if it is enough."""
-        gathered = [kind for kind in (self._image, self._audio) if kind is not None]
-        decoded = sum(kind.decoded for kind in gathered)
+        collectors = [kind for kind in (self._image, self._audio) if kind is not None]
+        decoded = sum(kind.decoded for kind in collectors)
         if not decoded:
-            raise MediaError(f"{self._request.name}: {_why_nothing(self._source, self._document.modalities)}")
-        coverage = decoded / sum(kind.asked for kind in gathered)
+            raise MediaError(f"{self._watch.name}: {_why_nothing(self._source, self._document.modalities)}")
+        coverage = decoded / sum(kind.asked for kind in collectors)
         if coverage < LEAST_COVERAGE:
-            raise MediaError(f"{self._request.name}: only {coverage:.0%} of what was needed could be decoded")
+            raise MediaError(f"{self._watch.name}: only {coverage:.0%} of what was needed could be decoded")
         return coverage
 
 

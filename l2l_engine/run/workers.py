@@ -131,7 +131,7 @@ class Job:
             task()
 
     def check(self) -> None:
-        """To be called by long tasks every now and then: raises ``Stopped`` once nobody waits for them."""
+        """Raise ``Stopped`` once nobody waits for the task; long tasks call this every now and then."""
         if self.stopping:
             raise Stopped
 
@@ -252,7 +252,7 @@ class _Crew:
             self.wake.notify()
         elif len(self._threads) < self.most:
             name = f"l2l-worker-{len(self._threads)}"
-            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            thread = threading.Thread(target=self._run_tasks, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -274,7 +274,7 @@ class _Crew:
             if thread is not threading.current_thread():
                 thread.join()
 
-    def _work(self) -> None:
+    def _run_tasks(self) -> None:
         while (found := self._next()) is not None:
             job, task = found
             failure: BaseException | None = None

@@ -11,6 +11,7 @@ from l2l_engine.call.order import walked
 from l2l_engine.media import timestamps
 from l2l_engine.result import MediaInfo
 from l2l_engine.run.session import Skimmed
+from l2l_engine.run.watch import Stage
 from l2l_engine.skim import SkimResult
 
 HOP = 16 / 30
@@ -25,7 +26,7 @@ class FakeClock:
 
 
 class FakeVideo:
-    """As a Session; every second of work is one on the clock, in ticks between which ``poll`` is called.
+    """As a Session; every second of work is one on the clock, in ticks between which ``check`` is called.
 
     Args:
         clock: Moved by the work.
@@ -58,7 +59,7 @@ class FakeVideo:
         self.has_video, self.has_audio = has_video, has_audio
         self.frame_rate = 25.0
         self.answer, self.heard = answer, heard
-        self.poll: Callable[[str], None] = lambda _: None
+        self.check: Callable[[Stage], None] = lambda _: None
         self.rounds: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
         self.skims: list[NDArray[np.bool_] | None] = []
         self.image = self.audio = np.zeros(0)
@@ -73,15 +74,15 @@ class FakeVideo:
     def extract(self, image_knots: NDArray[np.float64], audio_knots: NDArray[np.float64]) -> None:
         self.rounds.append((image_knots, audio_knots))
         for time in audio_knots:
-            self._work("audio", self.window)
+            self._work(Stage.AUDIO, self.window)
             self.audio = np.union1d(self.audio, time)
         for time, way in zip(image_knots, walked(image_knots, self.keys), strict=True):
-            self._work("frames", self.frame + self.walk * float(way))
+            self._work(Stage.FRAMES, self.frame + self.walk * float(way))
             self.image = np.union1d(self.image, time)
 
-    def _work(self, stage: str, seconds: float) -> None:
+    def _work(self, stage: Stage, seconds: float) -> None:
         while seconds > 0:
-            self.poll(stage)
+            self.check(stage)
             self.clock.now += min(seconds, 0.001)
             seconds -= 0.001
 

@@ -11,7 +11,8 @@ import pytest
 
 import l2l_engine
 from l2l_engine import Classifier, Limits, Prediction
-from l2l_engine.run import extraction
+from l2l_engine.run import cpu
+from l2l_engine.run.watch import Stage
 from tests.api.answers import HOP, same_answer
 from tests.api.plans import random_skim
 from tests.api.videos import write_video
@@ -105,7 +106,7 @@ def test_a_gap_below_the_hop_is_one_hop(classifier: Classifier, video: Path, sam
 
 def test_batches_change_nothing(classifier: Classifier, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = classifier.predict(video, max_image_gap_s=HOP, sampling="exact")
-    monkeypatch.setattr(extraction, "MOST", {"frames": 2, "audio": 3})
+    monkeypatch.setattr(cpu, "SAMPLES_A_CALL", {Stage.FRAMES: 2, Stage.AUDIO: 3})
     parts = classifier.predict(video, max_image_gap_s=HOP, sampling="exact")
     assert parts.moments == whole.moments
     np.testing.assert_array_equal(parts.probabilities, whole.probabilities)

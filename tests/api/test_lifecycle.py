@@ -19,7 +19,8 @@ import l2l_engine
 from l2l_engine import Classifier, Limits
 from l2l_engine.backends import openvino
 from l2l_engine.plan import MediaSettings, PlanDocument, write_plan
-from l2l_engine.run.extraction import MOST
+from l2l_engine.run.cpu import SAMPLES_A_CALL
+from l2l_engine.run.watch import Stage
 from tests.api.answers import HOP, same_answer
 from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_skim
@@ -55,16 +56,19 @@ def test_warmup_runs_every_network_of_every_thread(
     plan_file: Path, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: dict[object, set[int]] = {}
-    encode = openvino._Lane.encode
+    encode = openvino._Replica.encode
 
-    def noted(lane: openvino._Lane, batch: np.ndarray) -> np.ndarray:
+    def noted(lane: openvino._Replica, batch: np.ndarray) -> np.ndarray:
         ran.setdefault(lane, set()).add(len(batch))
         return encode(lane, batch)
 
-    monkeypatch.setattr(openvino._Lane, "encode", noted)
+    monkeypatch.setattr(openvino._Replica, "encode", noted)
     with Classifier(plan_file, threads=3) as classifier:
         classifier.warmup()
-        assert sorted(max(sizes) for sizes in ran.values()) == [MOST["frames"]] * 3 + [MOST["audio"]] * 3
+        assert (
+            sorted(max(sizes) for sizes in ran.values())
+            == [SAMPLES_A_CALL[Stage.FRAMES]] * 3 + [SAMPLES_A_CALL[Stage.AUDIO]] * 3
+        )
         assert all(sizes == set(range(1, max(sizes) + 1)) for sizes in ran.values())
         warm = set(ran)
         classifier.warmup()

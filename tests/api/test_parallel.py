@@ -17,9 +17,13 @@ from l2l_engine.media import MediaSource, demux
 from l2l_engine.media.source import FrameAt
 from l2l_engine.plan import MediaSettings
 from l2l_engine.run import workers
-from l2l_engine.run.extraction import Extraction, Gathered, Part, Readers
-from l2l_engine.run.request import Request, Stopwatch
+from l2l_engine.run.chunks import Chunk
+from l2l_engine.run.collector import Collector
+from l2l_engine.run.cpu import HostStore
+from l2l_engine.run.extraction import Extraction
+from l2l_engine.run.readers import Readers
 from l2l_engine.run.session import Session
+from l2l_engine.run.watch import Stage, Watch
 from l2l_engine.run.workers import Workers
 from tests.api.answers import HOP, same_answer
 from tests.media.test_parts import FILES, content
@@ -75,7 +79,7 @@ def test_no_more_than_its_threads_decode_or_encode(plan_file: Path, monkeypatch:
 
 def test_what_was_extracted_is_not_decoded_again(crews: dict[int, Classifier]) -> None:
     pipeline = crews[2]._require_open()
-    with pipeline.open(content("mp4"), Request("a video", lambda *_: None, Stopwatch())) as session:
+    with pipeline.open(content("mp4"), Watch("a video")) as session:
         times = session.timestamps
         session.extract(times[::4], times[::4])
         before = session.skim(3)
@@ -86,7 +90,7 @@ def test_what_was_extracted_is_not_decoded_again(crews: dict[int, Classifier]) -
         more = session.skim(3)
         assert more.media.image_knots == len(times[::2])
         assert more.media.audio_knots == before.media.audio_knots
-    with pipeline.open(content("mp4"), Request("a video", lambda *_: None, Stopwatch())) as session:
+    with pipeline.open(content("mp4"), Watch("a video")) as session:
         session.extract(times[::2], times[::4])
         np.testing.assert_array_equal(session.skim(3).result.logits, more.result.logits)
 
@@ -107,20 +111,20 @@ def test_an_interrupted_extraction_can_go_on(
 
     calls = 0
 
-    def report(stage: str, done: float) -> None:
+    def report(stage: Stage, done: float) -> None:
         nonlocal calls
         calls += 1
         if calls == 12:
             raise Enough
 
     pipeline = crews[2]._require_open()
-    with pipeline.open(content("b-frames"), Request("a video", report, Stopwatch())) as session:
+    with pipeline.open(content("b-frames"), Watch("a video", progress=report)) as session:
         times = session.timestamps
         with pytest.raises(Enough):
             extract_again_and_again(session)
         session.extract(times, times)
         gone_on = session.skim(3)
-    with pipeline.open(content("b-frames"), Request("a video", lambda *_: None, Stopwatch())) as session:
+    with pipeline.open(content("b-frames"), Watch("a video")) as session:
         session.extract(times, times)
         straight = session.skim(3)
     assert gone_on.media.coverage == straight.media.coverage == 1.0
@@ -191,6 +195,11 @@ class Endless:
             yield FrameAt(row, np.zeros((2, 2, 3), np.uint8), float(times[row]))
 
 
+def frames_of(source: MediaSource, times: NDArray[np.float64], poll: object) -> Iterator[FrameAt]:
+    del poll
+    return source.iter_frames(times, short_side=2, crop=2)
+
+
 class Slow:
     """A network that never keeps up."""
 
@@ -210,12 +219,12 @@ def test_decoded_samples_do_not_pile_up(threads: int) -> None:
     Endless.out = Slow.done = Slow.most = 0
     crew = Workers(threads)
     source: MediaSource = Endless()  # type: ignore[assignment]
-    gathered = Gathered("frames", Slow())  # type: ignore[arg-type]
+    collector = Collector(Stage.FRAMES, HostStore(Slow().encode, 8))
     with crew.job() as job:
-        extraction = Extraction(job, Readers(source), MediaSettings(), Stopwatch())
-        extraction.run([[Part(gathered, np.arange(2000.0))]], lambda *_: None)
+        extraction = Extraction(job, Readers(source), MediaSettings(), Watch("endless"), frames_of)
+        extraction.run([[Chunk(collector, np.arange(2000.0))]])
     crew.close()
-    assert gathered.decoded == Endless.out == Slow.done == 2000
+    assert collector.decoded == Endless.out == Slow.done == 2000
     assert Slow.most <= 8 * (2 * threads + 2)
 
 
@@ -230,20 +239,22 @@ def test_the_last_batch_is_divided_where_a_thread_has_nothing_to_do() -> None:
     def encoded(threads: int, more: bool = False) -> tuple[list[int], list[float]]:
         sizes.clear()
         crew, go = Workers(threads), threading.Event()
-        gathered = Gathered("audio", Count())  # type: ignore[arg-type]
+        store = HostStore(Count().encode, 16)
+        collector = Collector(Stage.AUDIO, store)
         for value in range(15):
-            gathered.add(float(value), np.array([value]))
+            collector.add(float(value), np.array([value]))
         with crew.job() as job, crew.job() as other:
             for _ in range((threads + 1) * more):  # one more than the threads can take up
                 other.submit(go.wait)  # type: ignore[arg-type]
-            extraction = Extraction(job, Readers(Endless()), MediaSettings(), Stopwatch())  # type: ignore[arg-type]
-            extraction._done["encode"] = 0
-            extraction._encode_now(gathered, gathered.batch(1))
+            source: MediaSource = Endless()  # type: ignore[assignment]
+            extraction = Extraction(job, Readers(source), MediaSettings(), Watch("sound"), frames_of)
+            extraction._done[Stage.ENCODE] = 0
+            extraction._encode_now(collector, collector.batch(1))
             go.set()
             job.finish(lambda: None)
             other.finish(lambda: None)
         crew.close()
-        bank = gathered.bank()
+        bank = store.bank(collector.collected())
         assert bank is not None
         return sorted(sizes), bank.features[:, 0].tolist()
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+import onnx
 import pytest
 import safetensors.numpy
 
 from l2l_engine.errors import L2LError, PlanError, PlanNotFoundError
 from l2l_engine.plan import PlanDocument, SkimSettings, read_plan, write_plan
+from tests.api.graphs import image_graph
 from tests.api.plans import DOCUMENT, header_size, random_skim, refused, rewrite, write_small_plan
 
 GRAPHS = {"image.fp32": b"i", "audio.fp32": b"a"}
@@ -194,6 +196,28 @@ def test_odd_tensors_are_refused(plan_file: Path) -> None:
         refused(plan_file, save_tensors(plan_file, tensors | change))
     without = {name: array for name, array in tensors.items() if name != "graph.audio.fp32"}
     assert "graph.audio.fp32" in refused(plan_file, save_tensors(plan_file, without))
+
+
+def elsewhere(place: str) -> bytes:
+    """A graph whose weights are in another file, as those who load it would find them."""
+    model = onnx.load_from_string(image_graph())
+    (weight,) = (tensor for tensor in model.graph.initializer if tensor.name == "weight")
+    onnx.external_data_helper.set_external_data(weight, location=place)
+    weight.ClearField("raw_data")
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("place", ["/etc/passwd", "weights.bin", "../weights.bin"])
+def test_a_graph_reads_no_other_file(plan_file: Path, place: str) -> None:
+    """What is written is checked as what is read."""
+    graph, key = elsewhere(place), b"\x0a\x08location"
+    assert graph.count(key) == 1
+    for spelled in (key, b"\x0a\x88\x80\x00location", b"\x8a\x00\x08location"):
+        odd = {"image.fp32": graph.replace(key, spelled)}
+        with pytest.raises(PlanError, match=r"graph\.image\.fp32 keeps weights in another file"):
+            write_plan(plan_file, DOCUMENT, graphs=GRAPHS | odd, skim=random_skim())
+    named = {"image.fp32": image_graph().replace(b"\x06colour", b"\x0cthe-location")}
+    write_plan(plan_file, DOCUMENT, graphs=GRAPHS | named, skim=random_skim())  # a word in a name is no file
 
 
 def test_no_plan_at_all(tmp_path: Path) -> None:

@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 
 import l2l_engine
 from l2l_engine import Classifier, Prediction
-from l2l_engine.call import recognising
-from l2l_engine.call.ask import ask
+from l2l_engine.call import Ask, recognising
 from l2l_engine.call.pace import Pace
 from l2l_engine.cli import show
 from l2l_engine.plan import PlanDocument, RecogniserSettings, SkimSettings, write_plan
 from l2l_engine.run import recognise
-from l2l_engine.run.recognise import Kept, Recogniser, Views
-from l2l_engine.run.session import Bank
+from l2l_engine.run.collector import ClipAssembly, Collector
+from l2l_engine.run.compute import Bank
+from l2l_engine.run.cpu import HostStore
+from l2l_engine.run.recognise import FrameCache, Recogniser
+from l2l_engine.run.watch import Stage
 from tests.api.answers import HOP, same_answer
 from tests.api.fakes import FakeClock, FakeVideo
 from tests.api.graphs import audio_graph, image_graph, recogniser_graph
@@ -129,7 +131,7 @@ def test_frames_that_are_there_are_not_decoded_again(
 ) -> None:
     options = {"sampling": "exact", "max_image_gap_s": HOP}
     kept = frames.predict(video, **options)  # type: ignore[arg-type]
-    monkeypatch.setattr(recognise, "MAX_KEPT_BYTES", 3 * 112 * 112 * 3)
+    monkeypatch.setattr(recognise, "MAX_CACHE_BYTES", 3 * 112 * 112 * 3)
     some = frames.predict(video, **options)  # type: ignore[arg-type]
     assert kept.media is not None
     assert some.media is not None
@@ -269,24 +271,32 @@ SMALL = RecogniserSettings(kind="clip", short_side=4, crop=4, frames=2, seconds=
 SMALL_DOCUMENT: PlanDocument = dataclasses.replace(DOCUMENT, recogniser=SMALL)
 
 
+def seeing(recogniser: Recogniser, *moments: float) -> tuple[Collector, ClipAssembly, HostStore]:
+    """What a session makes to have a recogniser of clips see some moments."""
+    store = HostStore(recogniser.encode, recogniser.most)
+    at = np.array(moments)
+    clips = ClipAssembly(at, recogniser.times(at), stacked=True)
+    return Collector(Stage.FRAMES, store, clips=clips), clips, store
+
+
 def test_a_frame_may_belong_to_several_clips() -> None:
     recogniser = Recogniser(SMALL_DOCUMENT, Counting())
-    views = Views(recogniser, np.array([0.0, 1.0, 2.0]))  # frames at 0 1, 1 2, 2 3
-    np.testing.assert_array_equal(views.wanted, [0, 1, 2, 3])
+    collector, clips, store = seeing(recogniser, 0.0, 1.0, 2.0)  # frames at 0 1, 1 2, 2 3
+    np.testing.assert_array_equal(clips.wanted, [0, 1, 2, 3])
     for time in (3.0, 1.0, 2.0):
-        views.add(time, np.full((4, 4, 3), 10 * time, np.uint8))
-    while batch := views.batch(1):
+        collector.add(time, np.full((4, 4, 3), 10 * time, np.uint8))
+    while batch := collector.batch(1):
         assert len(batch) == 1
-        views.encode(batch)
-    bank = views.bank()  # the first clip lacks a frame
+        collector.encode(batch)
+    bank = store.bank(collector.collected())  # the first clip lacks a frame
     assert bank is not None
     np.testing.assert_array_equal(bank.times, [1, 2])
     np.testing.assert_array_equal(bank.features, [[10, 20], [20, 30]])
 
 
 def test_kept_frames_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recognise, "MAX_KEPT_BYTES", 100)
-    kept = Kept()
+    monkeypatch.setattr(recognise, "MAX_CACHE_BYTES", 100)
+    kept = FrameCache()
     for moment in range(4):
         kept.add(float(moment), np.zeros((4, 4, 3), np.uint8))
     assert [kept.get(float(moment)) is not None for moment in range(4)] == [True, True, False, False]
@@ -295,10 +305,10 @@ def test_kept_frames_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_quickest_run_tells_what_a_moment_takes() -> None:
     recogniser = Recogniser(SMALL_DOCUMENT, Counting())
     recogniser.seconds = 1.0
-    views = Views(recogniser, np.array([0.0]))
+    collector, _, _ = seeing(recogniser, 0.0)
     for time in (0.0, 1.0):
-        views.add(time, np.zeros((4, 4, 3), np.uint8))
-    views.encode(views.batch(1))
+        collector.add(time, np.zeros((4, 4, 3), np.uint8))
+    collector.encode(collector.batch(1))
     assert recogniser.seconds < 1.0
     quick = recogniser.seconds
     recogniser.took(5.0)
@@ -311,7 +321,7 @@ class Watched(FakeVideo):
 
     def recognise(self, recogniser: Recogniser, moments: NDArray[np.float64]) -> Bank | None:
         del recogniser
-        self._work("frames", self.seconds)
+        self._work(Stage.FRAMES, self.seconds)
         return Bank(np.zeros((len(moments), 3), np.float32), moments)
 
 
@@ -319,8 +329,8 @@ def watched(budget_ms: float, claimed: float, real: float) -> tuple[str, float]:
     """What is said of a recogniser that claims a number of seconds a moment and takes others; and when."""
     clock = FakeClock()
     video = Watched(clock, skim=0.01, frame=0.001)
-    pace = Pace(ask(DOCUMENT, budget_ms=budget_ms), clock)
-    video.poll, video.seconds = pace.poll, real
+    pace = Pace(Ask.of(DOCUMENT, budget_ms=budget_ms), clock)
+    video.check, video.seconds = pace.check, real
     recogniser = Recogniser(SMALL_DOCUMENT, Counting())
     recogniser.seconds = claimed
     skimmed = video.skim(4)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from l2l_engine.call.ask import ask
+from l2l_engine.call import Ask
 from l2l_engine.call.pace import Pace
-from l2l_engine.call.rounds import Found, run
+from l2l_engine.call.rounds import Outcome, run
 from l2l_engine.errors import MediaError
 from l2l_engine.plan import Plan, write_plan
 from tests.api.fakes import HOP, FakeClock, FakeVideo
@@ -24,10 +24,10 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     return write_plan(tmp_path_factory.mktemp("plan") / "fake.plan", DOCUMENT, graphs=graphs, skim=weights)
 
 
-def ran(video: FakeVideo, plan: Plan, **options: Any) -> Found:
-    wanted = ask(plan.document, **options)
+def ran(video: FakeVideo, plan: Plan, **options: Any) -> Outcome:
+    wanted = Ask.of(plan.document, **options)
     pace = Pace(wanted, video.clock)
-    video.poll = pace.poll
+    video.check = pace.check
     return run(video, wanted, plan, pace)
 
 
@@ -39,15 +39,15 @@ def sure(logit: float) -> np.ndarray:
 
 def test_without_bounds_everything_is_one_round(plan: Plan) -> None:
     video = FakeVideo(FakeClock())
-    found = ran(video, plan, sampling="exact")
+    outcome = ran(video, plan, sampling="exact")
     ((image, audio),) = video.rounds
     assert image.tolist() == audio.tolist() == video.timestamps[::5].tolist()
-    assert (found.stopped_by, found.skimmed.media.rounds, found.skimmed.media.sampling) == (
+    assert (outcome.stopped_by, outcome.skimmed.media.rounds, outcome.skimmed.media.sampling) == (
         "done",
         1,
         "exact",
     )
-    assert (found.skimmed.media.image_planned, found.skimmed.media.audio_planned) == (23, 23)
+    assert (outcome.skimmed.media.image_planned, outcome.skimmed.media.audio_planned) == (23, 23)
     assert len(video.skims) == 1
 
 
@@ -56,10 +56,10 @@ def test_without_bounds_everything_is_one_round(plan: Plan) -> None:
 def test_max_knots_bounds_both_kinds(plan: Plan, sampling: str, most: int) -> None:
     heard = np.random.default_rng(0).random(1350).astype(np.float32)
     video = FakeVideo(FakeClock(), seconds=720, heard=heard)
-    found = ran(video, plan, sampling=sampling, max_knots=most)
+    outcome = ran(video, plan, sampling=sampling, max_knots=most)
     assert 1 <= len(video.image) <= most
     assert 1 <= len(video.audio) <= most
-    assert found.skimmed.media.image_planned == len(video.image)
+    assert outcome.skimmed.media.image_planned == len(video.image)
     if most == 16 and sampling == "auto":
         assert video.image.tolist() == video.audio.tolist()  # each frame with its sound
         assert np.diff(video.image, prepend=0, append=720).max() < 3 * 720 / 16
@@ -68,8 +68,8 @@ def test_max_knots_bounds_both_kinds(plan: Plan, sampling: str, most: int) -> No
 def test_rounds_are_evenly_spread_walk_forward_and_repeat_nothing(plan: Plan) -> None:
     clock = FakeClock()
     video = FakeVideo(clock, seconds=600, frame=0.004, window=0.002, skim=0.002)
-    found = ran(video, plan, sampling="auto", budget_ms=500)
-    assert found.stopped_by == "budget"
+    outcome = ran(video, plan, sampling="auto", budget_ms=500)
+    assert outcome.stopped_by == "budget"
     assert 4 <= len(video.rounds) <= 15
     asked = np.concatenate([image for image, _ in video.rounds])
     assert len(np.unique(asked)) == len(asked)
@@ -79,7 +79,7 @@ def test_rounds_are_evenly_spread_walk_forward_and_repeat_nothing(plan: Plan) ->
         assert (np.diff(audio) > 0).all()
         taken = np.union1d(taken, image)
         assert np.diff(taken, prepend=0, append=600).max() <= 2.6 * 600 / len(taken) + 4
-    media = found.skimmed.media
+    media = outcome.skimmed.media
     assert media.image_planned > len(video.image) > 0.6 * 0.5 / 0.006  # most of the time was used
 
 
@@ -95,17 +95,17 @@ def test_a_budget_is_kept(plan: Plan) -> None:
         begin = clock.now
         clock_spent = 0.004 + begin  # opening the file
         clock.now = begin
-        wanted = ask(plan.document, budget_ms=budget * 1000)
+        wanted = Ask.of(plan.document, budget_ms=budget * 1000)
         pace = Pace(wanted, clock)
-        video.poll = pace.poll
+        video.check = pace.check
         clock.now = clock_spent
-        found = run(video, wanted, plan, pace)
+        outcome = run(video, wanted, plan, pace)
         spent = clock.now - begin
         late += spent > max(1.2 * budget, budget + 0.02)
-        if found.stopped_by == "budget":
+        if outcome.stopped_by == "budget":
             used.append(spent / budget)
         else:
-            assert len(video.image) == found.skimmed.media.image_planned
+            assert len(video.image) == outcome.skimmed.media.image_planned
     assert late <= 15  # one in twenty
     assert np.median(used) > 0.6
 
@@ -114,16 +114,16 @@ def test_time_is_kept_for_the_skimmer(plan: Plan) -> None:
     clock = FakeClock()
     video = FakeVideo(clock, seconds=600, frame=0.002, skim=0.08)
     begin = clock.now
-    found = ran(video, plan, budget_ms=300)
-    assert found.stopped_by == "budget"
+    outcome = ran(video, plan, budget_ms=300)
+    assert outcome.stopped_by == "budget"
     assert clock.now - begin <= 0.3
     assert len(video.image) > 10
 
 
 def test_sound_alone_is_evenly_spread_wherever_it_ends(plan: Plan) -> None:
     video = FakeVideo(FakeClock(), seconds=600, window=0.004, skim=0.001, has_video=False)
-    found = ran(video, plan, budget_ms=200)
-    assert (found.stopped_by, len(video.image)) == ("budget", 0)
+    outcome = ran(video, plan, budget_ms=200)
+    assert (outcome.stopped_by, len(video.image)) == ("budget", 0)
     assert 20 < len(video.audio) < 100
     assert np.diff(video.audio, prepend=0, append=600).max() <= 2.6 * 600 / len(video.audio) + 3
 
@@ -140,8 +140,8 @@ def test_listening_keeps_knots_for_what_it_hears(plan: Plan) -> None:
 
 def test_a_budget_too_small_for_anything_still_gives_an_answer(plan: Plan) -> None:
     video = FakeVideo(FakeClock(), frame=0.1, window=0.1, skim=0.1)
-    found = ran(video, plan, budget_ms=1)
-    assert (len(video.image), len(video.audio), found.stopped_by) == (1, 1, "budget")
+    outcome = ran(video, plan, budget_ms=1)
+    assert (len(video.image), len(video.audio), outcome.stopped_by) == (1, 1, "budget")
     assert abs(video.image[0] - 30) <= 4
 
 
@@ -156,8 +156,8 @@ def test_a_round_that_drags_on_is_ended(plan: Plan) -> None:
         video.frame = 0.1
 
     video.extract = extract  # type: ignore[method-assign]
-    found = ran(video, plan, budget_ms=300)
-    assert found.stopped_by == "budget"
+    outcome = ran(video, plan, budget_ms=300)
+    assert outcome.stopped_by == "budget"
     assert clock.now - begin <= 0.36
     where = video.skims[-1]
     assert where is not None
@@ -167,9 +167,9 @@ def test_a_round_that_drags_on_is_ended(plan: Plan) -> None:
 
 def test_a_large_budget_sees_all_that_was_planned(plan: Plan) -> None:
     video, whole = (FakeVideo(FakeClock(), frame=0.001, window=0.001, skim=0.001) for _ in range(2))
-    found = ran(video, plan, budget_ms=60_000)
+    outcome = ran(video, plan, budget_ms=60_000)
     ran(whole, plan)
-    assert found.stopped_by == "done"
+    assert outcome.stopped_by == "done"
     assert video.image.tolist() == whole.image.tolist()
     assert set(video.audio) == set(whole.audio) | set(whole.image)
     assert len(video.rounds) == 2
@@ -203,8 +203,8 @@ def test_where_frames_are_far_apart_only_moments_near_one_count(plan: Plan) -> N
 def test_few_knots_make_nobody_sure(plan: Plan) -> None:
     """Before a deadline the first rounds are small; what they seem to say is not believed."""
     video = FakeVideo(FakeClock(), seconds=600, frame=0.004, skim=0.001, answer=lambda _: sure(20.0))
-    found = ran(video, plan, stop_when=0.9, budget_ms=5000)
-    assert found.stopped_by == "confidence"
+    outcome = ran(video, plan, stop_when=0.9, budget_ms=5000)
+    assert outcome.stopped_by == "confidence"
     assert 8 <= len(video.image) < 32
     assert len(video.rounds[0][0]) == 1
 
@@ -218,21 +218,21 @@ def test_it_stops_when_it_is_sure(plan: Plan) -> None:
         return features
 
     video = FakeVideo(FakeClock(), seconds=600, answer=answer)
-    found = ran(video, plan, stop_when=0.9)
+    outcome = ran(video, plan, stop_when=0.9)
     assert [len(image) for image, _ in video.rounds] == [8, 8, 16]
-    assert found.stopped_by == "confidence"
-    assert found.skimmed.result.image_attention.shape[1] == 2  # after 1 step: even; after 2: a logit of 10
-    np.testing.assert_allclose(found.skimmed.result.logits, [[10, 0, 0]])
-    assert found.skimmed.media.rounds == 3
+    assert outcome.stopped_by == "confidence"
+    assert outcome.skimmed.result.image_attention.shape[1] == 2  # after 1 step: even; after 2: a logit of 10
+    np.testing.assert_allclose(outcome.skimmed.result.logits, [[10, 0, 0]])
+    assert outcome.skimmed.media.rounds == 3
 
 
 def test_every_number_of_steps_has_its_temperature(plan: Plan) -> None:
     """Logits of (3, 0, 0): 0.787 at temperature 1.5, 0.846 at 1.25, 0.884 at 1.1, 0.909 at 1."""
     for enough, steps in ((0.78, 1), (0.79, 2), (0.85, 3), (0.89, 4)):
-        found = ran(FakeVideo(FakeClock(), answer=lambda _: sure(3.0)), plan, stop_when=enough)
-        assert (found.stopped_by, found.skimmed.result.image_attention.shape[1]) == ("confidence", steps)
-    found = ran(FakeVideo(FakeClock(), answer=lambda _: sure(3.0)), plan, stop_when=0.91)
-    assert (found.stopped_by, found.skimmed.result.image_attention.shape[1]) == ("done", 4)
+        outcome = ran(FakeVideo(FakeClock(), answer=lambda _: sure(3.0)), plan, stop_when=enough)
+        assert (outcome.stopped_by, outcome.skimmed.result.image_attention.shape[1]) == ("confidence", steps)
+    outcome = ran(FakeVideo(FakeClock(), answer=lambda _: sure(3.0)), plan, stop_when=0.91)
+    assert (outcome.stopped_by, outcome.skimmed.result.image_attention.shape[1]) == ("done", 4)
 
 
 def heard_at(video_seconds: float, *moments: float) -> np.ndarray:
@@ -245,7 +245,7 @@ def heard_at(video_seconds: float, *moments: float) -> np.ndarray:
 
 def test_listening_tells_where_to_look(plan: Plan) -> None:
     video = FakeVideo(FakeClock(), seconds=120, gop=10, heard=heard_at(120, 33, 87))
-    found = ran(video, plan, sampling="listen")
+    outcome = ran(video, plan, sampling="listen")
     (first, sound), *looks = video.rounds
     assert first.tolist() == video.keys.tolist()
     assert sound.tolist() == video.timestamps[::5].tolist()
@@ -259,8 +259,8 @@ def test_listening_tells_where_to_look(plan: Plan) -> None:
     near = np.abs(video.timestamps[:, None] - video.image[None]).min(axis=1)
     assert (near[where] <= 4 / 3).all()
     assert (near[~where] > 4 / 3).all()
-    assert found.skimmed.media.sampling == "listen"
-    assert found.skimmed.media.image_planned == len(video.image)
+    assert outcome.skimmed.media.sampling == "listen"
+    assert outcome.skimmed.media.image_planned == len(video.image)
 
 
 def test_it_looks_until_it_is_sure(plan: Plan) -> None:
@@ -270,28 +270,28 @@ def test_it_looks_until_it_is_sure(plan: Plan) -> None:
     certain = FakeVideo(
         FakeClock(), seconds=120, gop=10, heard=heard, answer=lambda knots: sure(20.0 if knots > 12 else 0)
     )
-    found = ran(certain, plan, sampling="listen")
+    outcome = ran(certain, plan, sampling="listen")
     assert (len(certain.rounds), len(unsure.rounds)) == (2, 3)
-    assert found.stopped_by == "done"  # nobody asked it to stop early
+    assert outcome.stopped_by == "done"  # nobody asked it to stop early
 
 
 def test_the_first_look_makes_nobody_sure(plan: Plan) -> None:
     video = FakeVideo(
         FakeClock(), seconds=200, gop=10, heard=heard_at(200, 33, 87), answer=lambda _: sure(20.0)
     )
-    found = ran(video, plan, sampling="listen", stop_when=0.9)
-    assert found.stopped_by == "confidence"
+    outcome = ran(video, plan, sampling="listen", stop_when=0.9)
+    assert outcome.stopped_by == "confidence"
     assert set(video.keys) < set(video.image)
     assert abs(video.image - 33).min() < 0.5
 
 
 def test_listening_needs_sound_and_pictures(plan: Plan) -> None:
     silent = FakeVideo(FakeClock(), gop=10, has_audio=False)
-    found = ran(silent, plan, sampling="listen")
+    outcome = ran(silent, plan, sampling="listen")
     reference = FakeVideo(FakeClock(), gop=10, has_audio=False)
     ran(reference, plan, sampling="auto")
     assert silent.image.tolist() == reference.image.tolist()
-    assert (len(silent.audio), found.skimmed.media.sampling) == (0, "auto")
+    assert (len(silent.audio), outcome.skimmed.media.sampling) == (0, "auto")
     blind = FakeVideo(FakeClock(), has_video=False)
     ran(blind, plan, sampling="listen")
     assert (len(blind.image), len(blind.audio)) == (0, 23)
@@ -300,11 +300,11 @@ def test_listening_needs_sound_and_pictures(plan: Plan) -> None:
 def test_sound_that_says_nothing_shows_no_moment(plan: Plan) -> None:
     """Undecodable sound, and plans that average all moments: the attention is flat."""
     video = FakeVideo(FakeClock(), gop=10)
-    found = ran(video, plan, sampling="listen")
+    outcome = ran(video, plan, sampling="listen")
     reference = FakeVideo(FakeClock(), gop=10)
     ran(reference, plan, sampling="auto")
     assert video.image.tolist() == reference.image.tolist()
-    assert found.skimmed.media.sampling == "auto"
+    assert outcome.skimmed.media.sampling == "auto"
     assert video.skims[-1] is None
 
 

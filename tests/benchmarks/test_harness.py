@@ -57,3 +57,7 @@ def test_the_page_shows_misses_and_what_did_not_run(tmp_path: Path) -> None:
     assert "predictions: three (no such option)" in page
     assert "peer / ours 10 (at least 5: met)" in page
     assert "peer / ours 2.5 (at least 5: **missed**)" in page
+
+
+def test_the_committed_page_is_made_of_the_committed_results() -> None:
+    assert render.render(sorted(results.FOLDER.glob("cpu-*.json"))) == render.PAGE.read_text(encoding="utf-8")

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from l2l_engine.media import Frames, MediaSource, open_media
 from l2l_engine.media.mono import mono
-from l2l_engine.run.extraction import Gathered, Part, video_parts
+from l2l_engine.run.chunks import Chunk, video_chunks
+from l2l_engine.run.collector import Collector
+from l2l_engine.run.cpu import HostStore
+from l2l_engine.run.watch import Stage
 
 from .makers import media, tone
 
@@ -49,7 +52,7 @@ def content(name: str) -> bytes:
 
 def in_parts(source: MediaSource, knots: NDArray[np.float64], *, apart: bool) -> Frames:
     """All parts, from the last to the first; each by a reader of its own, or all by one."""
-    parts: list[Part] = video_parts(None, knots, source.groups())  # type: ignore[arg-type]
+    parts: list[Chunk] = video_chunks(None, knots, source.groups())  # type: ignore[arg-type]
     np.testing.assert_array_equal(np.concatenate([part.knots for part in parts]), knots)
     done = []
     for part in reversed(parts):
@@ -84,7 +87,7 @@ def test_parts_of_the_picture_are_the_whole(name: str, step: float) -> None:
 def test_a_long_video_has_many_parts() -> None:
     with open_media(content("mp4")) as source:
         knots = np.arange(0, SECONDS, 0.3)
-        parts = video_parts(None, knots, source.groups())  # type: ignore[arg-type]
+        parts = video_chunks(None, knots, source.groups())  # type: ignore[arg-type]
         assert len(parts) > 3
         keys = source.key_times()
         for part in parts[1:]:  # none begins inside a group
@@ -182,7 +185,7 @@ def test_a_file_object_has_one_reader() -> None:
         assert source.reopens
 
 
-def test_gathered_hands_out_equal_batches() -> None:
+def test_a_collector_hands_out_equal_batches() -> None:
     class Count:
         features = 1
 
@@ -191,17 +194,18 @@ def test_gathered_hands_out_equal_batches() -> None:
             return batch.reshape(len(batch), 1).astype(np.float32)
 
     sizes: list[int] = []
-    gathered = Gathered("frames", Count())  # type: ignore[arg-type]
+    store = HostStore(Count().encode, 8)
+    collector = Collector(Stage.FRAMES, store)
     for value in (7, 3, 5, 1, 6, 2, 4, 0, 9, 8, 12):
-        gathered.add(float(value), np.array([value]))
-    gathered.expect(11)
-    assert not gathered.batch(12)
-    while batch := gathered.batch(1):
-        gathered.encode(batch)
-    gathered.lose(np.array([10.0, 11.0]))
-    bank = gathered.bank()
+        collector.add(float(value), np.array([value]))
+    collector.expect(11)
+    assert not collector.batch(12)
+    while batch := collector.batch(1):
+        collector.encode(batch)
+    collector.lose(np.array([10.0, 11.0]))
+    bank = store.bank(collector.collected())
     assert bank is not None
     assert sizes == [6, 5]
     np.testing.assert_array_equal(bank.features[:, 0], bank.times)
-    assert (gathered.decoded, gathered.asked) == (11, 13)
-    np.testing.assert_array_equal(gathered.new(np.arange(14.0)), [13.0])
+    assert (collector.decoded, collector.asked) == (11, 13)
+    np.testing.assert_array_equal(collector.new(np.arange(14.0)), [13.0])

@@ -1,1 +1,1 @@
-"""Videos to train and test on: the AV-Kinetic generator and the checks of its honesty."""
+"""Videos to train and test on: the generators of AV-Kinetic and AV-Digits."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import av
 import numpy as np
@@ -21,7 +21,7 @@ from training.data.whole import whole
 AAC_FRAME = 1024
 """Samples of an AAC frame, and how many of silence the encoder puts before the first."""
 
-Timed = Iterator[tuple[float, list[av.Packet]]]
+Timed: TypeAlias = "Iterator[tuple[float, Sequence[av.Packet[Any]]]]"
 """Packets with the time in the file up to which their stream is written."""
 
 
@@ -73,15 +73,15 @@ def write_footage(footage: Footage, encoding: Encoding, path: Path) -> None:
 
 def _interleave(container: OutputContainer, streams: list[Timed]) -> None:
     """Muxes whichever stream lags behind, as players and seeks expect."""
-    waiting = [[*next(stream), stream] for stream in streams]
+    waiting = {stream: next(stream) for stream in streams}
     while waiting:
-        behind = min(waiting, key=lambda entry: entry[0])
-        container.mux(behind[1])
-        following = next(behind[2], None)
+        behind = min(waiting, key=lambda stream: waiting[stream][0])
+        container.mux(waiting[behind][1])
+        following = next(behind, None)
         if following is None:
-            waiting.remove(behind)
+            del waiting[behind]
         else:
-            behind[:2] = following
+            waiting[behind] = following
 
 
 def _video_packets(footage: Footage, encoding: Encoding, container: OutputContainer) -> Timed:

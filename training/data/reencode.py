@@ -9,10 +9,8 @@ bytes.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
-import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -22,9 +20,10 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.video.frame import PictureType
 
+from training.data.command import build_parser, run
+from training.data.sets import MANIFEST
 from training.data.whole import whole
 
-MANIFEST = "manifest.jsonl"
 PRESET, B_FRAMES = "superfast", 3
 
 
@@ -99,6 +98,8 @@ def _copy(given: InputContainer, made: OutputContainer, gop: int, bit_rate: int)
     )
     encoder.width, encoder.height, encoder.pix_fmt = pictures.width, pictures.height, "yuv420p"
     encoder.bit_rate = bit_rate
+    if pictures.time_base is None:
+        raise ValueError("the pictures have no time base")
     encoder.codec_context.time_base = pictures.time_base
     sound = {stream: made.add_stream_from_template(stream) for stream in given.streams.audio}
     for packet in given.demux(pictures, *sound):
@@ -107,33 +108,18 @@ def _copy(given: InputContainer, made: OutputContainer, gop: int, bit_rate: int)
                 packet.stream = sound[packet.stream]
                 made.mux(packet)
             continue
-        for frame in packet.decode():
+        for frame in pictures.decode(packet):
             frame.pict_type = PictureType.NONE  # or the key frames would stay where they were
             made.mux(encoder.encode(frame))
     made.mux(encoder.encode())
 
 
-def _arguments(words: list[str] | None) -> argparse.Namespace:
-    summary = (__doc__ or "").partition("\n")[0]
-    parser = argparse.ArgumentParser(prog="python -m training.data.reencode", description=summary)
-    parser.add_argument("--input", type=Path, required=True, help="a generated set")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the same set, encoded again")
-    parser.add_argument("--gop", type=int, default=250, help="frames from key frame to key frame")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
-    return parser.parse_args(words)
-
-
 def main(words: list[str] | None = None) -> int:
     """The command; returns its exit status."""
-    arguments = _arguments(words)
-    try:
-        for done in reencode_set(arguments.input, arguments.output, arguments.gop, arguments.workers):
-            print(f"\r{done} videos", end="", file=sys.stderr, flush=True)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(file=sys.stderr)
-    return 0
+    parser = build_parser("training.data.reencode", __doc__)
+    parser.add_argument("--input", type=Path, required=True, help="a generated set")
+    parser.add_argument("--gop", type=int, default=250, help="frames from key frame to key frame")
+    return run(parser, words, lambda o: reencode_set(o.input, o.output, o.gop, o.workers))
 
 
 if __name__ == "__main__":

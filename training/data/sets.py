@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
-import os
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from itertools import islice
@@ -28,14 +26,6 @@ class Job(Protocol):
 
     def write(self, index: int, path: Path) -> None:
         """Renders a video; a file appears under ``path`` only when it is complete."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What every command that renders a set takes."""
-    parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same videos")
-    parser.add_argument("--count", type=int, required=True, help="how many videos the set has")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the videos and manifest.jsonl")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
 
 
 def name_of(index: int) -> str:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from training.data.command import add_drawing, build_parser, run
 from training.data.draw import Encoding, draw_encoding
 from training.data.encode import write_video
 from training.data.scene import Event, Scene
-from training.data.sets import add_arguments, name_of, render_set
+from training.data.sets import name_of, render_set
 from training.data.synth_config import SynthConfig, load_config
 from training.data.timeline import draw_scene
 from training.data.universe import UNIVERSES
@@ -81,28 +83,19 @@ def _described(event: Event) -> dict[str, Any]:
     return entry
 
 
-def _arguments(words: list[str] | None) -> argparse.Namespace:
-    summary = (__doc__ or "").partition("\n")[0]
-    parser = argparse.ArgumentParser(prog="python -m training.data.synth", description=summary)
-    add_arguments(parser)
+def main(words: list[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = build_parser("training.data.synth", __doc__)
+    add_drawing(parser)
     parser.add_argument("--split", choices=["untrimmed", "clips"], default="untrimmed")
     parser.add_argument("--universe", choices=sorted(UNIVERSES), default="target")
     parser.add_argument("--config", type=Path, help="TOML file with other ranges than the default")
-    return parser.parse_args(words)
+    return run(parser, words, _write)
 
 
-def main(words: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
-    arguments = _arguments(words)
-    try:
-        job = Job(arguments.seed, arguments.split, arguments.universe, load_config(arguments.config))
-        for done in render_set(job, arguments.count, arguments.output, arguments.workers):
-            print(f"\r{done}/{arguments.count} videos", end="", file=sys.stderr, flush=True)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(file=sys.stderr)
-    return 0
+def _write(options: argparse.Namespace) -> Iterator[int]:
+    job = Job(options.seed, options.split, options.universe, load_config(options.config))
+    return render_set(job, options.count, options.output, options.workers)
 
 
 if __name__ == "__main__":

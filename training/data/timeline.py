@@ -18,12 +18,8 @@ from training.data.scene import Event, EventKind, Scene, Shot
 from training.data.synth_config import SynthConfig
 from training.data.universe import UNIVERSES, Universe
 
-_DECK: tuple[EventKind, ...] = (
-    *["silent motion"] * 3,
-    *["sound alone"] * 3,
-    *["rest"] * 3,
-    "empty",
-)
+_THRICE: tuple[EventKind, ...] = ("silent motion", "sound alone", "rest")
+_DECK: tuple[EventKind, ...] = (*(kind for kind in _THRICE for _ in range(3)), "empty")
 # How often the label's own object and sound come among the distractors, where the others come once: so seldom
 # that, with the action added, they are seen and heard about as long as any other.
 _OWN_OBJECT, _OWN_SOUND = 0.3, 0.1

@@ -18,20 +18,21 @@ from l2l_engine import Classifier, Prediction
 from training.baselines.averages import COUNT, ClipAverage, dense, uniform
 from training.clips.students import load_student
 from training.config import Config
-from training.evaluation.report import markdown
 from training.learning.measures import accuracy, calibration_error
 from training.models import Student
+from training.pages import render
 from training.runs.files import fingerprint, whole_lines, write_json
 from training.skimming.build import load_skimmer
 from training.skimming.features import extract_features
 from training.skimming.measure import attention_ratio, skim_tracks
+from training.tables.analysis import by_knots_inside
 from training.tables.bench import Examples
-from training.tables.beyond import by_knots_inside
 from training.tables.write import write_tables
 from training.videos.manifest import Video
 from training.videos.sets import load_sets
 
 FACTORS = (1, 2, 3, 5, 10)
+PAGE = "training/evaluation/page.md.j2"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,8 +103,9 @@ def end_to_end(config: Config, commands: Sequence[str] = ()) -> dict[str, Any]:
     }
     target = Path(config.evaluate.report)
     write_json(target.with_suffix(".json"), report)
-    target.with_suffix(".md").write_text(markdown(report), encoding="utf-8")
-    print(markdown(report), flush=True)
+    page = render(PAGE, **report)
+    target.with_suffix(".md").write_text(page, encoding="utf-8")
+    print(page, flush=True)
     return report
 
 

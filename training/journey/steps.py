@@ -13,9 +13,10 @@ from l2l_engine import Classifier, Prediction
 from training.checks import check
 from training.config import Config
 from training.errors import InputError
+from training.journey.advice import advice
 from training.journey.choices import USUAL, Footage, held_out, own_config, survey
-from training.journey.report import advice, markdown
 from training.learning.measures import accuracy
+from training.pages import render
 from training.prepare import Options, prepare
 from training.runs.files import write_atomically, write_json
 from training.skimming.build import load_skimmer
@@ -24,6 +25,8 @@ from training.skimming.measure import skim_tracks
 from training.skimming.sequences import to_sequences
 from training.videos.manifest import Video
 from training.videos.sets import load_sets
+
+PAGE = "training/journey/page.md.j2"
 
 Stages = Mapping[str, Callable[[Config], object]]
 
@@ -78,7 +81,7 @@ def make_plan(request: Request, stages: Stages) -> dict[str, Any]:
     }
     report["next"] = advice(report)
     write_json(request.plan.with_suffix(".report.json"), report)
-    page = markdown(report)
+    page = render(PAGE, **report)
     write_atomically(request.plan.with_suffix(".report.md"), lambda file: file.write(page.encode()))
     print(f"\n{page}", flush=True)
     return report

@@ -16,12 +16,14 @@ from l2l_engine import Classifier, Prediction
 from l2l_engine.loading import Precision
 from training.config import Config
 from training.learning.measures import accuracy
+from training.pages import render
 from training.runs.files import fingerprint, whole_lines, write_json
-from training.sampling.report import draw_budgets, markdown
+from training.sampling.curve import draw_budgets
 from training.videos.manifest import Video
 from training.videos.sets import load_sets
 
 REFERENCE = "exact"
+PAGE = "training/sampling/page.md.j2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def write_report(config: Config, report: dict[str, Any]) -> None:
     """JSON, Markdown and, where deadlines were set, the curve."""
     target = Path(config.sampling.report)
     write_json(target.with_suffix(".json"), report)
-    page = markdown(report)
+    page = render(PAGE, **report)
     target.with_suffix(".md").write_text(page, encoding="utf-8")
     print(page, flush=True)
     draw_budgets(report["sets"], REFERENCE, Path(config.sampling.plot))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from training.learning.losses import feature_distance
 from training.learning.scores import Scored, mean_average_precision, top1
 from training.models import Student
 from training.tables.macs import Cost, classifier_cost, clip_cost, image_cost, window_cost
-from training.tables.markdown import percent, table
 from training.videos.manifest import class_names
 from training.videos.sets import load_sets
 
@@ -35,13 +34,13 @@ class _Method:
     """A row: a student by streams and start, or the teacher."""
 
     name: str
-    streams: str | None
+    streams: Literal["both", "image", "audio"] | None
     distilled: bool
 
     def folder(self, config: Config, share: float) -> Path:
         if self.streams is None:
             return teacher_folder(config, share)
-        return Variant(self.streams, self.distilled, share).folder(config)  # type: ignore[arg-type]
+        return Variant(self.streams, self.distilled, share).folder(config)
 
 
 def methods() -> Iterator[_Method]:
@@ -117,7 +116,7 @@ def _judge(config: Config, method: _Method, share: float, test: Pairs) -> dict[s
 
 def _distances(config: Config, held: Pairs, aims: TeacherOutputs) -> dict[str, Tensor]:
     """The L1 distance of every clip [P] from the teacher's feature, by the distilled student's streams."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for streams in ALL_STREAMS:
         folder = distilled_folder(Variant(streams, True, 1.0).config(config))
         if (folder / "metrics.json").exists():
@@ -189,66 +188,3 @@ def _about(pairs: Pairs) -> dict[str, int]:
         "clips": len(pairs),
         "classes": len(pairs.classes),
     }
-
-
-def clip_markdown(report: Mapping[str, Any]) -> list[str]:
-    """The clip table as lines of Markdown; none for an empty report."""
-    if not report:
-        return []
-    test, held, shares = report["test"], report["held"], report["shares"]
-    head = ["method", *(f"top-1, {share} % of labels" for share in shares)]
-    head += [f"mAP, {share} %" for share in shares] + ["GMAC a clip", "ms a clip", "L1 to the teacher"]
-    lines = [
-        "## Clip level (Fig. 5)",
-        "",
-        *table(head, *(_cells(row, shares) for row in report["rows"])),
-        f"{test['clips']} clips of 16 frames from {test['videos']} videos of {test['classes']} classes, "
-        "which no training used; a student has the first frame and the second of sound from there on. A "
-        "smaller share of the labelled videos lies in every greater one, and is learned from more often. "
-        "A dash: not trained.",
-        "",
-    ]
-    if held is not None:
-        lines += [
-            "The L1 distance (Eq. 3) is that of a distilled student, before it is fine-tuned, to "
-            "the teacher's feature: "
-            f"the mean over {held['clips']} held-out clips of the {held['classes']} classes that "
-            "were distilled.",
-            "",
-        ]
-    if held is not None and report["source_is_target"]:
-        lines += [
-            "The teacher learned from these same clips with all their labels, and the student was distilled "
-            "on them without labels: the shares are of what the student's own classifier learned from.",
-            "",
-        ]
-    return lines + _helped(report["audio_helps"])
-
-
-def _cells(row: Mapping[str, Any], shares: Sequence[str]) -> list[str]:
-    found = [row["shares"][share] for share in shares]
-    distance = "-" if row["distance"] is None else f"{row['distance']:.1f}"
-    return [
-        row["method"],
-        *("-" if cell is None else percent(cell["top1"]) for cell in found),
-        *("-" if cell is None else percent(cell["map"]) for cell in found),
-        f"{row['gmac']:.4f}",
-        f"{1000 * row['seconds']:.1f}",
-        distance,
-    ]
-
-
-def _helped(helps: Mapping[str, Any] | None) -> list[str]:
-    if helps is None:
-        return []
-
-    def cells(item: Mapping[str, Any]) -> list[str]:
-        return [f"{item['image']:.1f}", f"{item['both']:.1f}", f"{item['nearer']:.1f}"]
-
-    tail = ["L1, image only", "L1, image-audio", "nearer by"]
-    return [
-        "Where sound helps most, of the held-out clips:",
-        "",
-        *table(["class", *tail], *([item["name"], *cells(item)] for item in helps["classes"])),
-        *table(["clip", "class", *tail], *([i["name"], i["class"], *cells(i)] for i in helps["clips"])),
-    ]

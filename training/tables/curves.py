@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from training.tables.analysis import by_knots_inside
 from training.tables.bench import Bench, describe
-from training.tables.beyond import by_knots_inside
 from training.tables.knots import TwoDensities
 from training.tables.macs import Cost, skim_macs
 

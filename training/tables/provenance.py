@@ -59,23 +59,3 @@ def differences(stage: str, recorded: Mapping[str, Any], settings: Any) -> Itera
 def _plain(value: Any) -> Any:
     """As JSON has it."""
     return json.loads(json.dumps(value))
-
-
-def trained_with(trained: Mapping[str, Any]) -> Iterator[str]:
-    """What the page says of :func:`provenance`."""
-    if trained["distilled"] is not None:
-        start = "a distilled one" if trained["distilled"] else "random weights, not from a distilled one"
-        yield from (f"The student started from {start}.", "")
-    if trained["settings"].get("skim", {}).get("skim", {}).get("preset") == "paired":
-        yield from (
-            "Ours has preset `paired`: before the skimmer attends, every knot's feature is joined with the "
-            "other modality's at its time, so that a query can ask for what is seen and heard at once. Rows "
-            "`paper` are the skimmer as the paper has it.",
-            "",
-        )
-    if trained["differs"]:
-        yield from (
-            "The weights were trained with other settings than the configuration has now: "
-            f"{'; '.join(trained['differs'])}. So the commands below would not make them again.",
-            "",
-        )

@@ -20,8 +20,8 @@ from training.models import Student
 from training.runs.files import file_fingerprint, write_json
 from training.skimming.features import extract_features
 from training.tables import curves, moments
+from training.tables.analysis import by_class, calibration, differences, fewer_frames, spread
 from training.tables.bench import Bench, Encoders, Examples, Result
-from training.tables.beyond import by_class, calibration, differences, fewer_frames, spread
 from training.tables.clips import clip_tables
 from training.tables.expectations import PAIRED, PAPER, SPARSE, expectations
 from training.tables.knots import Thinned, TwoDensities

@@ -19,9 +19,10 @@ from training.clips.teach import load_teacher, run_teacher, start_from, teach, t
 from training.config import StudentConfig
 from training.learning.losses import class_loss
 from training.learning.scores import Scored, average_precision, mean_average_precision, top1
+from training.pages import render
 from training.runs.arrays import read_arrays, write_arrays
 from training.runs.checkpoint import Checkpoint
-from training.tables.clips import clip_markdown, clip_tables
+from training.tables.clips import clip_tables
 
 TABLES = """
 [render.source]
@@ -342,9 +343,9 @@ def test_the_clip_table_has_every_classifier(trained):
     helped = report["audio_helps"]["classes"]
     assert [item["nearer"] for item in helped] == sorted((i["nearer"] for i in helped), reverse=True)
     assert helped[0]["nearer"] == pytest.approx(helped[0]["image"] - helped[0]["both"])
-    page = clip_markdown(report)
-    assert sum(line.startswith("| image") for line in page) == 4
-    assert clip_markdown({}) == []
+    page = render("training/tables/clips.md.j2", clips=report)
+    assert page.count("\n| image") == 4
+    assert "not run" in render("training/tables/clips.md.j2", clips={})
 
 
 def test_what_was_not_trained_is_said_to_be_missing(trained, tmp_path):
@@ -356,4 +357,4 @@ def test_what_was_not_trained_is_said_to_be_missing(trained, tmp_path):
     assert rows["image-audio, distilled"]["shares"]["100"] is not None
     assert rows["image only, distilled"]["distance"] is None
     assert report["audio_helps"] is None
-    assert "| teacher | - | - |" in "\n".join(clip_markdown(report))
+    assert "| teacher | - | - |" in render("training/tables/clips.md.j2", clips=report)

@@ -11,7 +11,8 @@ import torch
 
 from training.config import Config, EvaluateConfig
 from training.evaluation import evaluate
-from training.evaluation.evaluate import Outcome, by_knots_inside, predict_all
+from training.evaluation.evaluate import PAGE, Outcome, by_knots_inside, predict_all
+from training.pages import ROOT, render
 from training.skimming.sequences import Track
 from training.videos.manifest import Video
 
@@ -58,3 +59,9 @@ def test_tables_need_no_plan(tmp_path, monkeypatch, capsys):
     assert evaluate.evaluate(config, ["again"]) == {}
     assert written == [(config, ["again"])]
     assert "none.plan: no such plan yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["av-digits-end-to-end", "av-kinetic-demo"])
+def test_committed_pages_are_made_of_the_numbers_beside_them(name):
+    path = ROOT / "results" / f"{name}.json"
+    assert render(PAGE, **json.loads(path.read_text())) == path.with_suffix(".md").read_text()

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from training.config import Config
+from training.pages import ROOT, render
 from training.sampling.__main__ import main
-from training.sampling.report import draw_budgets, markdown
-from training.sampling.ways import Look, Way, look_at_all, table, ways
+from training.sampling.curve import draw_budgets
+from training.sampling.ways import PAGE, Look, Way, look_at_all, table, ways
 from training.videos.manifest import Video
 
 EXACT, FAST = Way("exact", {"sampling": "exact"}), Way("40 ms", {"budget_ms": 40.0}, budget_ms=40.0)
@@ -69,13 +70,18 @@ def test_half_a_line_is_done_again_and_the_ways_take_turns(tmp_path, monkeypatch
 def test_the_page_and_the_curve_come_from_the_rows(tmp_path):
     looks = [look(name, way, "ball") for name in "ab" for way in ("exact", "40 ms")]
     sets = {"test": table(looks, [EXACT, FAST])}
-    page = markdown({"plan": "0123456789abcdef", "precisions": {"exact": "bf16"}, "sets": sets})
+    page = render(PAGE, plan="0123456789abcdef", precisions={"exact": "bf16"}, sets=sets)
     assert "| exact | 100.0 % | 34.2 % to 100.0 % | +0.0 | 100.0 % | 4 | 10 | 25 ms | 50 ms |" in page
     assert "| 40 ms | 100.0 % | 34.2 % to 100.0 % | 10 | 50 ms | 0.0 % |" in page
     draw_budgets(sets, "exact", tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     draw_budgets({"test": table(looks[::2], [EXACT])}, "exact", tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+
+
+def test_the_committed_page_is_made_of_the_numbers_beside_it():
+    path = ROOT / "results" / "av-kinetic-sampling.json"
+    assert render(PAGE, **json.loads(path.read_text())) == path.with_suffix(".md").read_text()
 
 
 def test_the_first_way_is_what_the_others_are_held_to():

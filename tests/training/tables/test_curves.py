@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from training.skimming.measure import skim_tracks
-from training.tables import beyond, curves, moments
+from training.tables import analysis, curves, moments
 from training.tables.bench import Result
 from training.tables.knots import TwoDensities
 from training.tables.macs import Cost, skim_macs
@@ -50,23 +50,23 @@ def result(right):
 def test_gains_by_class_are_sorted(examples):
     # Videos are ball, box, ring, ball, box, ring.
     ours, uniform = result([1, 1, 1, 1, 1, 0]), result([1, 0, 1, 0, 0, 1])
-    found = [(row["class"], row["gain"]) for row in beyond.by_class(examples, ours, uniform)]
+    found = [(row["class"], row["gain"]) for row in analysis.by_class(examples, ours, uniform)]
     assert found == [("box", 100), ("ball", 50), ("ring", -50)]
 
 
 def test_differences_are_paired():
     results = {"ours": result([1, 1, 1, 0]), "UNIFORM": result([1, 0, 1, 0])}
-    assert beyond.differences(results, "ours")["UNIFORM"]["points"] == 25
-    assert beyond.differences(results, "theirs") == {}
+    assert analysis.differences(results, "ours")["UNIFORM"]["points"] == 25
+    assert analysis.differences(results, "theirs") == {}
 
 
 def test_the_spread_of_seeds_by_hand():
-    found = beyond.spread([{"top1": 0.9}, {"top1": 0.94}, {"top1": 0.92}])
+    found = analysis.spread([{"top1": 0.9}, {"top1": 0.94}, {"top1": 0.92}])
     assert found == pytest.approx({"runs": 3, "mean": 0.92, "least": 0.9, "most": 0.94, "deviation": 0.02})
 
 
 def test_a_temperature_never_changes_who_is_right(bench, skimmer):
-    rows = beyond.calibration(bench, TwoDensities("ours", skimmer, 2, 5, 5), bench.examples.tracks)
+    rows = analysis.calibration(bench, TwoDensities("ours", skimmer, 2, 5, 5), bench.examples.tracks)
     assert [row["steps"] for row in rows] == [1, 2]
     assert all(0.05 <= row["temperature"] <= 20 for row in rows)
 

@@ -4,11 +4,15 @@ import json
 from dataclasses import replace
 
 import pytest
+from jinja2 import UndefinedError
 
 from training.config import Config
+from training.pages import ROOT, render
 from training.tables.expectations import at_least, expectations
-from training.tables.page import methods
-from training.tables.provenance import provenance, trained_with
+from training.tables.page import markdown
+from training.tables.provenance import provenance
+
+TRAINED = "training/tables/provenance.md.j2"
 
 
 def row(name, top1, gmac=1.0):
@@ -103,9 +107,48 @@ def test_the_last_digit_of_a_float_does_not_count():
 
 
 def test_a_missing_method_has_no_numbers():
-    lines = methods([row("image | image", 0.5), {"method": "LSTM"}])
-    assert lines[2] == "| image \\| image | 50.0 % | 50.0 % to 50.0 % | 50.0 % | 1.000 | 0 | 0.0 % |"
-    assert lines[3] == "| LSTM | not run | - | - | - | - | - |"
+    whole = committed("av-digits")
+    page = markdown(whole | {"video": [row("image | image", 0.5), {"method": "LSTM"}]})
+    first = "| image \\| image | 50.0 % | 50.0 % to 50.0 % | 50.0 % | 1.000 | 0 | 0.0 % |"
+    assert f"{first}\n| LSTM | not run | - | - | - | - | - |\n" in page
+
+
+def committed(name):
+    return json.loads((ROOT / "results" / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["av-digits", "av-kinetic"])
+def test_committed_pages_are_made_of_the_numbers_beside_them(name):
+    assert markdown(committed(name)) == (ROOT / "results" / f"{name}.md").read_text()
+
+
+def test_what_was_not_run_leaves_no_gap():
+    whole = committed("av-kinetic")
+    for name in ("plots", "fewer_frames", "classes", "calibration"):
+        del whole[name]
+    costs = {name: cost for name, cost in whole["costs"].items() if name not in ("clip", "skim")}
+    nothing = {
+        "policies": {},
+        "clips": {},
+        "differences": {},
+        "found": None,
+        "longer": [],
+        "knots_inside": [],
+    }
+    curves = {"factors": [], "steps": {}}
+    page = markdown(whole | nothing | {"costs": costs, "curves": curves, "seeds": {"rows": []}})
+    for title in ("Sparse features and early stopping (Fig. 6)", "Clip level (Fig. 5)", "Moments (Fig. 8)"):
+        assert f"## {title}\n\nnot run\n" in page
+    assert "not run: there is no plan.\n" in page
+    assert "Other seeds: not run.\n" in page
+    assert "\n\n\n" not in page
+
+
+def test_a_page_without_its_numbers_is_no_page():
+    whole = committed("av-digits")
+    del whole["settings"]
+    with pytest.raises(UndefinedError, match="settings"):
+        markdown(whole)
 
 
 def test_settings_that_have_changed_are_named(tmp_path):
@@ -119,11 +162,10 @@ def test_settings_that_have_changed_are_named(tmp_path):
     (tmp_path / "skim").mkdir()
     (tmp_path / "skim/settings.json").write_text(json.dumps({"skim": {"longest": 900}}))
     changed = provenance(replace(config, skim=replace(config.skim, preset="paired")))["differs"]
-    page = " ".join(trained_with(provenance(config)))
-    assert "preset `paired`" not in page
+    assert "preset `paired`" not in render(TRAINED, trained=provenance(config))
     assert changed[1:] == ['skim.preset was "paper", is "paired"', "skim.longest was 900, is 225"]
     (tmp_path / "skim/settings.json").write_text(json.dumps({"skim": {"preset": "paired"}}))
-    assert "preset `paired`" in " ".join(trained_with(provenance(config)))
+    assert "preset `paired`" in render(TRAINED, trained=provenance(config))
     (tmp_path / "skim/settings.json").unlink()
     (tmp_path / "student/settings.json").unlink()
     assert provenance(config) == {"settings": {}, "distilled": None, "differs": [], "updates": {}}

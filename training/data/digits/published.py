@@ -53,7 +53,9 @@ def mnist(folder: Path, output: Path) -> None:
     for ours, theirs in (("train", "train"), ("test", "t10k")):
         arrays[f"{ours}_x"] = read_idx(folder, f"{theirs}-images-idx3-ubyte")
         arrays[f"{ours}_y"] = read_idx(folder, f"{theirs}-labels-idx1-ubyte")
-    write_atomically(output / "digits" / "mnist.npz", lambda file: np.savez_compressed(file, **arrays))
+    write_atomically(
+        output / "digits" / "mnist.npz", lambda file: np.savez_compressed(file, allow_pickle=False, **arrays)
+    )
 
 
 def spoken_digits(folder: Path, output: Path) -> None:
@@ -80,7 +82,9 @@ def spoken_digits(folder: Path, output: Path) -> None:
         "index": np.array([int(match[3]) for match, _ in found], np.int16),
         "sample_rate": np.array(8000),
     }
-    write_atomically(output / "digits" / "fsdd.npz", lambda file: np.savez_compressed(file, **arrays))
+    write_atomically(
+        output / "digits" / "fsdd.npz", lambda file: np.savez_compressed(file, allow_pickle=False, **arrays)
+    )
 
 
 def sounds(folder: Path, output: Path) -> None:

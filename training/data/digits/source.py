@@ -90,7 +90,8 @@ def _voices(folder: Path, split: str) -> tuple[tuple[tuple[int, Wave], ...], ...
     voices: tuple[list[tuple[int, Wave]], ...] = tuple([] for _ in DIGITS)
     for number, (digit, speaker) in enumerate(zip(arrays["digit"], arrays["speaker"], strict=True)):
         if str(speaker) in chosen:
-            wave = arrays["samples"][offsets[number] : offsets[number + 1]].astype(np.float32) / 32768
+            samples = arrays["samples"][offsets[number] : offsets[number + 1]]
+            wave = samples.astype(np.float32) / np.float32(32768)
             voices[int(digit)].append((everyone.index(str(speaker)), _at_rate(_normal(wave), rate)))
     return tuple(map(tuple, voices))
 

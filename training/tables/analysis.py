@@ -1,4 +1,4 @@
-"""Beyond the paper: fewer frames than seconds of sound, gains by class, calibration, the spread of seeds."""
+"""What the paper has no table for: fewer frames than sound, gains by class, calibration, seeds."""
 
 from __future__ import annotations
 

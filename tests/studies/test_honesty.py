@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from training.data.honesty import VIEWS, Clips, load_clips, main, measure, score_view, train_view
+from studies.honesty import VIEWS, Clips, load_clips, main, measure, score_view, train_view
 from training.data.sets import render_one, render_set
 from training.data.synth import Job
 from training.data.synth import main as render
 from training.data.synth_config import SynthConfig
 from training.data.universe import UNIVERSES
+
+pytestmark = pytest.mark.nightly
 
 TARGET = UNIVERSES["target"]
 FRAME, SOUND, CLIP = VIEWS
@@ -90,7 +92,7 @@ def test_training_finds_leaks() -> None:
 
 
 def test_the_report_says_what_was_measured(folder: Path, tmp_path: Path, monkeypatch) -> None:
-    from training.data import honesty
+    from studies import honesty
 
     monkeypatch.setattr(honesty, "VIEWS", tuple(replace(view, epochs=1) for view in VIEWS))
     output = tmp_path / "results" / "honesty.json"

@@ -1,6 +1,6 @@
 """Draws videos of a rendered set as strips: frames, spectrogram, and what happens when.
 
-python -m training.data.strips --set DIR --videos 3 7 12 --output docs/av-kinetic-strips.jpg
+python -m studies.strips --set DIR --videos 3 7 12 --output docs/av-kinetic-strips.jpg
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _spectrogram(sound: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def main(words: list[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.data.strips")
+    parser = argparse.ArgumentParser(prog="python -m studies.strips")
     parser.add_argument("--set", type=Path, required=True, help="folder of a rendered set")
     parser.add_argument("--videos", type=int, nargs="+", required=True, help="line numbers in its manifest")
     parser.add_argument("--output", type=Path, required=True, help=".png or .jpg file to write")

@@ -9,9 +9,11 @@ from training.data.synth import main as render
 
 pytest.importorskip("matplotlib")
 
+pytestmark = pytest.mark.nightly
+
 
 def test_strips_are_drawn_from_a_rendered_set(tmp_path: Path) -> None:
-    from training.data.strips import main
+    from studies.strips import main
 
     config = tmp_path / "small.toml"
     config.write_text(

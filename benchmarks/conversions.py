@@ -1,4 +1,4 @@
-"""What an answer needs beyond the floor: frames made small, sound resampled, the skimmer's steps."""
+"""What an answer needs that the floor leaves out: frames made small, sound resampled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from l2l_engine.plan import MediaSettings
 REPEATS = 8
 
 
-def conversions(path: Path, knots: Knots, media: MediaSettings) -> dict[str, float]:
+def cpu_seconds(path: Path, knots: Knots, media: MediaSettings) -> dict[str, float]:
     """CPU-seconds that the engine's own conversions take for so many frames and windows of this file."""
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))

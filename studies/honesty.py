@@ -1,6 +1,6 @@
 """Checks what each view of a clip gives away: a single frame, the sound alone, 16 silent frames.
 
-    python -m training.data.honesty --train CLIPS --test OTHER_CLIPS --output results/av-kinetic-honesty.json
+    python -m studies.honesty --train CLIPS --test OTHER_CLIPS --output results/av-kinetic-honesty.json
 
 By design a frame tells the object and not the motion, the sound the motion and not the object, and only
 16 frames tell both. Small classifiers trained on one set of clips and tested on another say whether it is so.
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from l2l_engine.media import open_media
-from training.data.honesty_nets import ClipNet, FrameNet, SoundNet
+from studies.honesty_nets import ClipNet, FrameNet, SoundNet
 from training.data.sets import SETTINGS
 from training.data.universe import UNIVERSES, Universe
 from training.videos.manifest import read_manifest
@@ -58,7 +58,7 @@ def load_clips(folder: Path, universe: Universe) -> Clips:
     frames, samples, objects, motions = [], [], [], []
     for video in read_manifest(folder):
         start = rng.uniform(0.0, video.duration - 1.0)
-        times = start + np.arange(FRAMES) * (CLIP_SECONDS / FRAMES)
+        times = start + np.arange(FRAMES, dtype=np.float64) * (CLIP_SECONDS / FRAMES)
         with closing(open_media(video.path)) as source:
             frames.append(source.frames(times, short_side=_SHORT_SIDE, crop=_CROP).images)
             windows = source.audio_windows(times[:1], window=SAMPLE_RATE, sample_rate=SAMPLE_RATE)
@@ -184,7 +184,7 @@ def measure(train_folder: Path, test_folder: Path) -> dict[str, Any]:
 
 def main(words: list[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.data.honesty")
+    parser = argparse.ArgumentParser(prog="python -m studies.honesty")
     parser.add_argument("--train", type=Path, required=True, help="folder of clips to train on")
     parser.add_argument("--test", type=Path, required=True, help="folder of clips made with another seed")
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
