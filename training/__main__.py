@@ -13,7 +13,7 @@ from pathlib import Path
 
 from l2l_engine.errors import L2LError
 from training.baselines.variants import train_variants
-from training.checks import check
+from training.checks import check, sets_of
 from training.clips.comparison import train_clips
 from training.clips.distill import distill
 from training.clips.finetune import finetune
@@ -35,20 +35,13 @@ from training.videos.sets import render_set
 
 def render(config: Config) -> None:
     """Render every set that training uses; the test set waits until it is evaluated on."""
-    for name in (
-        *config.teacher.train,
-        *config.teacher.validation,
-        *config.student.train,
-        *config.student.validation,
-        *config.skim.train,
-        *config.skim.validation,
-    ):
+    for name in sets_of(config, "render"):
         render_set(config, name)
 
 
 def features(config: Config) -> None:
     """Cache the features that the skimmer is trained and validated on."""
-    extract_features(config, (*config.skim.train, *config.skim.validation))
+    extract_features(config, sets_of(config, "features"))
 
 
 STAGES: dict[str, Callable[[Config], object]] = {

@@ -6,7 +6,7 @@ weights that it will start from, and see one input; sets, files of earlier comma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import torch
@@ -58,7 +58,7 @@ def check(config: Config, commands: Collection[str], *, footage: bool = True) ->
             _check_set(config, name)
 
 
-def sets_of(config: Config, command: str) -> Iterable[str]:
+def sets_of(config: Config, command: str) -> tuple[str, ...]:
     """Return the names of the sets whose videos a command needs."""
     teacher, student, skim = config.teacher, config.student, config.skim
     clips, recogniser = config.clips, config.recogniser
@@ -137,6 +137,11 @@ def _check_start_of_student(config: Config) -> None:
 
 
 def _check_start_of_teacher(config: Config) -> None:
+    if config.teacher.train:
+        _check_published_teacher(config)
+
+
+def _check_published_teacher(config: Config) -> None:
     start = published(config.teacher)
     if start is not None:
         start(build_teacher(config.teacher, _CLASSES))
@@ -149,7 +154,7 @@ def _check_start_of_recogniser(config: Config) -> None:
     elif settings.kind == "clip" and settings.folder is not None:
         load_teacher(config, Path(settings.folder))
     elif settings.kind == "clip" and not config.teacher.train:
-        _check_start_of_teacher(config)
+        _check_published_teacher(config)
 
 
 _STARTS: dict[str, Callable[[Config], object]] = {
