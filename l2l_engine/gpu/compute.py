@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from l2l_engine import arguments
 from l2l_engine.cuda.arrays import rows_of
 from l2l_engine.errors import ClosedError, DeviceError
-from l2l_engine.gpu.banks import Part, Parts, external
 from l2l_engine.gpu.device import Device
 from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.frames import Decoders, DeviceFrameAt, FrameDecoding
 from l2l_engine.gpu.kernels import Kernels
-from l2l_engine.gpu.lanes import Lane, Lanes
 from l2l_engine.gpu.pool import Pool
+from l2l_engine.gpu.rows import Both, OrderedRows, external
+from l2l_engine.gpu.skimming import SkimStream, SkimStreams
 from l2l_engine.gpu.slots import FULL
 from l2l_engine.media import MediaSource, Poll
 from l2l_engine.media.source import FrameAt
@@ -58,37 +58,37 @@ class DeviceStore:
         first = self._encoder.add(samples, self._rows)
         return first + np.arange(len(samples))
 
-    def part(self, collected: Collected | None, stream: int) -> Part | None:
+    def rows(self, collected: Collected | None, stream: int) -> OrderedRows | None:
         """The features of some moments, for what is queued on ``stream`` from now on; None of none."""
         if collected is None:
             return None
         self._encoder.join(stream)
-        return Part(self._rows.view(), collected.rows, collected.times)
+        return OrderedRows(self._rows.view(), collected.rows, collected.times)
 
     def close(self) -> None:
         """Give the memory back; safe to call twice."""
         self._rows.close()
 
 
-class Skimming:
+class VideoSkimmer:
     """The end of a prediction on one GPU: the skimmer there, or for a plan without one an average here.
 
     Args:
-        lanes: Where videos come to their end.
+        streams: Where videos come to their end.
         averager: Takes the skimmer's place, on the host, for plans without one.
     """
 
-    def __init__(self, lanes: Lanes, averager: Averager | None) -> None:
-        self.lanes, self._averager = lanes, averager
+    def __init__(self, streams: SkimStreams, averager: Averager | None) -> None:
+        self.streams, self._averager = streams, averager
 
     def run(
-        self, lane: Lane, parts: Parts, timestamps: TimeArray, steps: int, stopwatch: Stopwatch
+        self, stream: SkimStream, both: Both, timestamps: TimeArray, steps: int, stopwatch: Stopwatch
     ) -> SkimResult:
-        """Skim one video; at most one part may be None."""
+        """Skim one video; at most one may be None."""
         with stopwatch.stage(Stage.SKIM):
             if self._averager is None:
-                return lane.run(parts, timestamps, steps)
-            image, audio = (None if part is None else Bank(lane.fetch(part), part.times) for part in parts)
+                return stream.run(both, timestamps, steps)
+            image, audio = (None if kind is None else Bank(stream.fetch(kind), kind.times) for kind in both)
         return skim_video(self._averager, image, audio, timestamps, steps, stopwatch)
 
 
@@ -109,7 +109,7 @@ class CudaFile:
         source: MediaSource,
         encoders: Mapping[str, DeviceEncoder],
         frames: FrameDecoding,
-        skimming: Skimming,
+        skimming: VideoSkimmer,
         *,
         resources: Resources,
         stopwatch: Stopwatch,
@@ -147,15 +147,15 @@ class CudaFile:
         self, image: Collected | None, audio: Collected | None, timestamps: TimeArray, steps: int
     ) -> SkimResult:
         """Run the skimmer on what was collected, and wait for its result."""
-        with self._skimming.lanes.use() as lane:
-            parts = self._part(Stage.FRAMES, image, lane), self._part(Stage.AUDIO, audio, lane)
-            return self._skimming.run(lane, parts, timestamps, steps, self._stopwatch)
+        with self._skimming.streams.use() as stream:
+            both = self._rows(Stage.FRAMES, image, stream), self._rows(Stage.AUDIO, audio, stream)
+            return self._skimming.run(stream, both, timestamps, steps, self._stopwatch)
 
     def features(self, collected: dict[Stage, Collected]) -> dict[Stage, Any]:
         """What was collected, in order of time, in arrays of their own on the device."""
-        with self._skimming.lanes.use() as lane:
-            parts = {stage: self._part(stage, kind, lane) for stage, kind in collected.items()}
-            return {stage: lane.give(part) for stage, part in parts.items() if part is not None}
+        with self._skimming.streams.use() as stream:
+            both = {stage: self._rows(stage, kind, stream) for stage, kind in collected.items()}
+            return {stage: stream.give(kind) for stage, kind in both.items() if kind is not None}
 
     def close(self) -> None:
         """Give memory back; safe to call twice."""
@@ -165,8 +165,8 @@ class CudaFile:
                 store.close()
             self._resources.leave()
 
-    def _part(self, stage: Stage, collected: Collected | None, lane: Lane) -> Part | None:
-        return None if collected is None else self.store(stage).part(collected, lane.stream)
+    def _rows(self, stage: Stage, collected: Collected | None, stream: SkimStream) -> OrderedRows | None:
+        return None if collected is None else self.store(stage).rows(collected, stream.handle)
 
 
 class CudaCompute:
@@ -197,9 +197,9 @@ class CudaCompute:
     ) -> None:
         self._encoders, self._decoders = encoders, decoders
         self._media, self._feature = plan.document.media, plan.dimensions.feature
-        lanes = Lanes(device, kernels)
-        self._skimming = Skimming(lanes, averager)
-        self._resources = Resources([decoders, lanes, *encoders.values(), pool])
+        streams = SkimStreams(device, kernels)
+        self._skimming = VideoSkimmer(streams, averager)
+        self._resources = Resources([decoders, streams, *encoders.values(), pool])
         # A Classifier that is forgotten rather than closed gives its memory back too.
         weakref.finalize(self, self._resources.end).atexit = False
         self.recogniser: Recogniser | None = None
@@ -236,12 +236,12 @@ class CudaCompute:
         held: list[object] = []
         self._resources.enter()
         try:
-            with self._skimming.lanes.use() as lane:
-                parts = (
-                    self._part("image_bank", image, lane, held),
-                    self._part("audio_bank", audio, lane, held),
+            with self._skimming.streams.use() as stream:
+                both = (
+                    self._rows("image_bank", image, stream, held),
+                    self._rows("audio_bank", audio, stream, held),
                 )
-                return self._skimming.run(lane, parts, timestamps, steps, stopwatch)
+                return self._skimming.run(stream, both, timestamps, steps, stopwatch)
         finally:
             self._resources.leave()
 
@@ -260,17 +260,19 @@ class CudaCompute:
         """Free all memory once no file is open any more; safe to call twice."""
         self._resources.end()
 
-    def _part(self, name: str, bank: Bank | None, lane: Lane, held: list[object]) -> Part | None:
+    def _rows(
+        self, name: str, bank: Bank | None, stream: SkimStream, held: list[object]
+    ) -> OrderedRows | None:
         if bank is None:
             return None
         if arguments.is_on_device(bank.features):
-            rows, owner = external(name, bank.features, lane.stream, self._feature)
+            rows, owner = external(name, bank.features, stream.handle, self._feature)
             if rows.shape[1] != len(bank.times):
                 raise ValueError(f"{name} has {rows.shape[1]} rows for {len(bank.times)} times")
         else:
-            rows, owner = lane.bring(bank.features)
+            rows, owner = stream.bring(bank.features)
         held.append(owner)
-        return Part(rows, np.arange(len(bank.times)), bank.times)
+        return OrderedRows(rows, np.arange(len(bank.times)), bank.times)
 
 
 class Resources:

@@ -83,8 +83,14 @@ class Device(Protocol):
     def copy(self, to: int, source: int, nbytes: int, stream: int) -> None:
         """Queue a copy on the device."""
 
-    def capture(self, stream: int, work: Callable[[], None]) -> int:
-        """A graph of what ``work`` queues on the stream, which is not done now."""
+    def capture(self, work: Callable[[int], None]) -> int:
+        """A graph of what ``work`` queues on the stream it is called with, which is not done now.
+
+        The stream is there for this alone, so that no other thread records events on it, waits for it or
+        makes it wait, which would break the capture or become part of it. A graph's work takes its place
+        in the order of the stream it is launched on. ``work`` may only queue: it makes and frees nothing
+        and never waits.
+        """
 
     def launch(self, graph: int, stream: int) -> None:
         """Queue all of a graph."""

@@ -126,13 +126,20 @@ class CudaDevice:
         """Queue a copy on the device."""
         self.call("cuMemcpyDtoDAsync_v2", to, source, nbytes, stream)
 
-    def capture(self, stream: int, work: Callable[[], None]) -> int:
-        """A graph of what ``work`` queues on the stream, which is not done now."""
+    def capture(self, work: Callable[[int], None]) -> int:
+        """A graph of what ``work`` queues on the stream it is called with, which is not done now."""
+        stream = self.stream()
+        try:
+            return self._capture(stream, work)
+        finally:
+            self._calls["cuStreamDestroy_v2"](stream)
+
+    def _capture(self, stream: int, work: Callable[[int], None]) -> int:
         # Of this thread alone: what other threads do meanwhile is no fault.
         self.call("cuStreamBeginCapture_v2", stream, _THREAD_LOCAL_CAPTURE)
         graph = ctypes.c_void_p()
         try:
-            work()
+            work(stream)
         except BaseException:
             # Ended all the same, or the stream would be of no more use.
             self._calls["cuStreamEndCapture"](stream, ctypes.byref(graph))

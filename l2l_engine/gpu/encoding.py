@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from l2l_engine.gpu.device import Device
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.gpu.rows import Rows
-from l2l_engine.gpu.samples import Sample
-from l2l_engine.gpu.slots import FULL, SLOTS, Network, Slots
+from l2l_engine.gpu.slots import FULL, SLOTS, Network, Sample, Slots
 
 
 @dataclass(slots=True, eq=False)

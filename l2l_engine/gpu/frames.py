@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.errors import DeviceError, DeviceMemoryError
-from l2l_engine.gpu.samples import DeviceSample
+from l2l_engine.gpu.slots import DeviceSample
 from l2l_engine.media import MediaSource, Poll
 from l2l_engine.media.clips import Clip
 from l2l_engine.media.clock import CUT_SHORT

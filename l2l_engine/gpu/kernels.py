@@ -41,6 +41,11 @@ def _end(device: Device, handle: int, pid: int) -> None:
             device.end_stream(handle)
 
 
+def handle_of(stream: OwnStream | int) -> int:
+    """The stream's handle."""
+    return stream if isinstance(stream, int) else stream.handle
+
+
 class Kernels(Protocol):
     """What queues the skimmer's work; see :class:`CudaKernels`."""
 
@@ -55,9 +60,9 @@ class Kernels(Protocol):
         """Memory for a run that can be captured."""
 
     def skim(
-        self, banks: Banks, timestamps: View, steps: int, stream: OwnStream, space: Space | None
+        self, banks: Banks, timestamps: View, steps: int, stream: OwnStream | int, space: Space | None
     ) -> CudaSkimResult:
-        """Queue a run."""
+        """Queue a run. Without a space it takes memory, which needs the stream itself, not its handle."""
 
     def upload(self, features: NDArray[np.float32], stream: OwnStream) -> DeviceArray:
         """Queue a copy of an array of the host, which may be changed at once."""
@@ -92,7 +97,7 @@ class CudaKernels:
         return self._skimmer.space(1, moments, *knots, steps, stream=stream)
 
     def skim(
-        self, banks: Banks, timestamps: View, steps: int, stream: OwnStream, space: Space | None
+        self, banks: Banks, timestamps: View, steps: int, stream: OwnStream | int, space: Space | None
     ) -> CudaSkimResult:
         """Queue a run."""
         image, audio = banks

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from l2l_engine.errors import DeviceError, DeviceMemoryError
 from l2l_engine.gpu.device import Block, Device, Pinned, View, view
-from l2l_engine.gpu.samples import DeviceSample, Sample, in_a_row, runs
+from l2l_engine.gpu.graphs import Graphs
 
 FULL = 32
 """Samples of a call that is worth making while more are still decoded, and that runs as a CUDA graph."""
@@ -22,7 +21,19 @@ SIZES = (1, 2, 4, 8, 16, FULL, 64)
 SLOTS = 3
 """Calls under way at once; before the next, the thread waits for the oldest."""
 
-_log = logging.getLogger("l2l_engine")
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeviceSample:
+    """A sample that is on the device already, there for whatever is queued on its encoder's stream.
+
+    ``owner`` keeps its memory.
+    """
+
+    pointer: int
+    owner: object
+
+
+Sample = NDArray[Any] | DeviceSample
 
 
 class Worker(Protocol):
@@ -58,7 +69,7 @@ class Network(Protocol):
         """Bytes that a batch has to begin on a multiple of."""
 
     def worker(self) -> Worker:
-        """One for a stream of its own."""
+        """One for calls that are queued one after the other; some are captured, which is not done at once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,7 +96,7 @@ class Slots:
         device: Where it runs.
         network: What runs.
         dtype: Of a sample.
-        stream: On which everything is queued.
+        stream: On which everything is queued; graphs are captured elsewhere and launched on it.
     """
 
     def __init__(self, device: Device, network: Network, dtype: np.dtype[Any], stream: int) -> None:
@@ -94,7 +105,7 @@ class Slots:
         if not self.sizes or self.sizes[0] != 1:
             raise DeviceError(f"an engine for batches of {network.batch} cannot be used: the least must be 1")
         self._slots: deque[Slot] = deque()
-        self._graphs = True
+        self._graphs = Graphs(device, "an encoder")
         self._worker = network.worker()
         # A graph remembers what a context was prepared for, so the full batch has one of its own.
         self._full = network.worker() if FULL in self.sizes else self._worker
@@ -144,16 +155,8 @@ class Slots:
     def _run_full(self, slot: Slot, batch: View, features: View) -> None:
         """A full batch: as a CUDA graph from the second time on, if the network can be captured."""
         slot.runs += 1
-        if slot.graph is None and self._graphs and slot.runs > 1:
-            try:
-                slot.graph = self._device.capture(
-                    self._stream, lambda: self._full.enqueue(batch, features, self._stream)
-                )
-            except DeviceMemoryError:
-                raise
-            except DeviceError as error:
-                self._graphs = False
-                _log.info("encoders run without CUDA graphs: %s", error)
+        if slot.graph is None and slot.runs > 1:
+            slot.graph = self._graphs.capture(lambda stream: self._full.enqueue(batch, features, stream))
         if slot.graph is None:
             self._full.enqueue(batch, features, self._stream)
         else:
@@ -203,3 +206,28 @@ class Slots:
         for block in (slot.pinned, slot.batch, slot.features):
             block.free()
         self._device.end_event(slot.passed)
+
+
+def in_a_row(samples: Sequence[Sample], step: int, alignment: int) -> int | None:
+    """Where the samples lie, if they are on the device one behind the other from a multiple of bytes on."""
+    found = list(runs(samples, step))
+    first = found[0][1][0]
+    if len(found) > 1 or not isinstance(first, DeviceSample) or first.pointer % alignment:
+        return None
+    return first.pointer
+
+
+def runs(samples: Sequence[Sample], step: int) -> Iterator[tuple[int, Sequence[Sample]]]:
+    """Neighbours that one copy brings: on the host, or one behind the other on the device."""
+    begin = 0
+    for i in range(1, len(samples) + 1):
+        if i < len(samples) and _follows(samples[i - 1], samples[i], step):
+            continue
+        yield begin, samples[begin:i]
+        begin = i
+
+
+def _follows(before: Sample, after: Sample, step: int) -> bool:
+    if isinstance(before, DeviceSample) and isinstance(after, DeviceSample):
+        return after.pointer == before.pointer + step
+    return not isinstance(before, DeviceSample) and not isinstance(after, DeviceSample)

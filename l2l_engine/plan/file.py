@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from l2l_engine.errors import PlanError, PlanNotFoundError
 from l2l_engine.files import write_whole
 from l2l_engine.plan.document import PRECISIONS, CompiledSettings, PlanDocument, parse_document
+from l2l_engine.plan.onnx import reads_another_file
 from l2l_engine.plan.shapes import Dimensions, check_skim_shapes
 
 MAX_PLAN_BYTES = 8 << 30
@@ -37,9 +38,6 @@ _BYTES_NAME = re.compile(
     rf"graph\.(image|audio|recogniser)\.({'|'.join(PRECISIONS)})"
     r"|compiled\.[a-z0-9_]{1,40}\.(image|audio|recogniser)"
 )
-
-_ELSEWHERE = re.compile(rb"(\x0a|\x8a\x80*\x00)(\x08|\x88\x80*\x00)location")
-"""The key, in any encoding that protobuf allows, by which a tensor of an ONNX graph names another file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,8 +180,7 @@ def _parse(path: Path, data: bytes) -> Plan:
         if f"{part}.fp32" not in graphs:
             raise PlanError(f"graph.{part}.fp32 is missing")
     for name, graph in graphs.items():
-        # Whoever loads the graph would read that file, whatever it is. Searching for one word is fast.
-        if b"location" in graph and _ELSEWHERE.search(graph):
+        if reads_another_file(graph):
             raise PlanError(f"graph.{name} keeps weights in another file")
     if document.recogniser is None and any(name.startswith("recogniser.") for name in graphs):
         raise PlanError("there is a graph.recogniser, and the document knows no recogniser")

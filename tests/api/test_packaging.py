@@ -49,6 +49,7 @@ def test_the_wheel_holds_the_runtime_and_nothing_else(wheel: Path) -> None:
     for needed in ("l2l_engine/py.typed", "l2l_engine/_native.pyi", "l2l_engine/report/page.html"):
         assert needed in names
     assert any(name.startswith("l2l_engine/_native.") and name.endswith(".so") for name in names)
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
 def test_the_wheel_works_outside_the_tree(wheel: Path, tmp_path: Path, plan_file: Path, video: Path) -> None:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import ctypes
+import importlib.util
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -108,3 +112,30 @@ def same() -> Callable[[Any, Any], None]:
                 assert getattr(got.media, name) == getattr(expected.media, name)
 
     return check
+
+
+def _header() -> Path | None:
+    """The folder of CUDA's header: the toolkit's, or that of the package PyTorch brings."""
+    folders = []
+    if nvcc := shutil.which("nvcc"):
+        folders.append(Path(nvcc).resolve().parents[1] / "include")
+    folders.append(Path("/usr/local/cuda/include"))
+    for name in ("nvidia", "triton"):
+        spec = importlib.util.find_spec(name)
+        for place in spec.submodule_search_locations or () if spec else ():
+            folders += [Path(place) / "cu13" / "include", Path(place) / "backends" / "nvidia" / "include"]
+    return next((folder for folder in folders if (folder / "cuda.h").exists()), None)
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The driver's functions on the host, compiled with CUDA's own header."""
+    header, compiler = _header(), shutil.which("cc") or shutil.which("gcc")
+    if header is None or compiler is None:
+        pytest.skip("there is no cuda.h, or no C compiler")
+    path = tmp_path_factory.mktemp("driver") / "libcuda_on_host.so"
+    source = Path(__file__).with_name("libcuda_on_host.c")
+    warn = ("-Wall", "-Wextra", "-Werror")
+    command = [compiler, "-shared", "-fPIC", "-O1", *warn, f"-I{header}", str(source), "-o", str(path)]
+    subprocess.run(command, check=True)
+    return ctypes.CDLL(str(path))

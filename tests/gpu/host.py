@@ -2,7 +2,8 @@
 
 Nothing that is queued happens until somebody waits for it, and then only as much as that takes, one piece
 of work of a random stream after the other. So whatever lacks an event, frees memory too early or writes to
-pinned memory that is still to be read gives wrong numbers.
+pinned memory that is still to be read gives wrong numbers. While something is captured other threads go on,
+and CUDA's rules of capture (see :mod:`tests.gpu.capturing`) hold for all of them.
 
 The memory is that of the pretended device behind the CUDA side as it is compiled for the host, the kernels
 are that side's, and the networks run in OpenVINO: what comes out can be compared with the CPU's path.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import itertools
 import random
 import threading
@@ -28,7 +28,9 @@ from l2l_engine.backends.openvino import OpenVINOEncoder
 from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space
 from l2l_engine.errors import DeviceError
 from l2l_engine.gpu.device import View
-from l2l_engine.gpu.kernels import CudaKernels, OwnStream
+from l2l_engine.gpu.graphs import uncollected
+from l2l_engine.gpu.kernels import CudaKernels, OwnStream, handle_of
+from tests.gpu.capturing import Captures
 
 Work = Callable[[], None]
 
@@ -45,8 +47,8 @@ class HostDevice:
         self.streams: dict[int, deque[tuple[Callable[[], bool] | None, Work]]] = {}
         self.events: dict[int, int] = {}
         self._passed: dict[int, int] = defaultdict(int)
-        self._graphs: dict[int, list[Work]] = {}
-        self._recording: dict[int, list[Work]] = {}
+        self._captures = Captures()
+        self._graphs: dict[int, tuple[int, list[Work]]] = {}
         self.blocks: set[object] = set()
         self.waits = self.launches = self.captures = 0
         self.fail: Callable[[str], None] = lambda _: None
@@ -57,21 +59,27 @@ class HostDevice:
 
     def allocate(self, nbytes: int) -> _Block:
         self.fail("allocate")
+        self.unordered()
         return _Block(self, self._module.empty(((nbytes + 3) // 4,), 0, self._module.Stream(0, None)), nbytes)
 
     def pin(self, nbytes: int) -> _Pinned:
         self.fail("pin")
+        self.unordered()
         return _Pinned(self, nbytes)
 
     def stream(self) -> int:
         with self._lock:
+            self._captures.unordered()
             made = next(self._numbers)
             self.streams[made] = deque()
             return made
 
     def end_stream(self, stream: int) -> None:
-        self.drain()
-        del self.streams[stream]
+        with self._lock:
+            self._captures.end_stream(stream)
+            if self.streams[stream]:
+                self.drain()
+            del self.streams[stream]
 
     def event(self) -> int:
         with self._lock:
@@ -81,22 +89,28 @@ class HostDevice:
 
     def end_event(self, event: int) -> None:
         with self._lock:
+            self._captures.end_event(event)
             del self.events[event]
 
     def record(self, event: int, stream: int) -> None:
         with self._lock:
+            if self._captures.record(event, stream):
+                return
             self.events[event] += 1
             ticket = self.events[event]
             self._put(stream, None, lambda: self._pass(event, ticket))
 
     def wait(self, stream: int, event: int) -> None:
         with self._lock:
+            if self._captures.wait(stream, event):
+                return
             ticket = self.events[event]
             self._put(stream, lambda: self._passed[event] >= ticket, lambda: None)
 
     def synchronize(self, event: int) -> None:
         self.fail("synchronize")
         with self._undisturbed():
+            self._captures.await_event(event)
             self.waits += 1
             ticket = self.events[event]
             while self._passed[event] < ticket:
@@ -108,28 +122,44 @@ class HostDevice:
 
     download = copy = upload
 
-    def capture(self, stream: int, work: Work) -> int:
+    def synchronize_context(self) -> None:
+        """What another library in the process may do at any time: wait for all there is."""
+        with self._undisturbed():
+            self._captures.await_context()
+            self.drain()
+
+    def capture(self, work: Callable[[int], None]) -> int:
         self.fail("capture")
+        stream = self.stream()
+        try:
+            return self._capture(stream, work)
+        finally:
+            self.end_stream(stream)
+
+    def _capture(self, stream: int, work: Callable[[int], None]) -> int:
         with self._lock:
-            assert stream not in self._recording
-            self._recording[stream] = []
-            try:
-                work()
-            finally:
-                recorded = self._recording.pop(stream)
+            self._captures.begin(stream)
+        try:
+            work(stream)
+        except BaseException:
+            with self._lock, contextlib.suppress(DeviceError):
+                self._captures.end(stream)
+            raise
+        with self._lock:
+            recorded = self._captures.end(stream)
             made = next(self._numbers)
-            self._graphs[made] = recorded
+            self._graphs[made] = stream, recorded
             self.captures += 1
             return made
 
     def launch(self, graph: int, stream: int) -> None:
         self.fail("launch")
-        recorded = self._graphs[graph]
+        captured, recorded = self._graphs[graph]
         self.launches += 1
 
         def run() -> None:
             # As in a graph that was captured: the native side may allocate nothing and wait for nothing.
-            self._module.pretended.captured = stream
+            self._module.pretended.captured = captured
             try:
                 for work in recorded:
                     work()
@@ -139,15 +169,19 @@ class HostDevice:
         self.queue(stream, run)
 
     def end_graph(self, graph: int) -> None:
+        self.unordered()
         del self._graphs[graph]
 
     def queue(self, stream: int, work: Work) -> None:
         """Have a piece of work done on a stream, some time."""
         with self._lock:
-            if stream in self._recording:
-                self._recording[stream].append(work)
-            else:
+            if not self._captures.add(stream, work):
                 self._put(stream, None, work)
+
+    def unordered(self) -> None:
+        """A call that no stream orders is made."""
+        with self._lock:
+            self._captures.unordered()
 
     def drain(self) -> None:
         """Do all that is queued."""
@@ -156,7 +190,6 @@ class HostDevice:
                 self._step()
 
     def _put(self, stream: int, ready: Callable[[], bool] | None, work: Work) -> None:
-        assert stream not in self._recording, "events are no part of the graphs here"
         self.streams[stream].append((ready, work))
 
     def _pass(self, event: int, ticket: int) -> None:
@@ -171,14 +204,8 @@ class HostDevice:
     @contextlib.contextmanager
     def _undisturbed(self) -> Iterator[None]:
         """The garbage collector may end a stream, which does all that is queued: not meanwhile."""
-        with self._lock:
-            enabled = gc.isenabled()
-            gc.disable()
-            try:
-                yield
-            finally:
-                if enabled:
-                    gc.enable()
+        with self._lock, uncollected():
+            yield
 
 
 class _Block:
@@ -189,6 +216,7 @@ class _Block:
 
     def free(self) -> None:
         if self._array is not None:
+            self._device.unordered()
             self._device.drain()  # as the driver does
             self._array = None
             self._device.blocks.discard(self)
@@ -203,6 +231,7 @@ class _Pinned:
 
     def free(self) -> None:
         if self in self._device.blocks:
+            self._device.unordered()
             self._device.blocks.discard(self)
             self.array[:] = 0xFF  # whoever still reads it reads nonsense
 
@@ -241,13 +270,14 @@ class HostKernels(CudaKernels):
         self._late.queue(stream.handle, lambda: work(rows, numbers, order, out, stream))
 
     def skim(
-        self, banks: Any, timestamps: View, steps: int, stream: OwnStream, space: Space | None
+        self, banks: Any, timestamps: View, steps: int, stream: OwnStream | int, space: Space | None
     ) -> CudaSkimResult:
         if space is None:
+            assert not isinstance(stream, int), "memory is freed in the order of a stream that may be gone"
             image, audio = (0 if bank is None else bank[0].shape[1] for bank in banks)
             space = self.space(timestamps.shape[1], (image, audio), steps, stream)
         work, memory = super().skim, space
-        self._late.queue(stream.handle, lambda: _ignore(work(banks, timestamps, steps, stream, memory)))
+        self._late.queue(handle_of(stream), lambda: _ignore(work(banks, timestamps, steps, stream, memory)))
         return memory.result
 
 

@@ -1,27 +1,15 @@
 // The driver's functions that l2l_engine.gpu.driver calls, on the host. CUDA's own header declares them: a call
 // whose arguments are not what it says does not get here in one piece. Work is done at once, but inside a capture,
-// where it is written down. What was called is counted, so that tests can ask.
+// where it is written down, by the rules that capturing_on_host.h has. What was called is counted, so that tests
+// can ask.
 #include <cuda.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "capturing_on_host.h"
+
 #define HANDLE(type, number) ((type)(size_t)(number))
-enum { kCopies = 64 };
 
-struct Copy {
-  void* to;
-  const void* from;
-  size_t bytes;
-};
-struct CUgraph_st {
-  int count;
-  struct Copy copies[kCopies];
-};
-
-static int capturing;
-static CUstream captured;
-static struct CUgraph_st* graph_made;
 static _Thread_local CUcontext current;
 
 int fail_with;         // this status, from the next call that may fail on
@@ -33,15 +21,20 @@ static CUresult enter(void) {
   return (CUresult)fail_with;
 }
 
-static CUresult move(void* to, const void* from, size_t bytes, CUstream stream) {
+// A call that no stream orders.
+static CUresult enter_unordered(void) {
   const CUresult status = enter();
+  return status == CUDA_SUCCESS ? capture_unordered() : status;
+}
+
+static CUresult move(void* to, const void* from, size_t bytes, CUstream stream) {
+  CUresult status = enter();
   if (status != CUDA_SUCCESS) return status;
-  if (capturing && stream == captured) {
-    graph_made->copies[graph_made->count++] = (struct Copy){to, from, bytes};
-  } else {
-    memcpy(to, from, bytes);
-  }
-  return CUDA_SUCCESS;
+  const struct Copy copy = {to, from, bytes};
+  int captured = 0;
+  status = capture_add(stream, &copy, &captured);
+  if (status == CUDA_SUCCESS && !captured) memcpy(to, from, bytes);
+  return status;
 }
 
 CUresult cuInit(unsigned int flags) { return flags == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE; }
@@ -61,77 +54,133 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
   return *context = HANDLE(CUcontext, 0x77), CUDA_SUCCESS;
 }
 CUresult cuCtxSetCurrent(CUcontext context) { return current = context, CUDA_SUCCESS; }
+// Not called by the driver's side here, but by whoever else is in the process.
+CUresult cuCtxSynchronize(void) { LOCKED; return capture_await_context(); }
 
 CUresult cuMemAlloc(CUdeviceptr* pointer, size_t bytes) {
-  const CUresult status = enter();
+  LOCKED;
+  const CUresult status = enter_unordered();
   if (status != CUDA_SUCCESS) return status;
   if (bytes > most_bytes) return CUDA_ERROR_OUT_OF_MEMORY;
   ++allocated;
   return *pointer = (CUdeviceptr)(size_t)malloc(bytes), CUDA_SUCCESS;
 }
-CUresult cuMemFree(CUdeviceptr pointer) { return --allocated, free((void*)(size_t)pointer), enter(); }
+CUresult cuMemFree(CUdeviceptr pointer) {
+  LOCKED;
+  const CUresult status = capture_unordered();
+  if (status != CUDA_SUCCESS) return status;
+  return --allocated, free((void*)(size_t)pointer), enter();
+}
 CUresult cuMemHostAlloc(void** pointer, size_t bytes, unsigned int flags) {
+  LOCKED;
   if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
+  const CUresult status = enter_unordered();
+  if (status != CUDA_SUCCESS) return status;
   if (bytes > most_bytes) return CUDA_ERROR_OUT_OF_MEMORY;
   ++pinned;
-  return *pointer = malloc(bytes), enter();
+  return *pointer = malloc(bytes), CUDA_SUCCESS;
 }
-CUresult cuMemFreeHost(void* pointer) { return --pinned, free(pointer), enter(); }
+CUresult cuMemFreeHost(void* pointer) {
+  LOCKED;
+  const CUresult status = capture_unordered();
+  if (status != CUDA_SUCCESS) return status;
+  return --pinned, free(pointer), enter();
+}
 
 CUresult cuStreamCreate(CUstream* stream, unsigned int flags) {
+  LOCKED;
   if (flags != CU_STREAM_NON_BLOCKING) return CUDA_ERROR_INVALID_VALUE;
-  return *stream = HANDLE(CUstream, 0x7fff00001000 + streams++), enter();
+  const CUresult status = enter_unordered();
+  if (status != CUDA_SUCCESS) return status;
+  ++streams;
+  return *stream = calloc(1, sizeof **stream), CUDA_SUCCESS;
 }
-CUresult cuStreamDestroy(CUstream stream) { return (void)stream, --streams, enter(); }
+CUresult cuStreamDestroy(CUstream stream) {
+  LOCKED;
+  const CUresult status = capture_end_stream(stream);
+  if (status != CUDA_SUCCESS) return status;
+  return --streams, free(stream), enter();
+}
 CUresult cuEventCreate(CUevent* event, unsigned int flags) {
+  LOCKED;
   if (flags != CU_EVENT_DISABLE_TIMING) return CUDA_ERROR_INVALID_VALUE;
-  return *event = HANDLE(CUevent, 0x7fff00002000 + events++), enter();
+  ++events;
+  return *event = calloc(1, sizeof **event), enter();
 }
-CUresult cuEventDestroy(CUevent event) { return (void)event, --events, enter(); }
+CUresult cuEventDestroy(CUevent event) {
+  LOCKED;
+  return --events, free(event), enter();
+}
 CUresult cuEventRecord(CUevent event, CUstream stream) {
-  return event && stream ? enter() : CUDA_ERROR_INVALID_HANDLE;
+  LOCKED;
+  if (!event || !stream) return CUDA_ERROR_INVALID_HANDLE;
+  const CUresult status = enter();
+  return status == CUDA_SUCCESS ? capture_record(event, stream) : status;
 }
 CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int flags) {
-  return event && stream && flags == 0 ? enter() : CUDA_ERROR_INVALID_HANDLE;
+  LOCKED;
+  if (!event || !stream || flags != 0) return CUDA_ERROR_INVALID_HANDLE;
+  const CUresult status = enter();
+  return status == CUDA_SUCCESS ? capture_wait(stream, event) : status;
 }
-CUresult cuEventSynchronize(CUevent event) { return event ? enter() : CUDA_ERROR_INVALID_HANDLE; }
+CUresult cuEventSynchronize(CUevent event) {
+  LOCKED;
+  if (!event) return CUDA_ERROR_INVALID_HANDLE;
+  const CUresult status = enter();
+  return status == CUDA_SUCCESS ? capture_await_event(event) : status;
+}
 
 CUresult cuMemcpyHtoDAsync(CUdeviceptr to, const void* from, size_t bytes, CUstream stream) {
+  LOCKED;
   return move((void*)(size_t)to, from, bytes, stream);
 }
 CUresult cuMemcpyDtoHAsync(void* to, CUdeviceptr from, size_t bytes, CUstream stream) {
+  LOCKED;
   return move(to, (const void*)(size_t)from, bytes, stream);
 }
 CUresult cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
+  LOCKED;
   return move((void*)(size_t)to, (const void*)(size_t)from, bytes, stream);
 }
 
 CUresult cuStreamBeginCapture(CUstream stream, CUstreamCaptureMode mode) {
-  if (mode != CU_STREAM_CAPTURE_MODE_THREAD_LOCAL || capturing) return CUDA_ERROR_INVALID_VALUE;
-  capturing = 1, captured = stream;
-  graph_made = calloc(1, sizeof *graph_made);
-  ++graphs;
-  return enter();
+  LOCKED;
+  const CUresult status = enter();
+  return status == CUDA_SUCCESS ? capture_begin(stream, mode) : status;
 }
 CUresult cuStreamEndCapture(CUstream stream, CUgraph* graph) {
-  if (!capturing || stream != captured) return CUDA_ERROR_INVALID_VALUE;
-  capturing = 0;
-  return *graph = graph_made, CUDA_SUCCESS;
+  LOCKED;
+  const CUresult status = capture_end(stream, graph);
+  if (*graph != NULL) ++graphs;
+  return status;
 }
 CUresult cuGraphInstantiateWithFlags(CUgraphExec* made, CUgraph graph, unsigned long long flags) {
+  LOCKED;
   if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
   struct CUgraph_st* copy = malloc(sizeof *copy);
   *copy = *graph;
   ++graphs;
   return *made = (CUgraphExec)copy, enter();
 }
-CUresult cuGraphDestroy(CUgraph graph) { return --graphs, free(graph), CUDA_SUCCESS; }
+CUresult cuGraphDestroy(CUgraph graph) {
+  LOCKED;
+  return --graphs, free(graph), CUDA_SUCCESS;
+}
 CUresult cuGraphLaunch(CUgraphExec graph, CUstream stream) {
+  LOCKED;
   const struct CUgraph_st* all = (const struct CUgraph_st*)graph;
-  for (int i = 0; i < all->count; ++i) move(all->copies[i].to, all->copies[i].from, all->copies[i].bytes, stream);
+  for (int i = 0; i < all->count; ++i) {
+    const CUresult status = move(all->copies[i].to, all->copies[i].from, all->copies[i].bytes, stream);
+    if (status != CUDA_SUCCESS) return status;
+  }
   return enter();
 }
-CUresult cuGraphExecDestroy(CUgraphExec graph) { return --graphs, free((void*)graph), enter(); }
+CUresult cuGraphExecDestroy(CUgraphExec graph) {
+  LOCKED;
+  const CUresult status = capture_unordered();
+  if (status != CUDA_SUCCESS) return status;
+  return --graphs, free((void*)graph), enter();
+}
 
 CUresult cuGetErrorString(CUresult error, const char** text) {
   return *text = error == CUDA_ERROR_ILLEGAL_ADDRESS ? "an illegal memory access" : NULL, CUDA_SUCCESS;

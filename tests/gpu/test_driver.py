@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import shutil
 import subprocess
 import threading
@@ -16,32 +15,6 @@ import pytest
 from l2l_engine.backends import gpu
 from l2l_engine.errors import DeviceError, DeviceMemoryError
 from l2l_engine.gpu.driver import CudaDevice
-
-
-def _header() -> Path | None:
-    """The folder of CUDA's header: the toolkit's, or that of the package PyTorch brings."""
-    folders = []
-    if nvcc := shutil.which("nvcc"):
-        folders.append(Path(nvcc).resolve().parents[1] / "include")
-    folders.append(Path("/usr/local/cuda/include"))
-    for name in ("nvidia", "triton"):
-        spec = importlib.util.find_spec(name)
-        for place in spec.submodule_search_locations or () if spec else ():
-            folders += [Path(place) / "cu13" / "include", Path(place) / "backends" / "nvidia" / "include"]
-    return next((folder for folder in folders if (folder / "cuda.h").exists()), None)
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    header, compiler = _header(), shutil.which("cc") or shutil.which("gcc")
-    if header is None or compiler is None:
-        pytest.skip("there is no cuda.h, or no C compiler")
-    path = tmp_path_factory.mktemp("driver") / "libcuda_on_host.so"
-    source = Path(__file__).with_name("libcuda_on_host.c")
-    warn = ("-Wall", "-Wextra", "-Werror")
-    command = [compiler, "-shared", "-fPIC", "-O1", *warn, f"-I{header}", str(source), "-o", str(path)]
-    subprocess.run(command, check=True)
-    return ctypes.CDLL(str(path))
 
 
 @pytest.fixture
@@ -77,7 +50,7 @@ def test_everything_is_given_back_once(device: CudaDevice, driver: ctypes.CDLL) 
     before = [count(driver, name) for name in names]
     blocks = [device.allocate(0), device.allocate(5), device.pin(0), device.pin(5)]
     stream, event = device.stream(), device.event()
-    graph = device.capture(stream, lambda: None)
+    graph = device.capture(lambda _: None)
     assert [count(driver, name) for name in names] != before
     for block in blocks * 2:
         block.free()
@@ -88,24 +61,41 @@ def test_everything_is_given_back_once(device: CudaDevice, driver: ctypes.CDLL) 
 
 
 def test_a_graph_is_done_when_it_is_launched(device: CudaDevice, driver: ctypes.CDLL) -> None:
-    stream, source, target = device.stream(), device.pin(8), device.allocate(8)
+    shared, source, target = device.stream(), device.pin(8), device.allocate(8)
     result = device.pin(8)
 
-    def work() -> None:
+    def work(stream: int) -> None:
         device.upload(target.pointer, source.pointer, 8, stream)
         device.download(result.pointer, target.pointer, 8, stream)
 
-    graph = device.capture(stream, work)
+    graph = device.capture(work)
     for value in (3, 7):
         source.array[:] = value
         assert result.array[0] != value
-        device.launch(graph, stream)
+        device.launch(graph, shared)
         assert (result.array == value).all()
-    before = count(driver, "graphs")
+    before = [count(driver, name) for name in ("graphs", "streams")]
     with pytest.raises(KeyError):
-        device.capture(stream, lambda: {}["nothing"])
-    assert count(driver, "graphs") == before
-    device.end_graph(device.capture(stream, work))  # the stream is not left in its capture
+        device.capture(lambda _: {}["nothing"])
+    assert [count(driver, name) for name in ("graphs", "streams")] == before
+
+
+def test_what_is_captured_may_only_queue(device: CudaDevice, driver: ctypes.CDLL) -> None:
+    """Of the capturing thread alone, and of what others do on streams of their own, nothing is captured."""
+    before = [count(driver, name) for name in ("graphs", "streams", "allocated")]
+    event = device.event()
+    for work in (
+        lambda _: device.allocate(8),
+        lambda _: device.pin(8),
+        lambda _: device.stream(),
+        lambda _: device.synchronize(event),
+    ):
+        with pytest.raises(DeviceError, match=r"\(900\)"):
+            device.capture(work)
+    with pytest.raises(DeviceError, match=r"\(905\)"):
+        device.capture(lambda stream: device.wait(stream, event))
+    device.end_event(event)
+    assert [count(driver, name) for name in ("graphs", "streams", "allocated")] == before
 
 
 def test_it_works_in_every_thread(device: CudaDevice, driver: ctypes.CDLL) -> None:
@@ -130,8 +120,15 @@ def test_errors_are_typed_and_say_what_failed(device: CudaDevice, driver: ctypes
         ctypes.c_int.in_dll(driver, "fail_with").value = status
         with pytest.raises(DeviceError, match=rf"Pretended GPU fails: cuEventRecord: {words} \({status}\)"):
             device.record(stream, stream)
-    with pytest.raises(DeviceError, match="cuStreamBeginCapture"):
-        device.capture(stream, lambda: device.record(stream, stream))
+    ctypes.c_int.in_dll(driver, "fail_with").value = 0
+
+    def breaks(_: int) -> None:
+        ctypes.c_int.in_dll(driver, "fail_with").value = 700
+
+    with pytest.raises(DeviceError, match="cuGraphInstantiateWithFlags"):
+        device.capture(breaks)
+    with pytest.raises(DeviceError, match="cuStreamCreate"):
+        device.capture(breaks)
 
 
 def test_a_driver_that_is_too_old(

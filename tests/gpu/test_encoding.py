@@ -16,7 +16,7 @@ from l2l_engine.gpu.device import View
 from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.gpu.rows import Rows
-from l2l_engine.gpu.samples import DeviceSample
+from l2l_engine.gpu.slots import DeviceSample
 from tests.gpu.conftest import BIG
 from tests.gpu.host import HostDevice, array, broken
 

@@ -86,6 +86,24 @@ def test_without_graphs_it_runs_all_the_same(
     assert caplog.text.count("without CUDA graphs") == 1
 
 
+def test_a_capture_of_the_skimmers_that_fails_is_tried_again(
+    classifier: Classifier, device: HostDevice, video: Path, same: Same
+) -> None:
+    tries: list[str] = []
+
+    def fail(call: str) -> None:
+        if call == "capture":
+            tries.append(call)
+            if len(tries) < 3:
+                raise DeviceError("somebody waited for the whole device")
+
+    device.fail = fail
+    expected = classifier.predict(video)
+    for _ in range(4):
+        same(classifier.predict(video), expected, tolerance=0)
+    assert (len(tries), device.captures, device.launches) == (3, 1, 2)
+
+
 def test_out_of_memory_is_an_error_that_leaves_the_classifier_usable(
     classifier: Classifier, module: Any, video: Path, same: Same
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -15,22 +14,23 @@ from numpy.typing import NDArray
 
 from l2l_engine.cuda import CudaSkimResult, Space
 from l2l_engine.errors import DeviceError, DeviceMemoryError
-from l2l_engine.gpu.banks import Part, Parts
 from l2l_engine.gpu.device import Block, Device, Pinned, View, view
-from l2l_engine.gpu.kernels import Banks, Kernels, OwnStream
+from l2l_engine.gpu.graphs import Graphs
+from l2l_engine.gpu.kernels import Banks, Kernels, OwnStream, handle_of
+from l2l_engine.gpu.rows import Both, OrderedRows
 from l2l_engine.skim import SkimResult
 
 if TYPE_CHECKING:
     from l2l_engine.cuda import DeviceArray
 
 _GRAPHS = 8
-"""Sizes of videos whose graphs a lane keeps."""
+"""Sizes of videos whose graphs a stream keeps."""
 
-_FIELDS = ("logits", "image_attention", "audio_attention", "modality_scores", "step_features")
-_log = logging.getLogger("l2l_engine")
+_Queue = Callable[["OwnStream | int", "Space | None"], None]
+_FIELDS = ("logits", "image_attention", "audio_attention", "modality_scores", "step_features", "step_logits")
 
 
-class Lane:
+class SkimStream:
     """A stream and the memory that one video's end takes; for one thread at a time."""
 
     def __init__(self, device: Device, kernels: Kernels) -> None:
@@ -39,27 +39,28 @@ class Lane:
         self._blocks: dict[str, Block] = {}
         self._pinned: dict[str, Pinned] = {}
         self._seen: OrderedDict[tuple[int, ...], _Graph | None] = OrderedDict()
-        self._graphs = True
+        self._graphs = Graphs(device, "the skimmer")
 
     @property
-    def stream(self) -> int:
+    def handle(self) -> int:
         """What is queued here is queued on it."""
         return self._own.handle
 
-    def run(self, parts: Parts, timestamps: NDArray[np.float64], steps: int) -> SkimResult:
-        """Skim one video and wait for the result; at most one part may be None."""
-        banks, stamps = self._bring(parts, timestamps)
+    def run(self, both: Both, timestamps: NDArray[np.float64], steps: int) -> SkimResult:
+        """Skim one video and wait for the result; at most one may be None."""
+        banks, stamps = self._bring(both, timestamps)
         width, classes = self._kernels.sizes
         n = len(timestamps)
-        shapes = [(1, classes), (1, steps, n), (1, steps, n), (1, steps, 2), (1, steps, width)]
+        each = (n, n, 2, width, classes)
+        shapes = [(1, classes), *((1, steps, extent) for extent in each)]
         target = self._pin("result", 4 * sum(int(np.prod(shape)) for shape in shapes))
-        key = (n, *(0 if part is None else len(part.times) for part in parts), steps)
+        key = (n, *(0 if kind is None else len(kind.times) for kind in both), steps)
         held: list[object] = []
 
-        def queue(space: Space | None) -> None:
-            result = self._kernels.skim(banks, stamps, steps, self._own, space)
+        def queue(stream: OwnStream | int, space: Space | None) -> None:
+            result = self._kernels.skim(banks, stamps, steps, stream, space)
             held.append(result)
-            self._fetch(result, target)
+            self._fetch(result, target, handle_of(stream))
 
         self._launch(key, queue)
         self._wait()
@@ -77,22 +78,22 @@ class Lane:
         pointer = int(array.__cuda_array_interface__["data"][0])
         return View(pointer, (1, *features.shape), np.dtype(np.float32), array), array
 
-    def give(self, part: Part) -> DeviceArray:
+    def give(self, kind: OrderedRows) -> DeviceArray:
         """The bank in order, float32 [K, D], as an array of its own on the device; waits for it."""
-        made = self._kernels.new(len(part.times), self._own)
+        made = self._kernels.new(len(kind.times), self._own)
         pointer = int(made.__cuda_array_interface__["data"][0])
         out = View(pointer, (1, *made.shape), np.dtype(np.float32), made)
-        numbers, (order,) = self._numbers(part.rows.shape[1], [part.order.astype(np.float64)])
-        self._kernels.gather(part.rows, numbers, order, out, self._own)
+        numbers, (order,) = self._numbers(kind.rows.shape[1], [kind.order.astype(np.float64)])
+        self._kernels.gather(kind.rows, numbers, order, out, self._own)
         self._wait()
         return made
 
-    def fetch(self, part: Part) -> NDArray[np.float32]:
+    def fetch(self, kind: OrderedRows) -> NDArray[np.float32]:
         """The bank in order, float32 [K, D], on the host; waits for it."""
-        (bank, _), _ = self._bring((part, None), part.times)
+        (bank, _), _ = self._bring((kind, None), kind.times)
         assert bank is not None
         target = self._pin("result", bank[0].nbytes)
-        self._device.download(target.pointer, bank[0].pointer, bank[0].nbytes, self.stream)
+        self._device.download(target.pointer, bank[0].pointer, bank[0].nbytes, self.handle)
         self._wait()
         flat = target.array.view(np.float32)[: bank[0].nbytes // 4]
         found: NDArray[np.float32] = flat.reshape(bank[0].shape[1:]).copy()
@@ -109,22 +110,22 @@ class Lane:
             self._device.end_event(self._done)
         del self._own
 
-    def _bring(self, parts: Parts, timestamps: NDArray[np.float64]) -> tuple[Banks, View]:
+    def _bring(self, both: Both, timestamps: NDArray[np.float64]) -> tuple[Banks, View]:
         """Queue the times' way to the device, and the banks into order, where the sizes alone say."""
-        present = [part for part in parts if part is not None]
-        columns = [timestamps, *(c for part in present for c in (part.times, part.order.astype(np.float64)))]
-        numbers, arrays = self._numbers(max(part.rows.shape[1] for part in present), columns)
+        present = [kind for kind in both if kind is not None]
+        columns = [timestamps, *(c for kind in present for c in (kind.times, kind.order.astype(np.float64)))]
+        numbers, arrays = self._numbers(max(kind.rows.shape[1] for kind in present), columns)
         banks: list[tuple[View, View] | None] = []
         rest = iter(arrays[1:])
-        for name, part in zip(("image", "audio"), parts, strict=True):
-            if part is None:
+        for name, kind in zip(("image", "audio"), both, strict=True):
+            if kind is None:
                 banks.append(None)
                 continue
             times, order = next(rest), next(rest)
-            shape = (1, len(part.times), part.rows.shape[2])
+            shape = (1, len(kind.times), kind.rows.shape[2])
             bank = view(self._block(name, 4 * int(np.prod(shape))), shape, np.float32)
-            count = View(numbers.pointer, (1, part.rows.shape[1]), numbers.dtype, numbers.owner)
-            self._kernels.gather(part.rows, count, order, bank, self._own)
+            count = View(numbers.pointer, (1, kind.rows.shape[1]), numbers.dtype, numbers.owner)
+            self._kernels.gather(kind.rows, count, order, bank, self._own)
             banks.append((bank, times))
         return (banks[0], banks[1]), arrays[0]
 
@@ -135,49 +136,46 @@ class Lane:
         whole = np.concatenate(values)
         source, target = self._pin("numbers", whole.nbytes), self._block("numbers", whole.nbytes)
         source.array.view(np.float64)[: len(whole)] = whole
-        self._device.upload(target.pointer, source.pointer, whole.nbytes, self.stream)
+        self._device.upload(target.pointer, source.pointer, whole.nbytes, self.handle)
         views, offset = [], 0
         for column in values:
             views.append(view(target, (1, len(column)), np.float64, offset=offset))
             offset += column.nbytes
         return views[-1], views[:-1]
 
-    def _fetch(self, result: CudaSkimResult, target: Pinned) -> None:
+    def _fetch(self, result: CudaSkimResult, target: Pinned, stream: int) -> None:
         offset = 0
         for name in _FIELDS:
             array = getattr(result, name)
             pointer = int(array.__cuda_array_interface__["data"][0])
-            self._device.download(target.pointer + offset, pointer, array.nbytes, self.stream)
+            self._device.download(target.pointer + offset, pointer, array.nbytes, stream)
             offset += array.nbytes
 
-    def _launch(self, key: tuple[int, ...], queue: Callable[[Space | None], None]) -> None:
+    def _launch(self, key: tuple[int, ...], queue: _Queue) -> None:
         """Queue the skimmer; from a size's second time on as a graph."""
         known = self._seen.pop(key, False)
         self._seen[key] = None
-        if known is None and self._graphs:
+        if known is None and self._graphs.on:
             known = self._capture(key, queue)
         if isinstance(known, _Graph):
             self._seen[key] = known
-            self._device.launch(known.handle, self.stream)
+            self._device.launch(known.handle, self.handle)
         else:
-            queue(None)
+            queue(self._own, None)
         while len(self._seen) > _GRAPHS:
             self._drop(self._seen.popitem(last=False)[1])
 
-    def _capture(self, key: tuple[int, ...], queue: Callable[[Space | None], None]) -> _Graph | None:
+    def _capture(self, key: tuple[int, ...], queue: _Queue) -> _Graph | None:
         n, image, audio, steps = key
         try:
             space = self._kernels.space(n, (image, audio), steps, self._own)
-            return _Graph(self._device.capture(self.stream, lambda: queue(space)), space)
         except DeviceMemoryError:
             return None  # it runs without
-        except DeviceError as error:
-            self._graphs = False
-            _log.info("the skimmer runs without CUDA graphs: %s", error)
-            return None
+        graph = self._graphs.capture(lambda stream: queue(stream, space))
+        return None if graph is None else _Graph(graph, space)
 
     def _wait(self) -> None:
-        self._device.record(self._done, self.stream)
+        self._device.record(self._done, self.handle)
         self._device.synchronize(self._done)
 
     def _block(self, name: str, nbytes: int) -> Block:
@@ -221,35 +219,35 @@ class _Graph:
     """The memory that the graph works in."""
 
 
-class Lanes:
-    """Lanes, one for each video that is at its end at the same time. Safe from many threads."""
+class SkimStreams:
+    """Streams, one for each video that is at its end at the same time. Safe from many threads."""
 
     def __init__(self, device: Device, kernels: Kernels) -> None:
         self._device, self._kernels = device, kernels
         self._lock = threading.Lock()
-        self._idle: list[Lane] = []
+        self._idle: list[SkimStream] = []
 
     @contextmanager
-    def use(self) -> Iterator[Lane]:
-        """A lane that nobody else uses; one in which something failed is not used again."""
+    def use(self) -> Iterator[SkimStream]:
+        """A stream that nobody else uses; one in which something failed is not used again."""
         with self._lock:
-            lane = self._idle.pop() if self._idle else None
-        if lane is None:
-            lane = Lane(self._device, self._kernels)
+            stream = self._idle.pop() if self._idle else None
+        if stream is None:
+            stream = SkimStream(self._device, self._kernels)
         try:
-            yield lane
+            yield stream
         except BaseException:
-            lane.close()
+            stream.close()
             raise
         with self._lock:
-            self._idle.append(lane)
+            self._idle.append(stream)
 
     def close(self) -> None:
         """Free all; none may be in use."""
         with self._lock:
             idle, self._idle = self._idle, []
-        for lane in idle:
-            lane.close()
+        for stream in idle:
+            stream.close()
 
 
 def _rounded(nbytes: int) -> int:
