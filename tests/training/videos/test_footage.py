@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from l2l_engine.plan import MediaSettings
 from tests.media.makers import bursts, media, read_index
 from training.clips.pairs import load_pairs
 from training.clips.students import STREAMS, Encoded, views
 from training.config import Config, SetConfig, SkimConfig, StudentConfig
 from training.errors import InputError
 from training.models import SkimBatch, SkimmingNetwork
-from training.skimming.features import VideoFeatures
-from training.skimming.features import _decode as decode_all
+from training.skimming.features import VideoFeatures, _decode
 from training.skimming.sequences import Density, Track, draw_knots
 from training.videos.manifest import Video
 from training.videos.segments import segment_times, silence_after
@@ -72,6 +72,10 @@ def test_a_pair_takes_part_in_the_views_that_it_has_something_for():
     assert (heard.share, heard.rows.tolist()) == (pytest.approx(0.2 * 2 / 4), has_audio.tolist())
     assert (heard.image == 0).all()
     assert (heard.audio == 2).all()
+
+
+def decode_all(video):
+    return _decode(MediaSettings(), video)
 
 
 def test_a_segment_is_read_as_if_it_were_a_file_of_its_own(tmp_path):
