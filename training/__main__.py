@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
+from pathlib import Path
 
 from l2l_engine.errors import L2LError
 from training.baselines.variants import train_variants
+from training.checks import check, sets_of
 from training.clips.comparison import train_clips
 from training.clips.distill import distill
 from training.clips.finetune import finetune
@@ -27,26 +29,19 @@ from training.prepare import Options, prepare
 from training.released import import_released
 from training.runs.devices import by_lead, lead
 from training.skimming.features import extract_features
-from training.skimming.skim import train_skimmer
+from training.skimming.train import train_skimmer
 from training.videos.sets import render_set
 
 
 def render(config: Config) -> None:
     """Render every set that training uses; the test set waits until it is evaluated on."""
-    for name in (
-        *config.teacher.train,
-        *config.teacher.validation,
-        *config.student.train,
-        *config.student.validation,
-        *config.skim.train,
-        *config.skim.validation,
-    ):
+    for name in sets_of(config, "render"):
         render_set(config, name)
 
 
 def features(config: Config) -> None:
     """Cache the features that the skimmer is trained and validated on."""
-    extract_features(config, (*config.skim.train, *config.skim.validation))
+    extract_features(config, sets_of(config, "features"))
 
 
 STAGES: dict[str, Callable[[Config], object]] = {
@@ -95,6 +90,7 @@ def _run(options: argparse.Namespace) -> int:
         except ValueError as error:
             raise InputError(str(error)) from error
     config = _config(options)
+    check(config, [options.command])
     print(f"== {options.command}", flush=True)
     start = time.monotonic()
     if options.command == "evaluate":
@@ -140,15 +136,16 @@ def _prepare(options: argparse.Namespace) -> int:
 
 def _all(options: argparse.Namespace) -> int:
     if options.data is None:
-        run_stages(STAGES, _config(options), {})
+        config = _config(options)
+        check(config, STAGES)
+        run_stages(STAGES, config, {})
         return 0
-    if options.output is None:
-        raise InputError("--data needs --output, the plan to write")
+    output = _new_plan(options.output, "--data")
     stages = {name: run for name, run in STAGES.items() if name != "clips"}
     request = Request(
         options.data,
-        options.output,
-        options.work or options.output.with_suffix(".work"),
+        output,
+        options.work or output.with_suffix(".work"),
         options.layout,
         tuple(options.annotations),
         options.config,
@@ -158,13 +155,21 @@ def _all(options: argparse.Namespace) -> int:
     return 0
 
 
+def _new_plan(path: Path | None, needed_by: str) -> Path:
+    """Return where a plan can be written."""
+    if path is None:
+        raise InputError(f"{needed_by} needs --output, the plan to write")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; --output names the plan, such as engine.plan")
+    return path
+
+
 def _export_random(options: argparse.Namespace) -> int:
-    if options.output is None:
-        raise InputError("--random needs --output")
+    output = _new_plan(options.output, "--random")
     if options.classes < 1:
         raise InputError(f"--classes must be at least 1, not {options.classes}")
     plan = export_untrained(
-        options.output,
+        output,
         preset=options.preset,
         classes=options.classes,
         model=model_config(options.set),
@@ -176,8 +181,9 @@ def _export_random(options: argparse.Namespace) -> int:
 
 
 def _import_released(options: argparse.Namespace) -> int:
+    output = _new_plan(options.output, options.command)
     names = options.classes.read_text(encoding="utf-8").splitlines() if options.classes else None
-    done = import_released(options.checkpoint, options.output, classes=names, exclude=not options.no_exclude)
+    done = import_released(options.checkpoint, output, classes=names, exclude=not options.no_exclude)
     if done.missing:
         print(f"missing for skimming, so that the plan averages all pairs: {', '.join(done.missing)}")
     print(f"left over: {', '.join(done.left_over) or 'nothing'}")

@@ -56,7 +56,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser(stages: Iterable[str]) -> Parser:
-    """The parser of all commands.
+    """Return the parser of all commands.
 
     Args:
         stages: Commands that need nothing but a configuration.

@@ -16,7 +16,11 @@ from training.clips.students import load_student
 from training.config import load_config
 from training.runs.checkpoint import Checkpoint
 from training.sampling.__main__ import main as compare_sampling
-from training.skimming.skim import HOP, load_skimmer, load_tracks, skim_tracks, train_skimmer
+from training.skimming.build import load_skimmer
+from training.skimming.features import extract_features
+from training.skimming.measure import skim_tracks
+from training.skimming.sequences import to_sequences
+from training.skimming.train import train_skimmer
 
 TABLES = """
 [render.clips]
@@ -84,7 +88,7 @@ def test_the_plan_classifies_a_video(folder):
 def test_the_plan_says_what_the_trained_skimmer_says(folder):
     config = load_config(folder / "tiny.toml")
     classes = load_student(config)[1]
-    track = load_tracks(config, ["untrimmed"], classes)[0]
+    track = to_sequences(extract_features(config, ["untrimmed"]), classes)[0]
     logits = skim_tracks(load_skimmer(config, len(classes)), [track], 3, config.factor).logits[0]
     knots = np.arange(0, len(track), config.factor)
     with Classifier(folder / "tiny.plan", precision="fp32") as classifier:
@@ -92,9 +96,9 @@ def test_the_plan_says_what_the_trained_skimmer_says(folder):
             prediction = classifier.predict_features(
                 track.image[knots].numpy(),
                 track.audio[knots].numpy(),
-                image_times=HOP * knots,
-                audio_times=HOP * knots,
-                timestamps=HOP * np.arange(len(track)),
+                image_times=config.skim.hop * knots,
+                audio_times=config.skim.hop * knots,
+                timestamps=config.skim.hop * np.arange(len(track)),
                 steps=steps,
             )
             temperature = classifier.plan.document.temperature(steps)

@@ -59,7 +59,7 @@ def dense(n: int) -> Tensor:
 
 
 def clip_scores(student: Student, track: Track, chosen: Tensor, *, several: bool = False) -> Tensor:
-    """The clip classifier's scores [M, C] of the chosen pairs; what could not be decoded counts as zero.
+    """Score the chosen pairs by the clip classifier, [M, C]; what could not be decoded counts as zero.
 
     Args:
         student: Its encoders are not used.
@@ -92,7 +92,7 @@ class ClipAverage:
         return clip_scores(self.student, track, self.choose(len(track)), several=self.several)
 
     def pairs(self, track: Track) -> Encoded:
-        """The chosen ones, as far as they can be decoded."""
+        """Return the chosen ones, as far as they can be decoded."""
         return encoded(track, self.choose(len(track)))
 
 
@@ -115,17 +115,17 @@ class ScSampler:
         return torch.stack(means)
 
     def pairs(self, track: Track) -> Encoded:
-        """All: confidence is known only of what was classified."""
+        """Return all pairs: confidence is known only of what was classified."""
         return encoded(track, dense(len(track)))
 
 
 def encoded(track: Track, chosen: Tensor) -> Encoded:
-    """How many of the chosen timestamps have a picture, and how many sound."""
+    """Return how many of the chosen timestamps have a picture, and how many sound."""
     return Encoded(int(track.image_valid[chosen].sum()), int(track.audio_valid[chosen].sum()))
 
 
 def clip_averages(student: Student, *, several: bool = False, seed: int = 0) -> list[ClipAverage | ScSampler]:
-    """All baselines that need no training, in the paper's order."""
+    """Return all baselines that need no training, in the paper's order."""
     choices = {
         "RANDOM": random_choice(seed),
         "UNIFORM": uniform,

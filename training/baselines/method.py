@@ -28,21 +28,22 @@ class Method(Protocol):
 
     @property
     def name(self) -> str:
-        """See the class."""
+        """The row's name."""
 
     def scores(self, tracks: Sequence[Track]) -> Tensor:
-        """Scores float32 [V, C] between 0 and 1: the greatest is the answer, and mAP ranks videos by them.
+        """Return scores float32 [V, C] from 0 to 1: the greatest is the answer, and mAP ranks videos by them.
 
         They do not depend on what other videos are asked at the same time.
         """
 
     def pairs(self, track: Track) -> Encoded:
-        """Images and windows of sound that must be encoded for this video."""
+        """Return how many images and windows of sound must be encoded for this video."""
 
 
 @torch.no_grad()
 def network_macs(method: Method, track: Track) -> int:
-    """Multiply-adds for one video after the encoders, as PyTorch's counter finds them."""
+    """Return the multiply-adds for one video after the encoders, as PyTorch's counter finds them."""
     with FlopCounterMode(display=False) as counter:
         method.scores([track])
-    return counter.get_total_flops() // 2
+    operations: int = counter.get_total_flops()
+    return operations // 2

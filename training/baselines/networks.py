@@ -36,7 +36,7 @@ class SequenceNetwork(nn.Module):
         self.classifier = nn.Linear(hidden, classes)
 
     def forward(self, batch: SkimBatch) -> Tensor:
-        """Logits [B, C]."""
+        """Return logits [B, C]."""
         state: tuple[Tensor, Tensor] | None = None
         states = []
         for fused in self.fusion(*pairs_of(batch)).unbind(dim=1):
@@ -61,7 +61,7 @@ class SingleQuery(nn.Module):
         self.skimmer = skimmer
 
     def forward(self, batch: SkimBatch) -> Tensor:
-        """Logits [B, C]."""
+        """Return logits [B, C]."""
         batch = self.skimmer.joined(batch)
         output = self.skimmer.skim(batch, 1)
         votes = output.modality_scores[:, 0]
@@ -75,7 +75,7 @@ class SingleQuery(nn.Module):
 
 
 def pairs_of(batch: SkimBatch) -> list[Tensor]:
-    """Image and audio features at all timestamps, [B, N, D] each; zero for what a video lacks."""
+    """Return image and audio features at all timestamps, [B, N, D] each; zero for what a video lacks."""
     stamps = batch.hop * torch.arange(int(batch.lengths.max()), device=batch.image.device)
     found = []
     for name in MODALITIES:
@@ -90,7 +90,6 @@ class Trained:
 
     name: str
     network: SequenceNetwork | SingleQuery
-    hop: float
     several: bool = False
     factor: int = 1
 
@@ -101,10 +100,10 @@ class Trained:
         logits = []
         for start in range(0, len(tracks), BATCH):
             items = [fixed_knots(track, self.factor) for track in tracks[start : start + BATCH]]
-            logits.append(self.network(collate(items, self.hop)))
+            logits.append(self.network(collate(items)))
         found = torch.cat(logits)
         return found.sigmoid() if self.several else found.softmax(dim=1)
 
     def pairs(self, track: Track) -> Encoded:
-        """The knots; all by default."""
+        """Return the knots; all by default."""
         return encoded(track, dense(len(track))[:: self.factor])

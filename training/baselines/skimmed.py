@@ -10,8 +10,8 @@ from torch import Tensor
 
 from training.baselines.method import Encoded
 from training.models import SkimmingNetwork
+from training.skimming.measure import skim_tracks
 from training.skimming.sequences import Track, fixed_knots
-from training.skimming.skim import skim_tracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Skimming:
         return logits.sigmoid() if self.several else logits.softmax(dim=1)
 
     def pairs(self, track: Track) -> Encoded:
-        """The knots; of the sound only if the skimmer listens."""
+        """Return the knots; of the sound only if the skimmer listens."""
         knots = fixed_knots(track, self.factor)
         listens = "audio" in self.skimmer.modalities
         return Encoded(len(knots.image_knots), listens * len(knots.audio_knots))

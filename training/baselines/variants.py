@@ -6,10 +6,9 @@ checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -20,21 +19,12 @@ from training.errors import InputError
 from training.learning.learner import Learner
 from training.learning.losses import class_loss
 from training.models import Student
-from training.runs.checkpoint import Checkpoint, save_network
-from training.runs.seeds import seed_everything
-from training.skimming.sequences import USUAL_LENGTH
-from training.skimming.skim import (
-    HOP,
-    build_skimmer,
-    fit,
-    load_material,
-    load_skimmer,
-    rate,
-    skim_settings,
-    skimmer_path,
-    start_from,
-    train_skimmer,
-)
+from training.runs.checkpoint import save_network
+from training.skimming.build import build_skimmer, load_skimmer, skimmer_path, start_from
+from training.skimming.measure import rate
+from training.skimming.sequences import USUAL_LENGTH, Track
+from training.skimming.sources import Source
+from training.skimming.train import Material, skim_settings, train_on_features, train_skimmer
 
 Network = SequenceNetwork | SingleQuery
 
@@ -76,12 +66,12 @@ LONG = 4 * USUAL_LENGTH
 
 
 def folder(name: str) -> str:
-    """Where a variant lies, within the run's folder."""
+    """Return where a variant lies, within the run's folder."""
     return f"skims/{name}"
 
 
 def variant(config: Config, name: str) -> Config:
-    """The configuration of a variant.
+    """Return the configuration of a variant.
 
     Raises:
         InputError: If there is no such variant, or not of this configuration.
@@ -143,32 +133,32 @@ def train_network(config: Config, name: str) -> dict[str, float]:
     Returns:
         Metrics on the validation set.
     """
-    torch.set_num_threads(config.threads)
     settings = config.skim
-    checkpoint = Checkpoint(config.folder(folder(name)), skim_settings(config) | {"kind": name})
-    state = checkpoint.load()
-    material = load_material(config)
-    seed_everything(config.seed)
-    network = NETWORKS[name](config, material.student, len(material.classes))
 
-    def loss(update: int, learner: Learner) -> Tensor:
-        batch, labels = material.source.draw(update)
+    def build(material: Material) -> Network:
+        return NETWORKS[name](config, material.student, len(material.classes))
+
+    def loss(network: Network, source: Source, update: int, learner: Learner) -> Tensor:
+        batch, labels = source.draw(update)
         (labels,) = learner.place(labels)
         logits = network(batch.to(learner.device))
         return class_loss(logits, labels, settings.several, settings.label_smoothing).mean()
 
-    def measure() -> dict[str, float]:
-        scores = Trained(name, network, HOP, settings.several).scores(material.validation)
-        return rate(scores, material.validation, several=settings.several)
+    def measure(network: Network, tracks: Sequence[Track]) -> dict[str, float]:
+        scores = Trained(name, network, settings.several).scores(tracks)
+        return rate(scores, tracks, several=settings.several)
 
-    fit(network, checkpoint, state, settings, loss=loss, measure=measure)
-    metrics = measure()
+    depends_on = skim_settings(config) | {"kind": name}
+    network, material = train_on_features(
+        config, folder(name), depends_on, build=build, loss=loss, measure=measure
+    )
+    metrics = measure(network, material.validation)
     save_network(skimmer_path(config, folder(name)), network, metrics=metrics)
     return metrics
 
 
 def load_variant(config: Config, name: str, student: Student, classes: int) -> list[Method]:
-    """A trained variant as rows of the tables, over sparse knots and over all.
+    """Return a trained variant as rows of the tables, over sparse knots and over all.
 
     Raises:
         FileNotFoundError: If it is not trained.
@@ -183,11 +173,11 @@ def load_variant(config: Config, name: str, student: Student, classes: int) -> l
         return [Skimming(f"{row} ({k})", skimmer, steps, factor, several) for k, factor in factors.items()]
     network = NETWORKS[name](chosen, student, classes)
     network.load_state_dict(load_file(path))
-    sparse = Trained(f"{row} (sparse)", network, HOP, several, config.factor)
-    return [Trained(row, network, HOP, several), sparse]
+    sparse = Trained(f"{row} (sparse)", network, several, config.factor)
+    return [Trained(row, network, several), sparse]
 
 
 def load_variants(config: Config, student: Student, classes: int) -> dict[str, list[Method]]:
-    """The rows of every configured variant that is trained, by its name in the configuration."""
+    """Return the rows of every configured variant that is trained, by its name in the configuration."""
     names = [name for name in config.variants.names if skimmer_path(config, folder(name)).exists()]
     return {name: load_variant(config, name, student, classes) for name in names}

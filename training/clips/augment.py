@@ -8,18 +8,19 @@ from torch.nn import functional
 
 
 def crop_images(images: Tensor, size: int) -> Tensor:
-    """The centre crop of uint8 [B, H, W, 3]."""
+    """Return the centre crop of uint8 [B, H, W, 3]."""
     top = (images.shape[1] - size) // 2
     return images[:, top : top + size, top : top + size]
 
 
 def crop_clips(clips: Tensor, size: int) -> Tensor:
-    """The centre crop of uint8 [B, T, H, W, 3]."""
-    return crop_images(clips.flatten(0, 1), size).unflatten(0, clips.shape[:2])
+    """Return the centre crop of uint8 [B, T, H, W, 3]."""
+    cropped = crop_images(clips.flatten(0, 1), size)
+    return cropped.view(*clips.shape[:2], *cropped.shape[1:])
 
 
 def augment_clips(clips: Tensor, size: int, *, flip: bool = True) -> Tensor:
-    """Random crop and flip of uint8 [B, T, H, W, 3], the same for all frames of a clip."""
+    """Crop and flip at random uint8 [B, T, H, W, 3], the same for all frames of a clip."""
     count, _, height, width, _ = clips.shape
     tops = torch.randint(0, height - size + 1, (count,)).tolist()
     lefts = torch.randint(0, width - size + 1, (count,)).tolist()
@@ -34,7 +35,7 @@ def augment_clips(clips: Tensor, size: int, *, flip: bool = True) -> Tensor:
 
 
 def augment_images(images: Tensor, size: int, *, flip: bool = True, swap_colours: bool = True) -> Tensor:
-    """Random crop, flips, colour and detail of uint8 [B, H, W, 3]."""
+    """Change at random the crop, the flips, the colour and the detail of uint8 [B, H, W, 3]."""
     count, height, width, _ = images.shape
     tops = torch.randint(0, height - size + 1, (count,)).tolist()
     lefts = torch.randint(0, width - size + 1, (count,)).tolist()
@@ -54,13 +55,13 @@ def augment_images(images: Tensor, size: int, *, flip: bool = True, swap_colours
 
 
 def _swap(x: Tensor) -> Tensor:
-    """Channels permuted, so that colour tells no class."""
+    """Permute the channels, so that colour tells no class."""
     order = torch.rand(len(x), 3).argsort(dim=1)
     return x.gather(1, order[:, :, None, None].expand_as(x))
 
 
 def _colour(x: Tensor) -> Tensor:
-    """Saturation, contrast and the light's colour changed."""
+    """Change the saturation, the contrast and the light's colour."""
     count = x.shape[0]
     grey = x.mean(dim=1, keepdim=True)
     x = grey + (x - grey) * (0.3 + 1.0 * torch.rand(count, 1, 1, 1))
@@ -69,19 +70,19 @@ def _colour(x: Tensor) -> Tensor:
 
 
 def _blur(x: Tensor) -> Tensor:
-    """A third of the images lose detail, as small or strongly compressed videos have."""
+    """Take detail from a third of the images, as small or strongly compressed videos lack it."""
     small = functional.interpolate(x, scale_factor=0.5, mode="area")
     blurred = functional.interpolate(small, size=x.shape[2:], mode="bilinear", align_corners=False)
     return torch.where((torch.rand(x.shape[0]) < 0.33)[:, None, None, None], blurred, x)
 
 
 def crop_samples(samples: Tensor, window: int) -> Tensor:
-    """int16 [B, window + spare] to float32 [B, window] in [-1, 1]."""
+    """Turn int16 [B, window + spare] into float32 [B, window] in [-1, 1]."""
     return samples[:, :window].float() / 32767
 
 
 def augment_samples(samples: Tensor, window: int) -> Tensor:
-    """Random shift, gain, band limit and noise of int16 [B, window + spare]."""
+    """Change at random the shift, the gain, the band limit and the noise of int16 [B, window + spare]."""
     count, length = samples.shape
     starts = torch.randint(0, length - window + 1, (count, 1))
     x = samples.gather(1, starts + torch.arange(window)).float() / 32767
@@ -94,4 +95,5 @@ def augment_samples(samples: Tensor, window: int) -> Tensor:
     gain = 10 ** (torch.empty(count, 1).uniform_(-16, 8) / 20)
     noise = 10 ** (torch.empty(count, 1).uniform_(-5, -2) * 1.0)
     flip = torch.where(torch.rand(count, 1) < 0.5, -1.0, 1.0)
-    return (flip * gain * x + noise * torch.randn_like(x)).clamp(-1, 1)
+    augmented: Tensor = flip * gain * x + noise * torch.randn_like(x)
+    return augmented.clamp(-1, 1)

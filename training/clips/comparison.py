@@ -28,11 +28,11 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """Of its folder, e.g. "image-distilled-10"."""
+        """The name of its folder, e.g. "image-distilled-10"."""
         return f"{self.streams}-{'distilled' if self.distilled else 'undistilled'}-{percents(self.share)}"
 
     def config(self, config: Config) -> Config:
-        """The run's settings, but for what makes this student what it is."""
+        """Return the run's settings, but for what makes this student what it is."""
         student = replace(
             config.student,
             streams=self.streams,
@@ -43,18 +43,18 @@ class Variant:
         return replace(config, student=student)
 
     def folder(self, config: Config) -> Path:
-        """Where it is: the run's own student is one of them."""
+        """Return where it is: the run's own student is one of them."""
         own = self.config(config).student == config.student
         return student_path(config).parent if own else config.folder("students", self.name)
 
 
 def percents(share: float) -> str:
-    """0.05 as "5"."""
+    """Write 0.05 as "5"."""
     return f"{100 * share:g}"
 
 
 def variants(config: Config) -> Iterator[Variant]:
-    """Every student of the comparison, those of both streams first; none distilled without a teacher."""
+    """Yield every student of the comparison, those of both streams first, none distilled without teacher."""
     for streams in ALL_STREAMS:
         for share in config.clips.shares:
             for distilled in (True, False) if config.teacher.train else (False,):
@@ -62,12 +62,12 @@ def variants(config: Config) -> Iterator[Variant]:
 
 
 def teacher_shares(config: Config) -> tuple[float, ...]:
-    """The shares of labels on which the teacher is trained further: none where its source is the target."""
+    """Return the shares of labels that the teacher is trained further on; none if it learnt the target."""
     return () if config.teacher.train == config.student.train else config.clips.shares
 
 
 def teacher_folder(config: Config, share: float) -> Path:
-    """Where the target's teacher is that learned from a share of the labels."""
+    """Return where the target's teacher is that learned from a share of the labels."""
     return (
         config.folder("teachers", f"target-{percents(share)}")
         if teacher_shares(config)

@@ -11,25 +11,25 @@ from torch import Tensor
 
 from training.clips.pairs import Pairs
 from training.clips.students import (
+    WEIGHTS,
     Encoded,
     Streams,
     distilled_folder,
     encode_batch,
     new_student,
     run_student,
-    save_student,
     streams_of,
     views,
 )
-from training.clips.teach import TeacherOutputs, cached_outputs, teacher_pairs
+from training.clips.teach import WEIGHTS as TEACHER_WEIGHTS
+from training.clips.teach import TeacherOutputs, build_teacher, cached_outputs, teacher_pairs
 from training.config import Config, to_plain
-from training.learning.epochs import Schedule, train_epochs
+from training.errors import InputError
+from training.learning.epochs import Schedule, train_stage
 from training.learning.learner import Learner
 from training.learning.losses import distillation, feature_distance
 from training.models import Student
-from training.runs.checkpoint import Checkpoint
 from training.runs.files import file_fingerprint
-from training.runs.seeds import seed_everything
 
 
 def distill(config: Config) -> dict[str, float]:
@@ -40,61 +40,62 @@ def distill(config: Config) -> dict[str, float]:
         the student says the teacher's class; none where there is no teacher.
 
     Raises:
-        ValueError: If the teacher's features are not of the student's size.
+        InputError: If the teacher's features are not of the student's size.
     """
     if not config.teacher.train:
         print("distill: no teacher, so nothing to distil", flush=True)
         return {}
     torch.set_num_threads(config.threads)
+    check_sizes(config)
     folder, streams = distilled_folder(config), streams_of(config.student)
     teacher = config.folder("teacher")
     pairs = teacher_pairs(config)
     train, validation = pairs.train, pairs.validation
     targets = cached_outputs(config, teacher, train, "train")
     aims = cached_outputs(config, teacher, validation, "validation")
-    if targets.features.shape[1] != config.model.features:
-        raise ValueError(
-            f"model.features is {config.model.features}, but the teacher's features have "
-            f"{targets.features.shape[1]} numbers: 512 times teacher.width"
-        )
-    settings = {
+    depends_on = {
         "model": to_plain(config.model),
         "distill": to_plain(config.distill),
-        "teacher": file_fingerprint(teacher / "teacher.safetensors"),
+        "teacher": file_fingerprint(teacher / TEACHER_WEIGHTS),
         "streams": config.student.streams,
         "flip": config.student.flip,
         "swap_colours": config.student.swap_colours,
         "seed": config.seed,
     }
-    checkpoint = Checkpoint(folder, settings)
-    state = checkpoint.load()
-    seed_everything(config.seed)
-    student = new_student(config.model, len(train.classes))
+    schedule = Schedule.of(config.distill, config.precision)
 
-    def loss(chosen: NDArray[np.int64], learner: Learner) -> Tensor:
+    def loss(student: Student, chosen: NDArray[np.int64], learner: Learner) -> Tensor:
         aim = TeacherOutputs(*learner.place(targets.features[chosen], targets.logits[chosen]))
         batch = encode_batch(student, train, chosen, config.student, learner)
         return pair_loss(student, batch, aim, config)
 
-    def measure() -> dict[str, float]:
-        return compare(student, validation, aims, streams)
-
-    schedule = Schedule.of(config.distill, config.precision)
-
-    train_epochs(
-        student,
-        checkpoint,
-        state,
+    return train_stage(
+        folder,
+        depends_on,
+        build=lambda: new_student(config.model, len(train.classes)),
         rows=np.arange(len(train)),
         # Eq. 4 weighs the classes' gradients, and so does what is too great for one.
         schedule=replace(schedule, clip=schedule.clip * config.distill.weight),
         seed=config.seed,
         loss=loss,
-        measure=measure,
+        measure=lambda student: compare(student, validation, aims, streams),
+        weights=WEIGHTS,
+        classes=train.classes,
     )
-    metrics = measure()
-    save_student(folder, student, train.classes, metrics)
-    return metrics
+
+
+def check_sizes(config: Config) -> None:
+    """Make sure that the student can learn the teacher's features.
+
+    Raises:
+        InputError: If they are not of the same size.
+    """
+    features = build_teacher(config.teacher, ("any",)).features
+    if features != config.model.features:
+        raise InputError(
+            f"model.features is {config.model.features}, but the teacher's features have {features} numbers: "
+            f"512 times teacher.width; set model.features={features}"
+        )
 
 
 def pair_loss(student: Student, batch: Encoded, aim: TeacherOutputs, config: Config) -> Tensor:
@@ -115,7 +116,7 @@ def pair_loss(student: Student, batch: Encoded, aim: TeacherOutputs, config: Con
 
 
 def compare(student: Student, pairs: Pairs, aims: TeacherOutputs, streams: Streams) -> dict[str, float]:
-    """How near ``student`` comes to the teacher on centre crops."""
+    """Return how near ``student`` comes to the teacher on centre crops."""
     outputs = run_student(student, pairs, streams)
     agreed = outputs.logits.argmax(dim=1) == aims.logits.argmax(dim=1)
     return {

@@ -22,25 +22,22 @@ from training.clips.students import (
     encode_batch,
     new_student,
     run_student,
-    save_student,
     streams_of,
     student_path,
     views,
 )
 from training.config import Config, StudentConfig, to_plain
-from training.learning.epochs import Schedule, train_epochs
+from training.learning.epochs import Schedule, train_stage
 from training.learning.learner import Learner
 from training.learning.losses import class_loss
 from training.learning.scores import Scored, top1
 from training.models import Student
-from training.runs.checkpoint import Checkpoint
 from training.runs.files import file_fingerprint
-from training.runs.seeds import seed_everything
 from training.videos.sets import describe_set
 
 
 def target_pairs(config: Config) -> PairSets:
-    """The pairs of the student's sets."""
+    """Return the pairs of the student's sets."""
     train = load_pairs(config, config.student.train)
     return PairSets(train, load_pairs(config, config.student.validation, train.classes))
 
@@ -57,50 +54,42 @@ def finetune(config: Config, folder: Path | None = None, pairs: PairSets | None 
         The validation metrics.
     """
     torch.set_num_threads(config.threads)
-    settings, folder = config.student, folder or student_path(config).parent
-    streams = streams_of(settings)
-    start = distilled_folder(config) / WEIGHTS
-    start = start if settings.distilled and config.teacher.train else None
-    plain = {
+    settings, streams = config.student, streams_of(config.student)
+    start = distilled_folder(config) / WEIGHTS if settings.distilled and config.teacher.train else None
+    depends_on = {
         "model": to_plain(config.model),
         "student": to_plain(settings),
         "sets": {name: describe_set(config, name) for name in settings.train},
-        "start": file_fingerprint(start) if start else None,
+        "start": None if start is None else file_fingerprint(start),
         "seed": config.seed,
     }
-    checkpoint = Checkpoint(folder, plain)
-    state = checkpoint.load()
     pairs = pairs or target_pairs(config)
     train, validation = pairs.train, pairs.validation
-    seed_everything(config.seed)
-    student = new_student(config.model, len(train.classes), settings.dropout)
-    if start:
-        start_from(student, start)
-    rows = labelled_rows(train, settings.labels, config.seed)
+    schedule = Schedule.of(settings, config.precision)
 
-    def loss(chosen: NDArray[np.int64], learner: Learner) -> Tensor:
+    def build() -> Student:
+        student = new_student(config.model, len(train.classes), settings.dropout)
+        if start is not None:
+            start_from(student, start)
+        return student
+
+    def loss(student: Student, chosen: NDArray[np.int64], learner: Learner) -> Tensor:
         (labels,) = learner.place(torch.from_numpy(train.labels[chosen]))
         batch = encode_batch(student, train, chosen, settings, learner)
         return pair_loss(student, batch, labels, train.multi_label, settings)
 
-    def measure() -> dict[str, float]:
-        return validate(student, validation, streams)
-
-    schedule = Schedule.of(settings, config.precision)
-
-    train_epochs(
-        student,
-        checkpoint,
-        state,
-        rows=rows,
+    return train_stage(
+        folder or student_path(config).parent,
+        depends_on,
+        build=build,
+        rows=labelled_rows(train, settings.labels, config.seed),
         schedule=replace(schedule, epochs=epochs_for(settings.epochs, settings.labels)),
         seed=config.seed,
         loss=loss,
-        measure=measure,
+        measure=lambda student: validate(student, validation, streams),
+        weights=WEIGHTS,
+        classes=train.classes,
     )
-    metrics = measure()
-    save_student(folder, student, train.classes, metrics)
-    return metrics
 
 
 def start_from(student: Student, path: Path) -> None:
@@ -111,12 +100,12 @@ def start_from(student: Student, path: Path) -> None:
 
 
 def epochs_for(epochs: int, share: float) -> int:
-    """Epochs over a share of the labels: the fewer there are, the more often each is seen."""
+    """Return the epochs over a share of the labels: the fewer there are, the more often each is seen."""
     return math.ceil(epochs / math.sqrt(share))
 
 
 def labelled_rows(pairs: Pairs, share: float, seed: int) -> NDArray[np.int64]:
-    """The pairs of a share of the videos of every class, at least one; greater shares hold the smaller.
+    """Choose a share of the videos of every class, at least one; greater shares hold the smaller.
 
     A video with several labels counts for the rarest of them.
 
@@ -138,7 +127,7 @@ def labelled_rows(pairs: Pairs, share: float, seed: int) -> NDArray[np.int64]:
 def pair_loss(
     student: Student, batch: Encoded, labels: Tensor, multi_label: bool, settings: StudentConfig
 ) -> Tensor:
-    """The classes' loss of encoded pairs, under modality dropout."""
+    """Return the classes' loss of encoded pairs, under modality dropout."""
     streams = streams_of(settings)
     total = torch.zeros((), device=labels.device)
     for view in views(batch, streams, drop_image=settings.drop_image, drop_audio=settings.drop_audio):
@@ -149,7 +138,7 @@ def pair_loss(
 
 
 def validate(student: Student, pairs: Pairs, streams: Streams) -> dict[str, float]:
-    """Top-1 with the student's streams, and of a student of both with either alone."""
+    """Return top-1 with the student's streams, and of a student of both with either alone."""
     names = STREAMS if streams == STREAMS["both"] else [n for n, s in STREAMS.items() if s == streams]
     return {
         f"accuracy_{name}": top1(

@@ -19,6 +19,7 @@ from l2l_engine.plan import MediaSettings
 from training.config import Config
 from training.errors import InputError
 from training.runs.arrays import Rows, read_arrays, write_arrays
+from training.runs.code import code_fingerprint
 from training.runs.devices import lead_first
 from training.runs.files import fingerprint, write_json
 from training.runs.parallel import parallel_map
@@ -110,7 +111,7 @@ def load_pairs(
     classes = classes or class_names(videos)
     count = count or config.student.pairs
     settings = {name: describe_set(config, name) for name in sets}
-    key = fingerprint([settings, count, side, config.seed])
+    key = fingerprint([settings, count, side, config.seed, code_fingerprint(_read_pairs)])
     path = config.folder("pairs", f"{'+'.join(sets)}-{key}")
     with lead_first():
         if not path.exists():
@@ -142,7 +143,7 @@ def _decode(jobs: Sequence[_Job], workers: int, skipped: dict[str, str]) -> Iter
 
 
 def _read_pairs(job: _Job) -> Rows | str:
-    """Pairs at random times within the stretches, or why there are none."""
+    """Decode pairs at random times within the stretches, or why there are none."""
     torch.set_num_threads(1)
     times = draw_times(np.random.default_rng((job.seed, job.number)), job.video.stretches, job.count)
     try:
@@ -165,7 +166,7 @@ def _read_pairs(job: _Job) -> Rows | str:
 def _read_pictures(
     source: MediaSource, times: NDArray[np.float64], side: int | None
 ) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.bool_]]:
-    """The frames at ``times``, with the clips that they begin if ``side`` is given, and which there are."""
+    """Decode the frames at ``times``, with ``side`` the clips that they begin, and say which there are."""
     size = MediaSettings().short_side
     if not source.has_video:
         return {"images": np.zeros((len(times), size, size, 3), np.uint8)}, np.ones(len(times), np.bool_)
@@ -178,12 +179,12 @@ def _read_pictures(
     images, valid = np.empty_like(frames.images), np.empty_like(frames.valid)
     images[order], valid[order] = frames.images, frames.valid
     clips = _shrink(images, min(size, round(side * _MARGIN)))
-    keep = valid.reshape(-1, FRAMES).all(axis=1)
+    keep: NDArray[np.bool_] = np.all(valid.reshape(-1, FRAMES), axis=1)
     return {"images": images[::FRAMES], "clips": clips.reshape(-1, FRAMES, *clips.shape[1:])}, keep
 
 
 def _shrink(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Squares [M, H, H, 3] to [M, side, side, 3], averaging areas."""
+    """Shrink squares [M, H, H, 3] to [M, side, side, 3], averaging areas."""
     if images.shape[1] == side:
         return images
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
@@ -206,10 +207,11 @@ def _read_samples(
 def draw_times(
     rng: np.random.Generator, stretches: Sequence[tuple[float, float]], count: int
 ) -> NDArray[np.float64]:
-    """``count`` increasing times, evenly distributed over the stretches (each short of its end)."""
+    """Draw ``count`` increasing times, evenly over the stretches (each short of its end)."""
     lengths = np.array([min(max(end - start - _TAIL, 0.1), end - start) for start, end in stretches])
     ends = np.cumsum(lengths)
     places = (np.arange(count) + rng.random(count)) / count * ends[-1]
     which = np.minimum(np.searchsorted(ends, places, side="right"), len(lengths) - 1)
     starts = np.array([start for start, _ in stretches])
-    return starts[which] + places - (ends - lengths)[which]
+    times: NDArray[np.float64] = starts[which] + places - (ends - lengths)[which]
+    return times

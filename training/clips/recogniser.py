@@ -10,26 +10,24 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from l2l_engine.plan import MediaSettings, RecogniserSettings
 from training.clips.augment import augment_images, crop_images
 from training.clips.pairs import FRAMES, RATE, Pairs, PairSets, load_pairs
-from training.clips.teach import clip_pairs, load_teacher, run_teacher, start_from, train_teacher
-from training.config import Config, to_plain
+from training.clips.teach import clip_pairs, load_teacher, published, run_teacher, start_from, train_teacher
+from training.config import Config, RecogniserConfig, to_plain
 from training.errors import InputError
-from training.learning.epochs import Schedule, train_epochs
+from training.learning.epochs import Schedule, train_stage
 from training.learning.learner import Learner
 from training.learning.losses import class_loss
 from training.learning.scores import Scored, top1
 from training.learning.temperature import fit_temperature
 from training.models.recogniser import ClipRecogniser, FrameRecogniser
-from training.models.teacher import Teacher, load_kinetics
-from training.runs.checkpoint import Checkpoint, save_network
+from training.models.teacher import Teacher
+from training.runs.checkpoint import load_network, read_classes
 from training.runs.devices import place
 from training.runs.files import write_json
-from training.runs.seeds import seed_everything
 from training.videos.manifest import class_names
 from training.videos.sets import describe_set, load_sets
 
@@ -83,7 +81,7 @@ def train_recogniser(config: Config) -> dict[str, float]:
 
 
 def recogniser_pairs(config: Config) -> PairSets:
-    """What it learns from, with clips where it sees those: in the student's classes."""
+    """Return what it learns from, with clips where it sees those: in the student's classes."""
     settings, student = config.recogniser, config.student
     classes = class_names(video for _, video in load_sets(config, student.train))
     load = clip_pairs if settings.kind == "clip" else load_pairs
@@ -92,7 +90,7 @@ def recogniser_pairs(config: Config) -> PairSets:
 
 
 def load_recogniser(config: Config) -> Recogniser | None:
-    """The trained recogniser; None where none is configured."""
+    """Return the trained recogniser; None where none is configured."""
     if config.recogniser.kind == "none":
         return None
     network, classes = _load(config)
@@ -102,13 +100,13 @@ def load_recogniser(config: Config) -> Recogniser | None:
 
 
 def metrics_path(config: Config) -> Path:
-    """Where its metrics are."""
+    """Return where its metrics are."""
     return config.folder("recogniser", "metrics.json")
 
 
 @torch.inference_mode()
 def pair_logits(network: nn.Module, pairs: Pairs, settings: RecogniserSettings) -> Tensor:
-    """Logits [P, C] of the centres of frames, or of clips."""
+    """Return logits [P, C] of the centres of frames, or of clips."""
     if isinstance(network, ClipRecogniser):
         return run_teacher(network.teacher, pairs, settings.crop).logits
     logits = []
@@ -119,13 +117,13 @@ def pair_logits(network: nn.Module, pairs: Pairs, settings: RecogniserSettings) 
 
 
 def _truth(config: Config, labels: NDArray[np.bool_]) -> Tensor:
-    """Numbers of classes [P], or which classes each clip has [P, C] where the plan has several labels."""
+    """Return numbers of classes [P], or with several labels which classes each clip has [P, C]."""
     truth = torch.from_numpy(labels)
     return truth if config.skim.several else truth.int().argmax(dim=1)
 
 
 def _sizes(config: Config) -> RecogniserSettings:
-    """What it sees, as training has it."""
+    """Return what it sees, as training has it."""
     media, side = MediaSettings(), config.teacher.side
     if config.recogniser.kind == "frame":
         return RecogniserSettings(short_side=media.short_side, crop=config.recogniser.side)
@@ -148,20 +146,20 @@ def _load(config: Config) -> tuple[FrameRecogniser | ClipRecogniser, tuple[str, 
     if config.recogniser.kind == "clip":
         teacher, classes = load_teacher(config, folder)
         return ClipRecogniser(teacher).eval(), classes
-    classes = tuple((folder / "classes.txt").read_text(encoding="utf-8").splitlines())
-    network = _build(config, len(classes))
-    network.load_state_dict(load_file(folder / WEIGHTS))
+    classes = read_classes(folder, made_by="recogniser")
+    network = build_frames(config.recogniser, len(classes))
+    load_network(folder / WEIGHTS, network, made_by="recogniser")
     return network.eval(), classes
 
 
-def _build(config: Config, classes: int) -> FrameRecogniser:
-    settings = config.recogniser
+def build_frames(settings: RecogniserConfig, classes: int) -> FrameRecogniser:
+    """Return a frame recogniser of the configured kind with random weights."""
     network = FrameRecogniser(classes, settings.width, name=settings.image, side=settings.image_side)
     return network.to(memory_format=torch.channels_last)
 
 
 def _train_clips(config: Config, pairs: PairSets) -> None:
-    """The teacher of the source, or of Kinetics, trained further on the target's clips."""
+    """Train the teacher of the source, or of Kinetics, further on the target's clips."""
     settings = config.recogniser
     teacher = replace(
         config.teacher,
@@ -175,23 +173,18 @@ def _train_clips(config: Config, pairs: PairSets) -> None:
 
 
 def _teacher_before(config: Config) -> Callable[[Teacher], object] | None:
-    if config.teacher.train:
-        return start_from(config.folder("teacher"))
-    if config.teacher.weights is None:
-        return None
-    weights = Path(config.teacher.weights)
-    return lambda teacher: load_kinetics(teacher, weights)
+    return start_from(config.folder("teacher")) if config.teacher.train else published(config.teacher)
 
 
 def _seen(pairs: Pairs) -> NDArray[np.int64]:
-    """The pairs that have a picture."""
+    """Return the pairs that have a picture."""
     return np.arange(len(pairs)) if pairs.has_image is None else np.flatnonzero(pairs.has_image)
 
 
 def _train_frames(config: Config, pairs: PairSets) -> None:
     settings, train, validation = config.recogniser, pairs.train, pairs.validation
     sets = settings.train or config.student.train
-    plain = {
+    depends_on = {
         "recogniser": to_plain(settings),
         "sets": {name: describe_set(config, name) for name in sets},
         "pairs": config.student.pairs,
@@ -199,19 +192,18 @@ def _train_frames(config: Config, pairs: PairSets) -> None:
         "swap_colours": config.student.swap_colours,
         "seed": config.seed,
     }
-    folder, sizes = _folder(config), _sizes(config)
-    checkpoint = Checkpoint(folder, plain)
-    state = checkpoint.load()
-    seed_everything(config.seed)
-    network = _build(config, len(train.classes))
-    if settings.image_weights is not None:
-        network.encoder.start_from(settings.image_weights)
+    sizes = _sizes(config)
 
-    def loss(chosen: NDArray[np.int64], learner: Learner) -> Tensor:
-        images = torch.from_numpy(train.images[chosen])
+    def build() -> FrameRecogniser:
+        network = build_frames(settings, len(train.classes))
+        if settings.image_weights is not None:
+            network.encoder.start_from(settings.image_weights)
+        return network
+
+    def loss(network: FrameRecogniser, chosen: NDArray[np.int64], learner: Learner) -> Tensor:
         images, labels = learner.place(
             augment_images(
-                images,
+                torch.from_numpy(train.images[chosen]),
                 settings.side,
                 flip=config.student.flip,
                 swap_colours=config.student.swap_colours,
@@ -222,16 +214,19 @@ def _train_frames(config: Config, pairs: PairSets) -> None:
             logits = network(images)
         return class_loss(logits.float(), labels, train.multi_label, settings.label_smoothing).mean()
 
-    train_epochs(
-        network,
-        checkpoint,
-        state,
+    def measure(network: FrameRecogniser) -> dict[str, float]:
+        logits = pair_logits(network, validation, sizes)
+        return {"accuracy": top1(Scored(logits.numpy(), validation.labels))}
+
+    train_stage(
+        _folder(config),
+        depends_on,
+        build=build,
         rows=_seen(train),
         schedule=Schedule.of(settings, config.precision),
         seed=config.seed,
         loss=loss,
-        measure=lambda: {
-            "accuracy": top1(Scored(pair_logits(network, validation, sizes).numpy(), validation.labels))
-        },
+        measure=measure,
+        weights=WEIGHTS,
+        classes=train.classes,
     )
-    save_network(folder / WEIGHTS, network, classes=train.classes)

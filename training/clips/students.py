@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
 from l2l_engine.plan import MediaSettings
@@ -18,7 +17,7 @@ from training.clips.pairs import Pairs
 from training.config import Config, ModelConfig, StudentConfig
 from training.learning.learner import Learner
 from training.models import Student
-from training.runs.checkpoint import save_network
+from training.runs.checkpoint import load_network, read_classes
 from training.runs.devices import place
 
 WEIGHTS = "student.safetensors"
@@ -82,7 +81,7 @@ class StudentOutputs:
 
 
 def streams_of(settings: StudentConfig) -> Streams:
-    """The streams that ``settings`` name.
+    """Return the streams that ``settings`` name.
 
     Raises:
         ValueError: If there are no such streams.
@@ -93,7 +92,7 @@ def streams_of(settings: StudentConfig) -> Streams:
 
 
 def build_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Student:
-    """A student of the configured sizes."""
+    """Return a student of the configured sizes."""
     student = Student(
         classes,
         image_width=model.image_width,
@@ -110,7 +109,7 @@ def build_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Stu
 
 
 def new_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Student:
-    """A student to train: its image encoder starts from published weights, where the model names them."""
+    """Build a student to train: its image encoder starts from published weights if the model names any."""
     student = build_student(model, classes, dropout)
     if model.image_weights is not None:
         student.image.start_from(model.image_weights)
@@ -118,34 +117,35 @@ def new_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Stude
 
 
 def student_path(config: Config) -> Path:
-    """Where the student's weights are."""
+    """Return where the student's weights are."""
     return config.folder("student", WEIGHTS)
 
 
 def distilled_folder(config: Config) -> Path:
-    """Where the distilled student of the configured streams is."""
+    """Return where the distilled student of the configured streams is."""
     streams = config.student.streams
     return config.folder("distilled" if streams == "both" else f"distilled-{streams}")
 
 
-def load_student(config: Config, folder: Path | None = None) -> tuple[Student, tuple[str, ...]]:
-    """A trained student in evaluation mode, by default the run's own, and its classes."""
+def load_student(
+    config: Config, folder: Path | None = None, *, made_by: str = "finetune"
+) -> tuple[Student, tuple[str, ...]]:
+    """Return a trained student in evaluation mode, by default the run's own, and its classes.
+
+    Raises:
+        InputError: If there is none, or one of other settings.
+    """
     folder = folder or student_path(config).parent
-    classes = tuple((folder / "classes.txt").read_text(encoding="utf-8").splitlines())
+    classes = read_classes(folder, made_by=made_by)
     student = build_student(config.model, len(classes))
-    student.load_state_dict(load_file(folder / WEIGHTS))
+    load_network(folder / WEIGHTS, student, made_by=made_by)
     return student.eval(), classes
-
-
-def save_student(folder: Path, student: Student, classes: tuple[str, ...], metrics: dict[str, float]) -> None:
-    """Write what later stages read."""
-    save_network(folder / WEIGHTS, student, classes=classes, metrics=metrics)
 
 
 def encode_batch(
     student: Student, pairs: Pairs, chosen: NDArray[np.int64], settings: StudentConfig, learner: Learner
 ) -> Encoded:
-    """Features of augmented pairs; zeros of a stream that the student does not have."""
+    """Return features of augmented pairs; zeros of a stream that the student does not have."""
     media, streams = MediaSettings(), streams_of(settings)
     nothing = torch.zeros(len(chosen), student.classifier.in_features)
     (image, has_audio) = learner.place(nothing, torch.from_numpy(pairs.has_audio[chosen]))
@@ -172,7 +172,7 @@ def encode_batch(
 
 
 def views(batch: Encoded, streams: Streams, *, drop_image: float, drop_audio: float) -> Iterator[View]:
-    """Modality dropout as its expectation: both, image alone and audio alone, weighted by their shares.
+    """Yield modality dropout as its expectation: both, image alone and audio alone, weighted by their shares.
 
     Dropping at random would leave the slower modality with gradients only once the faster one is learned.
     The encoders are what costs, so all three losses come for the price of one.
@@ -199,7 +199,7 @@ def views(batch: Encoded, streams: Streams, *, drop_image: float, drop_audio: fl
 
 @torch.inference_mode()
 def run_student(student: Student, pairs: Pairs, streams: Streams) -> StudentOutputs:
-    """What ``student`` says of centre crops and the sound from their moment on, with these streams alone."""
+    """Return what ``student`` says of centre crops and the sound from then on, with these streams alone."""
     media = MediaSettings()
     student.eval()
     features, logits = [], []

@@ -15,16 +15,17 @@ from torch import Tensor
 from training.clips.augment import augment_clips, crop_clips
 from training.clips.pairs import Pairs, PairSets, load_pairs
 from training.config import Config, TeacherConfig, to_plain
-from training.learning.epochs import Schedule, train_epochs
+from training.learning.epochs import Schedule, train_stage
 from training.learning.learner import Learner
 from training.learning.losses import class_loss
 from training.learning.scores import Scored, top1
 from training.models.teacher import Teacher, load_kinetics
-from training.runs.checkpoint import Checkpoint, save_network
+from training.runs.checkpoint import load_network, read_classes
+from training.runs.code import code_fingerprint
 from training.runs.devices import autocast, lead_first, place, processes
-from training.runs.files import file_fingerprint, write_atomically
-from training.runs.seeds import seed_everything
+from training.runs.files import file_fingerprint, fingerprint, write_atomically
 
+WEIGHTS = "teacher.safetensors"
 _BATCH = 32
 
 
@@ -51,17 +52,17 @@ def teach(config: Config) -> dict[str, float]:
     if not settings.train:
         print("teacher: no training sets, so no teacher", flush=True)
         return {}
-    return train_teacher(config, config.folder("teacher"), teacher_pairs(config), start=_start(settings))
+    return train_teacher(config, config.folder("teacher"), teacher_pairs(config), start=published(settings))
 
 
 def teacher_pairs(config: Config) -> PairSets:
-    """The teacher's clips to learn from and to validate on, with the pairs that stand for them."""
+    """Return the teacher's clips to learn from and to validate on, with the pairs that stand for them."""
     train = clip_pairs(config, config.teacher.train)
     return PairSets(train, clip_pairs(config, config.teacher.validation, train.classes))
 
 
 def clip_pairs(config: Config, sets: tuple[str, ...], classes: tuple[str, ...] | None = None) -> Pairs:
-    """Pairs with their clips, as the teacher's settings have them."""
+    """Return pairs with their clips, as the teacher's settings have them."""
     return load_pairs(config, sets, classes, count=config.teacher.clips, side=config.teacher.side)
 
 
@@ -85,22 +86,21 @@ def train_teacher(
     settings, train, validation = config.teacher, pairs.train, pairs.validation
     torch.set_num_threads(config.threads)
     rows = np.arange(len(train)) if rows is None else rows
-    plain = {
+    depends_on = {
         "teacher": to_plain(settings),
         "seed": config.seed,
         "rows": len(rows),
         "flip": config.student.flip,
     }
-    checkpoint = Checkpoint(folder, plain)
-    state = checkpoint.load()
-    seed_everything(config.seed)
-    teacher = build_teacher(settings, train.classes)
-    if start is not None:
-        start(teacher)
-    # Convolutions on CPUs are fastest when weights and pictures lie with channels last.
-    teacher = teacher.to(memory_format=torch.channels_last_3d)
 
-    def loss(chosen: NDArray[np.int64], learner: Learner) -> Tensor:
+    def build() -> Teacher:
+        teacher = build_teacher(settings, train.classes)
+        if start is not None:
+            start(teacher)
+        # Convolutions on CPUs are fastest when weights and pictures lie with channels last.
+        return teacher.to(memory_format=torch.channels_last_3d)
+
+    def loss(teacher: Teacher, chosen: NDArray[np.int64], learner: Learner) -> Tensor:
         clips, labels = learner.place(
             augment_clips(_clips(train, chosen), settings.side, flip=config.student.flip),
             torch.from_numpy(train.labels[chosen]),
@@ -109,27 +109,26 @@ def train_teacher(
             _, logits = teacher(clips)
         return class_loss(logits.float(), labels, train.multi_label, settings.label_smoothing).mean()
 
-    def measure() -> dict[str, float]:
+    def measure(teacher: Teacher) -> dict[str, float]:
         outputs = run_teacher(teacher, validation, settings.side)
         return {"accuracy": top1(Scored(outputs.logits.numpy(), validation.labels))}
 
-    train_epochs(
-        teacher,
-        checkpoint,
-        state,
+    return train_stage(
+        folder,
+        depends_on,
+        build=build,
         rows=rows,
         schedule=Schedule.of(settings, config.precision),
         seed=config.seed,
         loss=loss,
         measure=measure,
+        weights=WEIGHTS,
+        classes=train.classes,
     )
-    metrics = measure()
-    save_network(folder / "teacher.safetensors", teacher, classes=train.classes, metrics=metrics)
-    return metrics
 
 
 def build_teacher(settings: TeacherConfig, classes: Sequence[str]) -> Teacher:
-    """A teacher of the configured sizes with random weights."""
+    """Return a teacher of the configured sizes with random weights."""
     parts = None
     if settings.words:
         words = sorted({word for name in classes for word in name.split()})
@@ -138,18 +137,22 @@ def build_teacher(settings: TeacherConfig, classes: Sequence[str]) -> Teacher:
 
 
 def load_teacher(config: Config, folder: Path) -> tuple[Teacher, tuple[str, ...]]:
-    """A trained teacher in evaluation mode, and its classes."""
-    classes = tuple((folder / "classes.txt").read_text(encoding="utf-8").splitlines())
+    """Return a trained teacher in evaluation mode, and its classes.
+
+    Raises:
+        InputError: If there is none, or one of other settings.
+    """
+    classes = read_classes(folder, made_by="teacher")
     teacher = build_teacher(config.teacher, classes)
-    teacher.load_state_dict(load_file(folder / "teacher.safetensors"))
+    load_network(folder / WEIGHTS, teacher, made_by="teacher")
     return teacher.to(memory_format=torch.channels_last_3d).eval(), classes
 
 
 def start_from(folder: Path) -> Callable[[Teacher], object]:
-    """Another teacher's weights, but for the classifier."""
+    """Return another teacher's weights, but for the classifier."""
 
     def start(teacher: Teacher) -> None:
-        weights = load_file(folder / "teacher.safetensors")
+        weights = load_file(folder / WEIGHTS)
         own = teacher.state_dict()
         teacher.load_state_dict(own | {k: v for k, v in weights.items() if not k.startswith("fc.")})
 
@@ -157,8 +160,9 @@ def start_from(folder: Path) -> Callable[[Teacher], object]:
 
 
 def cached_outputs(config: Config, folder: Path, pairs: Pairs, name: str) -> TeacherOutputs:
-    """What the teacher in ``folder`` says of ``pairs``, computed once."""
-    path = folder / "outputs" / f"{name}-{file_fingerprint(folder / 'teacher.safetensors')}.safetensors"
+    """Return what the teacher in ``folder`` says of ``pairs``, computed once."""
+    made_by = [file_fingerprint(folder / WEIGHTS), code_fingerprint(run_teacher)]
+    path = folder / "outputs" / f"{name}-{fingerprint(made_by)}.safetensors"
     with lead_first():
         if not path.exists():
             teacher, _ = load_teacher(config, folder)
@@ -170,7 +174,7 @@ def cached_outputs(config: Config, folder: Path, pairs: Pairs, name: str) -> Tea
 
 @torch.inference_mode()
 def run_teacher(teacher: Teacher, pairs: Pairs, side: int) -> TeacherOutputs:
-    """What ``teacher`` says of the clips' centre crops."""
+    """Return what ``teacher`` says of the clips' centre crops."""
     features, logits = [], []
     for first in range(0, len(pairs), _BATCH):
         chosen = np.arange(first, min(first + _BATCH, len(pairs)))
@@ -188,7 +192,8 @@ def _clips(pairs: Pairs, chosen: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(pairs.clips[chosen])
 
 
-def _start(settings: TeacherConfig) -> Callable[[Teacher], object] | None:
+def published(settings: TeacherConfig) -> Callable[[Teacher], object] | None:
+    """Return the published weights that the settings name, to start from; None where they name none."""
     if settings.weights is None:
         return None
     weights = Path(settings.weights)

@@ -3,6 +3,7 @@
 from training.config.clips import ClipsConfig, DistillConfig, StudentConfig, TeacherConfig
 from training.config.data import ReencodeConfig, RenderConfig, SetConfig
 from training.config.networks import ModelConfig
+from training.config.pace import Pace
 from training.config.parse import to_plain
 from training.config.recogniser import RecogniserConfig
 from training.config.reports import EvaluateConfig, SamplingConfig
@@ -15,6 +16,7 @@ __all__ = [
     "DistillConfig",
     "EvaluateConfig",
     "ModelConfig",
+    "Pace",
     "RecogniserConfig",
     "ReencodeConfig",
     "RenderConfig",

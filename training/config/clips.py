@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from training.config.kinds import Amount, Count, Part, Positive, Share
+from training.config.pace import Pace
 from training.config.parse import added
 
 
 @dataclass(frozen=True, slots=True)
-class TeacherConfig:
+class TeacherConfig(Pace):
     """Training of the teacher on clips of the source universe.
 
     Attributes:
@@ -25,21 +29,19 @@ class TeacherConfig:
 
     train: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
-    width: float = 1.0
-    side: int = 112
+    width: Positive = 1.0
+    side: Annotated[int, Field(ge=1, le=128)] = 112
     pool: Literal["mean", "max"] = "mean"
     words: bool = False
-    clips: int = 2
-    epochs: int = 12
-    batch: int = 32
-    rate: float = 1e-3
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
+    clips: Count = 2
+    batch: Count = 32
+    rate: Positive = 1e-3
+    label_smoothing: Share = 0.05
     weights: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class DistillConfig:
+class DistillConfig(Pace):
     """ImgAud2Vid: the student learns the teacher's features and classes on the source universe.
 
     Attributes:
@@ -47,13 +49,9 @@ class DistillConfig:
         drop_image, drop_audio: Shares of the loss on pairs that lose a modality.
     """
 
-    epochs: int = 12
-    batch: int = 64
-    rate: float = 2e-3
-    weight_decay: float = 0.02
-    weight: float = 100.0
-    drop_image: float = 0.1
-    drop_audio: float = 0.1
+    weight: Amount = 100.0
+    drop_image: Share = 0.1
+    drop_audio: Share = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +60,19 @@ class ClipsConfig:
 
     Attributes:
         test: Name of the set they are compared on; without one there is no comparison.
-        shares: Of the labelled videos.
-        epochs: Of a student on all labels; the run's own student's by default.
-        teacher_epochs: Of the teacher on all labelled clips of the target.
+        shares: The shares of the labelled videos that are compared.
+        epochs: Epochs of a student on all labels; the run's own student's by default.
+        teacher_epochs: Epochs of the teacher on all labelled clips of the target.
     """
 
     test: str | None = None
-    shares: tuple[float, ...] = (0.05, 0.1, 0.25, 1.0)
-    epochs: int | None = None
-    teacher_epochs: int = 3
+    shares: tuple[Part, ...] = (0.05, 0.1, 0.25, 1.0)
+    epochs: Count | None = None
+    teacher_epochs: Count = 3
 
 
 @dataclass(frozen=True, slots=True)
-class StudentConfig:
+class StudentConfig(Pace):
     """Training of the clip classifier.
 
     Attributes:
@@ -90,17 +88,13 @@ class StudentConfig:
 
     train: tuple[str, ...] = ("clips",)
     validation: tuple[str, ...] = ("clips-validation",)
-    pairs: int = 6
-    epochs: int = 12
-    batch: int = 64
-    rate: float = 2e-3
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
-    drop_image: float = 0.2
-    drop_audio: float = 0.4
-    dropout: float = 0.1
+    pairs: Count = 6
+    label_smoothing: Share = 0.05
+    drop_image: Share = 0.2
+    drop_audio: Share = 0.4
+    dropout: Share = 0.1
     streams: Literal["both", "image", "audio"] = "both"
     distilled: bool = True
-    labels: float = 1.0
+    labels: Part = 1.0
     flip: bool = True
     swap_colours: bool = added(True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from training.config.kinds import Count, Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,18 +15,18 @@ class RenderConfig:
     Attributes:
         split: "untrimmed" or "clips".
         config: Other ranges for AV-Kinetic, a TOML file.
-        universe: Of AV-Kinetic, "target" or "source".
+        universe: The universe of AV-Kinetic, "target" or "source".
         digits: Folder of the recordings of which AV-Digits is made; AV-Kinetic without one.
         recordings: Whose writers, speakers and sounds: "train", "validation" or "test".
     """
 
-    seed: int
-    count: int
-    split: str = "untrimmed"
+    seed: Number
+    count: Count
+    split: Literal["untrimmed", "clips"] = "untrimmed"
     config: str | None = None
-    universe: str = "target"
+    universe: Literal["target", "source"] = "target"
     digits: str | None = None
-    recordings: str = "train"
+    recordings: Literal["train", "validation", "test"] = "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class ReencodeConfig:
     """
 
     source: str
-    gop: int = 250
+    gop: Count = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +52,4 @@ class SetConfig:
     """
 
     manifest: str
-    split: str | None = None
+    split: Literal["train", "validation", "test"] | None = None

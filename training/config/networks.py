@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from training.config.kinds import Count, Positive
 from training.config.parse import added
 
 
@@ -26,13 +27,13 @@ class ModelConfig:
             encoder's own choice, which for most is to take them as they come.
     """
 
-    image_width: float = 1.0
-    audio_width: float = 1.0
+    image_width: Positive = 1.0
+    audio_width: Positive = 1.0
     audio_stem_stride: Literal[1, 2] = 2
-    features: int = 512
-    fusion: int = 1024
-    keys: int = 512
-    hidden: int = 1024
+    features: Count = 512
+    fusion: Count = 1024
+    keys: Count = 512
+    hidden: Count = 1024
     image: str = added("resnet18")
     image_weights: str | None = added(None)
-    image_side: int | None = added(None)
+    image_side: Count | None = added(None)

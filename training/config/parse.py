@@ -23,12 +23,13 @@ _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as plain values."""
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    """Return a TOML file as plain values."""
+    plain: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    return plain
 
 
 def override(plain: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """``plain`` with overrides such as ``student.epochs=3``."""
+    """Change ``plain`` by overrides such as ``student.epochs=3``."""
     for setting in overrides:
         name, sign, text = setting.partition("=")
         if not sign:
@@ -44,12 +45,12 @@ def override(plain: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def added(default: _T) -> _T:
-    """A setting that came after caches were made: :func:`to_plain` leaves it out at its default."""
+    """Return a setting that came after caches were made: :func:`to_plain` leaves it out at its default."""
     return dataclasses.field(default=default, metadata={"added": True})
 
 
 def to_plain(config: Any) -> dict[str, Any]:
-    """A configuration as JSON values, which name the caches that were made by it."""
+    """Return a configuration as JSON values, which name the caches that were made by it."""
     plain = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -74,7 +75,7 @@ def _value(text: str) -> Any:
 
 
 def build(cls: type[_T], plain: dict[str, Any], where: str) -> _T:
-    """A dataclass from plain values: numbers and texts stand for themselves alone, lists become tuples.
+    """Build a dataclass from plain values: numbers and texts stand for themselves alone, lists become tuples.
 
     Raises:
         InputError: If a setting is unknown, missing or of the wrong type; the message names it.

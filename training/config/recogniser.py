@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from training.config.kinds import Count, Positive, Share
+from training.config.pace import Pace
+
 
 @dataclass(frozen=True, slots=True)
-class RecogniserConfig:
+class RecogniserConfig(Pace):
     """Training of the recogniser on clips of the target (paper 4.2, Fig. 7 and Table 2).
 
     Attributes:
@@ -25,16 +28,12 @@ class RecogniserConfig:
     train: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
     image: str = "resnet18"
-    width: float = 1.0
+    width: Positive = 1.0
     image_weights: str | None = None
-    image_side: int | None = None
+    image_side: Count | None = None
     side: int = 112
     folder: str | None = None
-    epochs: int = 12
-    batch: int = 64
-    rate: float = 2e-3
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
+    label_smoothing: Share = 0.05
 
     def __post_init__(self) -> None:
         if not 1 <= self.side <= 128:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from training.config.kinds import Count, Number, Positive
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluateConfig:
@@ -24,7 +26,7 @@ class EvaluateConfig:
     report: str = "results/av-kinetic-demo"
     tables: str | None = None
     found: str | None = None
-    pictures: tuple[int, ...] = (0, 1, 2)
+    pictures: tuple[Number, ...] = (0, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class SamplingConfig:
     """
 
     sets: tuple[str, ...] = ("test",)
-    steps: int = 3
-    budgets_ms: tuple[float, ...] = (10.0, 20.0, 40.0, 80.0, 160.0)
+    steps: Count = 3
+    budgets_ms: tuple[Positive, ...] = (10.0, 20.0, 40.0, 80.0, 160.0)
     report: str = "results/av-kinetic-sampling"
     plot: str = "docs/accuracy-budget.png"

@@ -9,6 +9,7 @@ from typing import Literal
 
 from training.config.clips import ClipsConfig, DistillConfig, StudentConfig, TeacherConfig
 from training.config.data import ReencodeConfig, RenderConfig, SetConfig
+from training.config.kinds import Count, Number
 from training.config.networks import ModelConfig
 from training.config.parse import build, override, read_toml
 from training.config.recogniser import RecogniserConfig
@@ -23,26 +24,26 @@ class Config:
     Attributes:
         work: Folder of checkpoints, caches and metrics.
         plan: The plan that ``export`` writes.
-        seed: Of everything drawn in training; rendered sets have their own.
-        threads: Of PyTorch.
-        precision: In which encoders are trained: "fp32", "bf16", "fp16", or "auto", which is bf16 wherever
+        seed: What everything drawn in training starts from; rendered sets have their own.
+        threads: Threads of PyTorch.
+        precision: What encoders are trained in: "fp32", "bf16", "fp16", or "auto", which is bf16 wherever
             the device can.
         workers: Processes that decode videos.
         factor: Sparse indexing factor of the exported plan.
         render, reencode, sets: Where the videos come from, by the name of the set: generated, encoded again,
             or footage that a manifest lists.
-        teacher: Of the source universe; without training sets there is none, and nothing is distilled.
-        precisions: Of the exported graphs, beside fp32: "fp16", "int8".
+        teacher: Learns the source universe; without training sets there is none, and nothing is distilled.
+        precisions: What exported graphs compute in, beside fp32: "fp16", "int8".
     """
 
     work: str
     plan: str
-    seed: int = 0
-    threads: int = 2
+    seed: Number = 0
+    threads: Count = 2
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    workers: int = 2
-    factor: int = 5
-    precisions: tuple[str, ...] = ("fp32",)
+    workers: Number = 2
+    factor: Count = 5
+    precisions: tuple[Literal["fp32", "fp16", "int8"], ...] = ("fp32",)
     render: dict[str, RenderConfig] = field(default_factory=dict)
     reencode: dict[str, ReencodeConfig] = field(default_factory=dict)
     sets: dict[str, SetConfig] = field(default_factory=dict)
@@ -64,7 +65,7 @@ class Config:
             raise ValueError(f"more than one set is called {', '.join(twice)}")
 
     def folder(self, *parts: str) -> Path:
-        """A folder or file of this run."""
+        """Return a folder or file of this run."""
         return Path(self.work, *parts)
 
 
@@ -78,7 +79,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def model_config(overrides: Sequence[str] = ()) -> ModelConfig:
-    """The paper's sizes, with overrides such as ``model.image_width=0.5``.
+    """Return the paper's sizes, with overrides such as ``model.image_width=0.5``.
 
     Raises:
         ValueError: If an override is of anything else than the model.

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
+
+from l2l_engine.plan import MediaSettings
+from training.config.kinds import Amount, Count, Positive, Share
 from training.config.parse import added
 
 
@@ -13,6 +18,7 @@ class SkimConfig:
 
     Attributes:
         train, validation: Names of sets.
+        hop: Seconds from one timestamp to the next, in training and in the plan.
         preset: "paper", "paired" or "released"; DESIGN 2 says how they differ.
         modalities: ["image", "audio"], or ["image"] for a visual-only skimmer.
         output: "softmax" where a video has one label, "sigmoid" where it may have several.
@@ -33,28 +39,31 @@ class SkimConfig:
 
     train: tuple[str, ...] = ("train",)
     validation: tuple[str, ...] = ("validation",)
+    hop: float = added(MediaSettings().hop)
     preset: str = added("paper")
     modalities: tuple[str, ...] = added(("image", "audio"))
     output: str = added("softmax")
-    steps: int = 10
-    early_steps: int = 3
-    updates: int = 5000
-    batch: int = 32
-    rate: float = 2e-3
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.0
-    factors: tuple[int, ...] = (1, 2, 3, 4, 5, 5)
-    few_frames: float = 0.15
-    recombine: float = 0.7
-    longest: int = added(225)
-    drop_image: float = 0.03
-    drop_audio: float = 0.08
-    noise: float = 0.1
-    block_vote: tuple[float, ...] = (0.5, 0.1)
-    early_weight: float = 0.3
-    checkpoint_every: int = 250
+    steps: Count = 10
+    early_steps: Count = 3
+    updates: Count = 5000
+    batch: Count = 32
+    rate: Positive = 2e-3
+    weight_decay: Amount = 0.01
+    label_smoothing: Share = 0.0
+    factors: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 2, 3, 4, 5, 5)
+    few_frames: Share = 0.15
+    recombine: Share = 0.7
+    longest: Count = added(225)
+    drop_image: Share = 0.03
+    drop_audio: Share = 0.08
+    noise: Amount = 0.1
+    block_vote: tuple[Share, Share] = (0.5, 0.1)
+    early_weight: Amount = 0.3
+    checkpoint_every: Count = 250
 
     def __post_init__(self) -> None:
+        if not 1e-3 <= self.hop <= 3600:
+            raise ValueError(f"skim.hop is {self.hop:g} s; it can be 0.001 to 3600")
         if self.preset not in {"paper", "paired", "released"}:
             raise ValueError(f"skim.preset is {self.preset!r}; it can be paper, paired or released")
         if self.modalities not in {("image", "audio"), ("image",)}:
@@ -75,10 +84,10 @@ class VariantsConfig:
     """What ``python -m training variants`` trains beside the skimmer, on the same features.
 
     Attributes:
-        names: Of "lstm", "non-recurrent" with the paper's keys, "non-recurrent-paired" with those of that
+        names: Any of "lstm", "non-recurrent" with the paper's keys, "non-recurrent-paired" with those of that
             preset, "visual-only", "long", "paper" and "released" for those presets, and "seed-N" for another
             seed.
-        updates: Of the first three, which see every timestamp in every update.
+        updates: Updates of the first three, which see every timestamp in every update.
     """
 
     names: tuple[str, ...] = (
@@ -90,4 +99,4 @@ class VariantsConfig:
         "seed-1",
         "seed-2",
     )
-    updates: int = 1500
+    updates: Count = 1500

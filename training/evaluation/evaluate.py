@@ -22,8 +22,9 @@ from training.learning.measures import accuracy, calibration_error
 from training.models import Student
 from training.pages import render
 from training.runs.files import fingerprint, whole_lines, write_json
+from training.skimming.build import load_skimmer
 from training.skimming.features import extract_features
-from training.skimming.skim import attention_ratio, load_skimmer, skim_tracks
+from training.skimming.measure import attention_ratio, skim_tracks
 from training.tables.analysis import by_knots_inside
 from training.tables.bench import Examples
 from training.tables.write import write_tables

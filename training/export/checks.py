@@ -26,13 +26,13 @@ def logits_difference(
     video: tuple[Tensor, Tensor],
     precision: Precision,
 ) -> float:
-    """How far the plan's logits of one video are from PyTorch's, as a share of the largest.
+    """Return how far the plan's logits of one video are from PyTorch's, as a share of the largest.
 
     Args:
         plan: As it was written.
         student, skimmer: What it was made of.
         video: Frames [N, H, W, 3] and windows [N, samples] at its timestamps.
-        precision: Of the plan's encoders.
+        precision: What the plan's encoders compute in.
 
     Raises:
         RuntimeError: If the difference is too large in float32.
@@ -64,7 +64,7 @@ def logits_difference(
 
 
 def top1(plan: Plan, videos: Sequence[Video], precision: Precision, threads: int) -> dict[str, float]:
-    """How often the plan is right on some videos, read and classified as a user would."""
+    """Return how often the plan is right on some videos, read and classified as a user would."""
     with Classifier(plan.path, precision=precision, threads=threads) as classifier:
         answers = classifier.predict_many([video.path for video in videos], on_error="yield")
         right = [

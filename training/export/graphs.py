@@ -23,7 +23,7 @@ TOLERANCE = 2e-4
 def fp32_graphs(
     encoders: Mapping[str, nn.Module], media: MediaSettings, count: int = 3
 ) -> tuple[dict[str, bytes], dict[str, float]]:
-    """The graphs "image.fp32" and "audio.fp32", and how far OpenVINO's features are from PyTorch's.
+    """Return the graphs "image.fp32" and "audio.fp32", and how far OpenVINO's features are from PyTorch's.
 
     Raises:
         RuntimeError: If a graph computes something else than PyTorch does.
@@ -39,7 +39,7 @@ def fp32_graphs(
 
 
 def example_inputs(media: MediaSettings, count: int) -> tuple[Tensor, Tensor]:
-    """Random frames and sounds, one of them silent."""
+    """Return random frames and sounds, one of them silent."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, media.crop, media.crop, 3), np.uint8)
     samples = (0.2 * rng.standard_normal((count, media.window))).astype(np.float32)
@@ -48,7 +48,7 @@ def example_inputs(media: MediaSettings, count: int) -> tuple[Tensor, Tensor]:
 
 
 def to_onnx(module: nn.Module, example: Tensor, name: str) -> bytes:
-    """The module as an ONNX graph with a free batch size, without a trace of the machine it was made on."""
+    """Turn a module into an ONNX graph of free batch size, without a trace of the machine it was made on."""
     module.eval()
     with _quiet_exporter():
         program = torch.onnx.export(
@@ -60,6 +60,8 @@ def to_onnx(module: nn.Module, example: Tensor, name: str) -> bytes:
             output_names=["features"],
             verbose=False,
         )
+    if program is None:
+        raise RuntimeError(f"PyTorch exported no graph of {type(module).__name__}")
     model = program.model_proto
     strip_traces(model)
     onnx.checker.check_model(model, full_check=True)
@@ -82,7 +84,7 @@ def strip_traces(model: onnx.ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """The exporter warns about its own internals; nothing of that concerns these graphs."""
+    """Silence the exporter, which warns about its own internals; nothing of that concerns these graphs."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -97,7 +99,7 @@ def _quiet_exporter() -> Iterator[None]:
 
 @torch.inference_mode()
 def compare(module: nn.Module, graph: bytes, inputs: Tensor) -> float:
-    """Largest difference between OpenVINO's and PyTorch's features, as a share of the largest feature.
+    """Return how far OpenVINO's features are from PyTorch's at most, as a share of the largest feature.
 
     Raises:
         RuntimeError: If it exceeds the tolerance.

@@ -27,7 +27,7 @@ VIDEOS, MOMENTS = 48, 3
 
 
 def calibration_inputs(config: Config, media: MediaSettings) -> Calibration:
-    """Frames and sounds that student and skimmer were trained on, evenly from all of them."""
+    """Return frames and sounds that student and skimmer were trained on, evenly from all of them."""
     images, samples = _pairs(config, media)
     videos = [video for _, video in load_sets(config, config.skim.train)]
     rng = np.random.default_rng(config.seed)
@@ -41,7 +41,7 @@ def calibration_inputs(config: Config, media: MediaSettings) -> Calibration:
 
 
 def noise(media: MediaSettings, count: int = 32) -> Calibration:
-    """Random inputs: enough to compare what two programs compute, and not for int8."""
+    """Return random inputs: enough to compare what two programs compute, and not for int8."""
     images, samples = example_inputs(media, count)
     return Calibration({"image": images, "audio": samples}, "random noise")
 
@@ -54,7 +54,7 @@ def _pairs(config: Config, media: MediaSettings) -> tuple[Tensor, Tensor]:
 
 
 def _moments(video: Video, media: MediaSettings, rng: np.random.Generator) -> tuple[Tensor, Tensor] | None:
-    """Random moments of a video that has both pictures and sound."""
+    """Return random moments of a video that has both pictures and sound."""
     try:
         with closing(open_media(video.path)) as source:
             if not (source.has_video and source.has_audio):

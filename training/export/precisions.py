@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from training.export.graphs import strip_traces, to_onnx
+from training.models import Encoder
 
 LEAST_COSINE = {"fp16": 0.999, "int8": 0.9}
 """Mean cosine between a graph's features and PyTorch's in float32, below which it is taken for broken."""
@@ -45,30 +46,30 @@ class Calibration:
     what: str
 
     def record(self) -> dict[str, Any]:
-        """What the plan says about it."""
+        """Return what the plan says about it."""
         return {"data": self.what} | {part: len(inputs) for part, inputs in self.inputs.items()}
 
 
 class HalfEncoder(nn.Module):
     """An encoder whose body computes in fp16, and whose pre-processing stays in float32."""
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.whole = encoder
         self.half_body = copy.deepcopy(encoder).half()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Features in float32."""
+        """Return features in float32."""
         return self.half_body.body(self.whole.front(inputs).half()).float()
 
 
 def more_precisions(
-    encoders: Mapping[str, nn.Module],
+    encoders: Mapping[str, Encoder],
     graphs: Mapping[str, bytes],
     precisions: Sequence[str],
     calibration: Calibration,
 ) -> tuple[dict[str, bytes], dict[str, dict[str, Any]]]:
-    """Graphs of more precisions than fp32.
+    """Make the graphs of more precisions than fp32.
 
     Args:
         encoders: The networks by part, in evaluation mode.
@@ -106,7 +107,7 @@ def more_precisions(
 
 
 def quantise(graph: bytes, inputs: Tensor) -> bytes:
-    """An fp32 graph in int8 (Q/DQ), but for its pre-processing and its end; ranges as seen on ``inputs``."""
+    """Turn an fp32 graph into int8 (Q/DQ), but for its beginning and its end; ``inputs`` give the ranges."""
     # Without this NNCF reports its use to its makers' server.
     os.environ["NNCF_CI"] = "1"
     import nncf  # noqa: PLC0415 - takes seconds
@@ -130,9 +131,9 @@ def quantise(graph: bytes, inputs: Tensor) -> bytes:
 
 
 def front_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes before the stem, which is the first convolution over two dimensions or more."""
+    """Return the nodes before the stem, which is the first convolution over two dimensions or more."""
     ranks = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
-    names = []
+    names: list[str] = []
     for node in model.graph.node:  # in the order of computation
         if node.op_type == "Conv" and ranks.get(node.input[1], 0) >= 4:
             return names
@@ -141,7 +142,7 @@ def front_nodes(model: onnx.ModelProto) -> list[str]:
 
 
 def tail_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of what multiplies in float32 still: the last convolutions, and what projects features."""
+    """Return the nodes that multiply in float32 still: the last convolutions, and what projects features."""
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
     first = len(convolutions) - math.ceil(FLOAT_TAIL * len(convolutions))
     return convolutions[first:] + [n.name for n in model.graph.node if n.op_type in ("Gemm", "MatMul")]
@@ -149,7 +150,7 @@ def tail_nodes(model: onnx.ModelProto) -> list[str]:
 
 @torch.inference_mode()
 def mean_cosine(encoder: nn.Module, graph: bytes, inputs: Tensor) -> float:
-    """Mean cosine between the graph's features by OpenVINO and the encoder's by PyTorch."""
+    """Return the mean cosine between the graph's features by OpenVINO and the encoder's by PyTorch."""
     core = openvino.Core()
     compiled = core.compile_model(core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = compiled([inputs.numpy()])[0]

@@ -50,7 +50,7 @@ class RecogniserExport:
 
 
 def export_recogniser(config: Config, classes: tuple[str, ...]) -> RecogniserExport | None:
-    """The graphs of the trained recogniser; None where none is configured.
+    """Return the graphs of the trained recogniser; None where none is configured.
 
     Raises:
         InputError: If it was trained on other classes.
@@ -73,7 +73,7 @@ def export_recogniser(config: Config, classes: tuple[str, ...]) -> RecogniserExp
 
 @torch.inference_mode()
 def check_plan(plan: Plan, export: RecogniserExport) -> float:
-    """How far the plan's logits are from PyTorch's, as a share of the largest.
+    """Return how far the plan's logits are from PyTorch's, as a share of the largest.
 
     Raises:
         RuntimeError: If that is too far.
@@ -88,7 +88,7 @@ def check_plan(plan: Plan, export: RecogniserExport) -> float:
 
 
 def _moments(config: Config, settings: RecogniserSettings) -> Tensor:
-    """What the recogniser learned from, evenly from all of it."""
+    """Return what the recogniser learned from, evenly from all of it."""
     pairs = recogniser_pairs(config).train
     rows = np.unique(np.linspace(0, len(pairs) - 1, MOMENTS[settings.kind]).astype(int))
     if settings.kind == "clip" and pairs.clips is not None:

@@ -26,8 +26,10 @@ from training.learning.temperature import fit_temperature
 from training.models import SkimmingNetwork, Student
 from training.models.banks import NormedLinear
 from training.runs.files import write_json
-from training.skimming.sequences import targets
-from training.skimming.skim import HOP, load_skimmer, load_tracks, skim_tracks, skimmer_path
+from training.skimming.build import load_skimmer, skimmer_path
+from training.skimming.features import extract_features
+from training.skimming.measure import skim_tracks
+from training.skimming.sequences import targets, to_sequences
 from training.videos.sets import describe_set, load_sets
 
 
@@ -44,7 +46,8 @@ def export_plan(config: Config) -> Path:
     student, classes = load_student(config)
     skimmer = load_skimmer(config, len(classes))
     encoders = {name: getattr(student, name) for name in config.skim.modalities}
-    media = MediaSettings()
+    media = MediaSettings(hop=config.skim.hop)
+    gap = config.factor * media.hop
     graphs, differences = fp32_graphs(encoders, media)
     calibration = calibration_inputs(config, media) if set(config.precisions) - {"fp32"} else noise(media)
     more, records = more_precisions(encoders, graphs, config.precisions, calibration)
@@ -52,9 +55,7 @@ def export_plan(config: Config) -> Path:
     document = PlanDocument(
         classes=classes,
         media=media,
-        sampling=SamplingSettings(
-            factor=config.factor, max_image_gap_s=config.factor * HOP, max_audio_gap_s=config.factor * HOP
-        ),
+        sampling=SamplingSettings(factor=config.factor, max_image_gap_s=gap, max_audio_gap_s=gap),
         skim=replace(PRESETS[config.skim.preset], steps=config.skim.steps),
         output=config.skim.output,
         modalities=config.skim.modalities,
@@ -64,7 +65,7 @@ def export_plan(config: Config) -> Path:
     )
     path = Path(config.plan)
     path.parent.mkdir(parents=True, exist_ok=True)
-    graphs |= more if recogniser is None else more | recogniser.graphs
+    graphs |= more if recogniser is None else {**more, **recogniser.graphs}
     plan = write_plan(path, document, graphs=graphs, skim=skim_tensors(skimmer))
     video = calibration.inputs["image"][:32], calibration.inputs["audio"][:32]
     measured = measure_precisions(config, plan, student, skimmer, video)
@@ -80,8 +81,8 @@ def export_plan(config: Config) -> Path:
 
 
 def temperatures(config: Config, skimmer: SkimmingNetwork, classes: tuple[str, ...]) -> tuple[float, ...]:
-    """The temperature of each number of steps, fitted on the validation set."""
-    tracks = load_tracks(config, config.skim.validation, classes)
+    """Return the temperature of each number of steps, fitted on the validation set."""
+    tracks = to_sequences(extract_features(config, config.skim.validation), classes)
     skimmed = skim_tracks(skimmer, tracks, config.skim.steps, config.factor)
     labels = targets(tracks, len(classes)) if config.skim.several else skimmed.labels
     return tuple(fit_temperature(skimmed.logits[:, step], labels) for step in range(config.skim.steps))
@@ -90,7 +91,7 @@ def temperatures(config: Config, skimmer: SkimmingNetwork, classes: tuple[str, .
 def measure_precisions(
     config: Config, plan: Plan, student: Student, skimmer: SkimmingNetwork, video: tuple[Tensor, Tensor]
 ) -> dict[str, dict[str, float]]:
-    """By precision: how far the plan's logits are from PyTorch's, and its accuracy on the validation set.
+    """Measure for each precision how far logits are from PyTorch's, and the accuracy on the validation set.
 
     Accuracy is measured where there is something to choose, that is for more than one precision.
     """
@@ -112,13 +113,13 @@ def measure_precisions(
 
 
 def _with_provenance(plan: Plan, **more: Any) -> Plan:
-    """The same plan, saying more about itself."""
+    """Return the same plan, saying more about itself."""
     document = replace(plan.document, provenance={**plan.document.provenance, **more})
     return write_plan(plan.path, document, graphs=plan.graphs, skim=plan.skim)
 
 
 def skim_tensors(skimmer: SkimmingNetwork) -> dict[str, NDArray[np.float32]]:
-    """The skimmer's weights under the plan's names, with all norms and the second bias folded."""
+    """Return the skimmer's weights under the plan's names, with all norms and the second bias folded."""
     tensors: dict[str, Tensor] = {}
     for name, layer in skimmer.named_modules():
         if isinstance(layer, NormedLinear):
@@ -132,7 +133,7 @@ def skim_tensors(skimmer: SkimmingNetwork) -> dict[str, NDArray[np.float32]]:
 
 
 def provenance(config: Config, differences: dict[str, float]) -> dict[str, Any]:
-    """What the plan was made of: settings, metrics of every stage, versions of the tools."""
+    """Return what the plan was made of: settings, metrics of every stage, versions of the tools."""
     metrics = {
         stage: json.loads(path.with_name("metrics.json").read_text(encoding="utf-8"))
         for stage, path in (("student", student_path(config)), ("skim", skimmer_path(config)))

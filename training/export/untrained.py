@@ -50,8 +50,8 @@ def export_untrained(
         preset: "paper", "paired" or "released".
         classes: C.
         model: Sizes; the paper's by default.
-        seed: Of the weights.
-        precisions: Of the graphs, beside fp32: "fp16", "int8".
+        seed: The seed of the weights.
+        precisions: What the graphs compute in, beside fp32: "fp16", "int8".
     """
     model = ModelConfig() if model is None else model
     torch.manual_seed(seed)
@@ -87,7 +87,7 @@ def export_untrained(
 def build_encoders(
     preset: str, model: ModelConfig
 ) -> dict[str, ImageEncoder | AudioEncoder | ReleasedAudioEncoder]:
-    """Encoders of the preset's form; those of ``released`` have no layer that brings them to another size."""
+    """Build encoders of the preset's form; in ``released`` no layer brings them to another size."""
     if preset == "released":
         if model.image != RESNET or model.image_width != model.audio_width:
             raise ValueError(
@@ -114,7 +114,7 @@ def settle(encoder: nn.Module, inputs: Tensor) -> None:
 
 
 def random_skim(document: PlanDocument, sizes: Dimensions, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Skimming tensors that keep the size of what they are given.
+    """Draw skimming tensors that keep the size of what they are given.
 
     Queries and classes are told apart more strongly than that: attention has peaks, and logits spread.
     """

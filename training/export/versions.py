@@ -10,7 +10,7 @@ import torch
 
 
 def versions() -> dict[str, str]:
-    """Versions that a plan's provenance names."""
+    """Return the versions that a plan's provenance names."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -15,6 +15,7 @@ import torch
 from training.config import Config
 from training.config.parse import build, override, read_toml
 from training.errors import InputError
+from training.models.backbones import RESNET
 
 DEFAULTS = Path(__file__).parents[1] / "configs" / "own.toml"
 
@@ -43,6 +44,12 @@ class Footage:
     def in_split(self, split: str) -> bool:
         """Whether any video is in a split."""
         return any(by_split.get(split) for by_split in self.counts.values())
+
+
+USUAL = Footage(
+    Path("manifest.jsonl"), {"any": {"train": 1}}, durations=[60.0], heard=1, seen=1, several=False
+)
+"""Stands for footage that nobody has opened yet, to check all settings that do not depend on it."""
 
 
 def survey(manifest: Path) -> Footage:
@@ -135,10 +142,13 @@ def own_config(
         ValueError: If a setting is unknown or of the wrong type; the message names it.
         OSError: If the file cannot be read.
     """
+    asked = override({} if config is None else read_toml(config), overrides)
     plain = merged(read_toml(DEFAULTS), choose(footage))
-    if config is not None:
-        plain = merged(plain, read_toml(config))
-    plain = override(plain, overrides) | {"work": str(work), "plan": str(plan)}
+    model = asked.get("model")
+    if isinstance(model, Mapping) and model.get("image", RESNET) != RESNET:
+        # The default width is one of ResNet-18; published encoders have but one.
+        del plain["model"]["image_width"]
+    plain = merged(plain, asked) | {"work": str(work), "plan": str(plan)}
     return build(Config, plain, str(config or "settings"))
 
 

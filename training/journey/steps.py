@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from l2l_engine import Classifier, Prediction
+from training.checks import check
 from training.config import Config
 from training.errors import InputError
 from training.journey.advice import advice
-from training.journey.choices import Footage, held_out, own_config, survey
+from training.journey.choices import USUAL, Footage, held_out, own_config, survey
 from training.learning.measures import accuracy
 from training.pages import render
 from training.prepare import Options, prepare
 from training.runs.files import write_atomically, write_json
+from training.skimming.build import load_skimmer
 from training.skimming.features import extract_features
+from training.skimming.measure import skim_tracks
 from training.skimming.sequences import to_sequences
-from training.skimming.skim import HOP, load_skimmer, skim_tracks
 from training.videos.manifest import Video
 from training.videos.sets import load_sets
 
@@ -57,17 +59,12 @@ def make_plan(request: Request, stages: Stages) -> dict[str, Any]:
         InputError: If the footage cannot be used, or a setting is wrong.
         OSError: If something cannot be read or written.
     """
-    if request.plan.is_dir():
-        raise InputError(f"{request.plan}: is a folder; --output names the plan, such as engine.plan")
+    check(_config(request, USUAL), stages, footage=False)
     seconds: dict[str, float] = {}
     manifest, prepared = _manifest(request, seconds)
     footage = survey(manifest)
-    try:
-        config = own_config(
-            footage, config=request.config, overrides=request.overrides, work=request.work, plan=request.plan
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    config = _config(request, footage)
+    check(config, stages)
     skipped = run_stages(stages, config, seconds)
     start = time.monotonic()
     score = _score(config, footage)
@@ -88,6 +85,15 @@ def make_plan(request: Request, stages: Stages) -> dict[str, Any]:
     write_atomically(request.plan.with_suffix(".report.md"), lambda file: file.write(page.encode()))
     print(f"\n{page}", flush=True)
     return report
+
+
+def _config(request: Request, footage: Footage) -> Config:
+    try:
+        return own_config(
+            footage, config=request.config, overrides=request.overrides, work=request.work, plan=request.plan
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def run_stages(stages: Stages, config: Config, seconds: dict[str, float]) -> dict[str, str]:
@@ -186,7 +192,7 @@ def _answers(config: Config, name: str, videos: Sequence[Video]) -> dict[str, st
     if len(files) < len(videos):
         features = [f for f in extract_features(config, [name]) if f.video not in files]
         skimmer = load_skimmer(config, len(classes))
-        tracks = to_sequences(features, classes, HOP)
+        tracks = to_sequences(features, classes)
         logits = skim_tracks(skimmer, tracks, config.skim.steps, config.factor).logits[:, -1]
         for known, best in zip(features, logits.argmax(dim=1).tolist(), strict=True):
             said[known.video.name] = classes[best]

@@ -1,62 +1,91 @@
-"""Passes over shuffled samples: the loop that teacher, distillation and fine-tuning share."""
+"""Passes over shuffled samples: what every training on clips does, the loop and all that is around it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from training.config import Pace
 from training.learning.learner import Learner
-from training.runs.checkpoint import Checkpoint
+from training.runs.checkpoint import Checkpoint, save_network
 from training.runs.devices import share
 from training.runs.seeds import seed_everything
 
-
-class Pace(Protocol):
-    """The settings that every training over epochs has."""
-
-    @property
-    def epochs(self) -> int:
-        """Passes over the samples."""
-
-    @property
-    def batch(self) -> int:
-        """Samples an update."""
-
-    @property
-    def rate(self) -> float:
-        """Greatest learning rate."""
-
-    @property
-    def weight_decay(self) -> float:
-        """Of AdamW."""
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """How long and how fast.
+class Schedule(Pace):
+    """How long and how fast, and how carefully.
 
     Attributes:
         clip: Greatest norm of the gradient.
         precision: "fp32", "bf16", "fp16" or "auto".
     """
 
-    epochs: int
-    batch: int
-    rate: float
-    weight_decay: float
     clip: float = 5.0
     precision: str = "auto"
 
     @classmethod
     def of(cls, pace: Pace, precision: str) -> Schedule:
-        """As the settings of a stage have it."""
+        """Make the schedule that the settings of a stage ask for."""
         return cls(pace.epochs, pace.batch, pace.rate, pace.weight_decay, precision=precision)
+
+
+def train_stage(
+    folder: Path,
+    depends_on: dict[str, Any],
+    *,
+    build: Callable[[], _Network],
+    rows: NDArray[np.int64],
+    schedule: Schedule,
+    seed: int,
+    loss: Callable[[_Network, NDArray[np.int64], Learner], Tensor],
+    measure: Callable[[_Network], dict[str, float]],
+    weights: str,
+    classes: Sequence[str],
+) -> dict[str, float]:
+    """Train a classifier and leave it in ``folder``, or go on where a killed run stopped.
+
+    Args:
+        folder: Holds the checkpoint, the weights, the names of the classes and the metrics.
+        depends_on: The settings to which the checkpoint is tied, as JSON values.
+        build: Makes the network, once everything is seeded.
+        rows: The samples to learn from.
+        schedule: How long and how fast it learns.
+        seed: What every draw starts from.
+        loss: The loss of the network on some rows, see :func:`train_epochs`.
+        measure: Metrics of the network, after every epoch and in the end.
+        weights: The name of the weights' file.
+        classes: The names of the classes.
+
+    Returns:
+        The metrics in the end.
+    """
+    checkpoint = Checkpoint(folder, depends_on)
+    state = checkpoint.load()
+    seed_everything(seed)
+    network = build()
+    train_epochs(
+        network,
+        checkpoint,
+        state,
+        rows=rows,
+        schedule=schedule,
+        seed=seed,
+        loss=lambda chosen, learner: loss(network, chosen, learner),
+        measure=lambda: measure(network),
+    )
+    metrics = measure(network)
+    save_network(folder / weights, network, classes=classes, metrics=metrics)
+    return metrics
 
 
 def train_epochs(

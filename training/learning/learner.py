@@ -26,11 +26,12 @@ class Learner:
     Args:
         network: What learns.
         rate: Greatest learning rate.
-        weight_decay: Of AdamW.
+        weight_decay: The weight decay of AdamW.
         updates: Length of the schedule.
         warm_up: Share of the schedule until the greatest rate.
         clip: Greatest norm of the gradient.
-        precision: Of :meth:`autocast`: "auto" (bf16, or fp16 on GPUs without it), "fp32", "bf16" or "fp16".
+        precision: What :meth:`autocast` computes in: "auto" (bf16, or fp16 on GPUs without it), "fp32",
+            "bf16" or "fp16".
 
     Attributes:
         done: Stages finished, epochs or updates, as the caller counts them.
@@ -69,17 +70,17 @@ class Learner:
         )
 
     def autocast(self) -> torch.autocast:
-        """The context in which the network computes in the configured precision."""
+        """Return the context in which the network computes in the configured precision."""
         return devices.autocast(self._precision, self.device)
 
     def place(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Tensors on the network's device."""
+        """Put tensors on the network's device."""
         return devices.place(self._network, *tensors)
 
     def learn(self, loss: Tensor) -> Tensor:
-        """One update; returns the loss, detached: over several processes, their mean."""
+        """Make one update, and return the loss, detached: over several processes, their mean."""
         self._optimiser.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
+        torch.autograd.backward(self._scaler.scale(loss))
         loss = loss.detach().clone()
         gradients = [weight.grad for weight in self._network.parameters() if weight.grad is not None]
         devices.average([*gradients, *self._statistics(), loss])
@@ -94,7 +95,7 @@ class Learner:
         return loss
 
     def mean(self, losses: Sequence[Tensor]) -> float:
-        """The mean of what :meth:`learn` returned since the last checkpoint.
+        """Return the mean of what :meth:`learn` returned since the last checkpoint.
 
         Raises:
             DivergedError: If that, or a weight, is no finite number, so that there is nothing to keep.
@@ -109,7 +110,7 @@ class Learner:
         return mean
 
     def state(self) -> dict[str, Any]:
-        """Everything a checkpoint must hold."""
+        """Return everything a checkpoint must hold."""
         state = {
             "network": self._network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
@@ -130,7 +131,7 @@ class Learner:
             self._advance(self._schedule.last_epoch)
 
     def _statistics(self) -> list[Tensor]:
-        """What batch norms keep of their inputs: every process saw others."""
+        """Return what batch norms keep of their inputs: every process saw others."""
         kinds = ("running_mean", "running_var")
         return [value for name, value in self._network.named_buffers() if name.endswith(kinds)]
 

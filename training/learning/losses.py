@@ -50,13 +50,13 @@ def distillation(
 
 
 def class_loss(logits: Tensor, labels: Tensor, multi_label: bool, smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy of one class a row, or the sum over the classes of binary cross-entropies; [B].
+    """Return the cross-entropy of one class a row, or the sum of binary ones over the classes; [B].
 
     Args:
         logits: [B, C].
         labels: bool [B, C].
         multi_label: Whether a row may have several classes, or none.
-        smoothing: Of the labels; binary ones move towards 1/2 by it.
+        smoothing: How much labels are smoothed; binary ones move towards 1/2 by it.
     """
     if not multi_label:
         return functional.cross_entropy(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def accuracy(right: Sequence[bool]) -> dict[str, float]:
-    """Top-1 with its 95 % Wilson interval."""
+    """Return top-1 with its 95 % Wilson interval."""
     n = len(right)
     if n == 0:
         return {"videos": 0}
@@ -21,7 +21,7 @@ def accuracy(right: Sequence[bool]) -> dict[str, float]:
 
 
 def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10) -> float:
-    """Expected calibration error: |accuracy - confidence| over equal bins, weighted by their videos."""
+    """Return the expected calibration error: |accuracy - confidence| of equal bins, weighted by videos."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [
         abs(right[which == b].mean() - confidence[which == b].mean()) * (which == b).mean()
@@ -32,7 +32,7 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_],
 
 
 def paired_difference(ours: Sequence[bool], theirs: Sequence[bool]) -> dict[str, float]:
-    """How much more often ours is right on the same videos, in points, with the 95 % interval.
+    """Return how much more often ours is right on the same videos, in points, with the 95 % interval.
 
     The interval is that of a mean of paired differences; videos on which both agree narrow it.
     """

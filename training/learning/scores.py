@@ -22,13 +22,13 @@ class Scored:
 
 
 def top1(scored: Scored) -> float:
-    """Share of rows whose greatest score is at one of their labels."""
+    """Return the share of rows whose greatest score is at one of their labels."""
     best = scored.scores.argmax(axis=1)
     return float(scored.labels[np.arange(len(best)), best].mean())
 
 
 def mean_average_precision(scored: Scored) -> float:
-    """The mean over the classes that occur of the average precision of their ranking."""
+    """Return the mean over the classes that occur of the average precision of their ranking."""
     precisions = [
         average_precision(scored.scores[:, c], scored.labels[:, c])
         for c in range(scored.labels.shape[1])
@@ -38,7 +38,7 @@ def mean_average_precision(scored: Scored) -> float:
 
 
 def average_precision(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> float:
-    """The mean, over the true rows, of the share of true ones among the rows ranked no lower.
+    """Return the mean, over the true rows, of the share of true ones among the rows ranked no lower.
 
     Rows of equal scores are ranked together, so that their order does not matter.
     """

@@ -11,7 +11,7 @@ from training.learning.losses import class_loss
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature that minimises the classes' loss, between 0.05 and 20, to three digits.
+    """Return the temperature that minimises the classes' loss, between 0.05 and 20, to three digits.
 
     Few videos say little: if all of them are right, the loss alone would make confidences endlessly sure. So
     its sum is minimised together with log(T)^2 / 2, as if log(T) were normal a priori: a few videos move T

@@ -1,6 +1,7 @@
 """The networks: two encoders, their fusion, the clip classifier, and the skimmer."""
 
 from training.models.audio import AudioEncoder, ReleasedAudioEncoder
+from training.models.encoder import Encoder
 from training.models.fusion import Fusion
 from training.models.image import ImageEncoder
 from training.models.skimming import SkimBatch, SkimmingNetwork, SkimOutput
@@ -8,6 +9,7 @@ from training.models.student import Student
 
 __all__ = [
     "AudioEncoder",
+    "Encoder",
     "Fusion",
     "ImageEncoder",
     "ReleasedAudioEncoder",

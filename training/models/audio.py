@@ -9,6 +9,7 @@ import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.models.encoder import Encoder
 from training.models.resnet import ResNetTrunk
 
 SAMPLE_RATE = 16000
@@ -24,6 +25,9 @@ class LogMel(nn.Module):
     A strided convolution with a windowed DFT basis stands for the FFT: ONNX has no complex numbers, and a
     convolution is what every inference engine runs well.
     """
+
+    basis: Tensor
+    filters: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,8 +48,8 @@ class LogMel(nn.Module):
         return torch.log(power.transpose(1, 2) @ self.filters + FLOOR)[:, None]
 
 
-class AudioEncoder(nn.Module):
-    """A one-channel ResNet-18 on log-mel spectrograms.
+class AudioEncoder(Encoder):
+    """A one-channel ResNet-18 on log-mel spectrograms: float32 [B, 16000] in [-1, 1] to [B, features].
 
     Args:
         width: Factor on the trunk's channels.
@@ -63,23 +67,21 @@ class AudioEncoder(nn.Module):
         same = self.features == self.trunk.features
         self.project = nn.Identity() if same else nn.Linear(self.trunk.features, self.features)
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """Encode float32 [B, 16000] in [-1, 1] to [B, features]."""
-        return self.body(self.front(samples))
-
-    def front(self, samples: Tensor) -> Tensor:
-        """The normed spectrogram, in float32 whatever the precision of the rest."""
+    def front(self, inputs: Tensor) -> Tensor:
+        """Return the normed spectrogram, in float32 whatever the precision of the rest."""
         # The spectrum spans more decades than bf16 keeps apart, so autocast stops at the trunk.
-        with torch.autocast(samples.device.type, enabled=False):
-            spectrogram = self.logmel(samples)
-        return self.norm(spectrogram)
+        with torch.autocast(inputs.device.type, enabled=False):
+            spectrogram = self.logmel(inputs)
+        normed: Tensor = self.norm(spectrogram)
+        return normed
 
     def body(self, x: Tensor) -> Tensor:
-        """The network proper."""
-        return self.project(self.trunk(x))
+        """Compute the network proper."""
+        features: Tensor = self.project(self.trunk(x))
+        return features
 
 
-class ReleasedAudioEncoder(nn.Module):
+class ReleasedAudioEncoder(Encoder):
     """The audio stream of the ``released`` preset: a stem of stride 1, frequencies summed, time max-pooled.
 
     Args:
@@ -93,17 +95,14 @@ class ReleasedAudioEncoder(nn.Module):
         self.collapse = nn.Conv2d(1, 1, (1, 3))
         self.features = self.trunk.features
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """Encode float32 [B, 16000] in [-1, 1] to [B, features]."""
-        return self.body(self.front(samples))
-
-    def front(self, samples: Tensor) -> Tensor:
-        """The spectrogram, in float32 whatever the precision of the rest."""
-        return self.logmel(samples)
+    def front(self, inputs: Tensor) -> Tensor:
+        """Return the spectrogram, in float32 whatever the precision of the rest."""
+        spectrogram: Tensor = self.logmel(inputs)
+        return spectrogram
 
     def body(self, x: Tensor) -> Tensor:
-        """The network proper."""
+        """Compute the network proper."""
         maps = self.trunk.maps(x)
         # One weight a frequency, shared by all channels, so that channels count as the batch here.
-        lines = self.collapse(maps.flatten(0, 1)[:, None]).view(maps.shape[:3])
+        lines: Tensor = self.collapse(maps.flatten(0, 1)[:, None]).view(maps.shape[:3])
         return lines.amax(dim=2)

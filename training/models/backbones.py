@@ -31,7 +31,7 @@ class Backbone:
     """A network from normed RGB [B, 3, H, W] to [B, features].
 
     Attributes:
-        mean, std: Of the channels in [0, 1], as its published weights know them.
+        mean, std: Mean and deviation of the channels, in [0, 1], for which its weights were published.
         side: H and W if it takes no other.
         classifier: Name of the layer that was cut off.
     """
@@ -45,7 +45,7 @@ class Backbone:
 
 
 def build_backbone(name: str, width: float = 1.0) -> Backbone:
-    """A backbone of random weights.
+    """Return a backbone of random weights.
 
     Args:
         name: "resnet18", "efficientnet_lite0" or any image classifier of torchvision.
@@ -57,16 +57,16 @@ def build_backbone(name: str, width: float = 1.0) -> Backbone:
     if name == RESNET:
         trunk = ResNetTrunk(3, width)
         return Backbone(trunk, trunk.features, *_imagenet(name), None, "fc")
+    if name != LITE and name not in torchvision.models.list_models(module=torchvision.models):
+        raise InputError(
+            f"model.image is {name!r}, which is neither {LITE} nor an image model of torchvision"
+        )
     if width != 1.0:
-        raise InputError(f"model.image_width is {width}, but {name} has one width, 1.0")
+        raise InputError(f"model.image_width is {width:g}, but {name} has one width: set it to 1.0")
     if name == LITE:
         network = _lite()
         classifier, features = _cut(network)
         return Backbone(network, features, (127 / 255,) * 3, (128 / 255,) * 3, _SIDE, classifier)
-    if name not in torchvision.models.list_models(module=torchvision.models):
-        raise InputError(
-            f"model.image is {name!r}, which is neither {LITE} nor an image model of torchvision"
-        )
     # These two warn without it, or return more than logits.
     odd = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
     network = torchvision.models.get_model(name, weights=None, **odd)
@@ -105,7 +105,7 @@ def load_published(backbone: Backbone, name: str, source: str) -> None:
 
 
 def find_weights(name: str, source: str) -> Path:
-    """The file of published weights that ``source`` stands for; see :func:`load_published`."""
+    """Return the file of published weights that ``source`` stands for; see :func:`load_published`."""
     if source == PACKAGE:
         return _packaged(name)
     path = Path(source)
@@ -125,7 +125,7 @@ def find_weights(name: str, source: str) -> Path:
 
 
 def _imagenet(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation with which torchvision publishes a network."""
+    """Return the mean and the deviation with which torchvision publishes a network."""
     preset = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     return tuple(preset.mean), tuple(preset.std)
 

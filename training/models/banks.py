@@ -55,15 +55,16 @@ class NormedLinear(nn.Module):
         self.norm = nn.BatchNorm1d(rows)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """[M, columns] to [M, rows]."""
-        return self.norm(self.linear(inputs))
+        """Turn [M, columns] into [M, rows]."""
+        normed: Tensor = self.norm(self.linear(inputs))
+        return normed
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the one layer, from running statistics, in float64."""
-        norm, linear = self.norm, self.linear
-        scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-        bias = (linear.bias.double() - norm.running_mean.double()) * scale + norm.bias.double()
-        return linear.weight.double() * scale[:, None], bias
+        """Return the weight and the bias of the one layer, from running statistics, in float64."""
+        mean, variance = (self.norm.get_buffer(f"running_{name}").double() for name in ("mean", "var"))
+        scale = self.norm.weight.double() / (variance + self.norm.eps).sqrt()
+        bias = (self.linear.bias.double() - mean) * scale + self.norm.bias.double()
+        return self.linear.weight.double() * scale[:, None], bias
 
 
 class Bank:
@@ -83,7 +84,9 @@ class Bank:
     def __init__(self, rows: Tensor, between: Interpolation, key: nn.Module, seen: Tensor) -> None:
         self._rows, self._between = rows, between
         self._affine = not isinstance(key, NormedLinear)
-        self._keys = key(rows) if self._affine else _normed_keys(key, between.rows(rows), seen)
+        self._keys: Tensor = (
+            _normed_keys(key, between.rows(rows), seen) if isinstance(key, NormedLinear) else key(rows)
+        )
 
     def scores(self, query: Tensor) -> Tensor:
         """k_j . q / sqrt(d) for queries [B, K]: [B, N]."""
@@ -95,8 +98,8 @@ class Bank:
         return torch.einsum("bm,bmd->bd", self._between.collect(weights), self._rows)
 
 
-def _normed_keys(key: nn.Module, rows: Tensor, seen: Tensor) -> Tensor:
-    """Keys [B, N, K] with a ReLU; rows that nobody attends to are kept from the batch's statistics."""
+def _normed_keys(key: NormedLinear, rows: Tensor, seen: Tensor) -> Tensor:
+    """Return keys [B, N, K] with a ReLU; rows that nobody attends to are kept from the batch's statistics."""
     found = torch.relu(key(rows[seen])) if seen.any() else rows.new_zeros(0, key.linear.out_features)
     return rows.new_zeros(*seen.shape, found.shape[1]).masked_scatter(seen[:, :, None], found)
 
@@ -116,7 +119,7 @@ class Exclusion:
         self._valid, self._excluded = valid, torch.zeros_like(valid)
 
     def allowed(self) -> Tensor:
-        """Which timestamps may get attention at this step: bool [B, N]."""
+        """Return which timestamps may get attention at this step: bool [B, N]."""
         left = (self._valid & ~self._excluded).any(dim=1, keepdim=True)
         self._excluded = self._excluded & left
         return self._valid & ~self._excluded

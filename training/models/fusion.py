@@ -20,4 +20,5 @@ class Fusion(nn.ModuleList):
 
     def forward(self, *features: Tensor) -> Tensor:
         """Fuse features [..., D], the image's first, to [..., D]."""
-        return self[1](torch.relu(self[0](torch.cat(features, dim=-1))))
+        fused: Tensor = self[1](torch.relu(self[0](torch.cat(features, dim=-1))))
+        return fused

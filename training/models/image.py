@@ -7,21 +7,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.models.backbones import RESNET, build_backbone, load_published
+from training.models.encoder import Encoder
 
 
-class ImageEncoder(nn.Module):
-    """An image backbone, ResNet-18 by default, on RGB frames.
+class ImageEncoder(Encoder):
+    """An image backbone, ResNet-18 by default, on RGB frames: uint8 [B, H, W, 3] to [B, features].
 
     Args:
         width: Factor on the trunk's channels; ResNet-18's feature has ``512 * width`` numbers by default.
         features: Size of z^I; a linear layer is added where the trunk's differs.
-        name: Of the backbone, see :func:`build_backbone`.
+        name: The name of the backbone, see :func:`build_backbone`.
         side: Pixels of the square that frames are resized to; as they come by default, or as large as the
             backbone must have them.
 
     Raises:
         InputError: If there is no such backbone, or not of that width or side.
     """
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(
         self,
@@ -51,18 +55,15 @@ class ImageEncoder(nn.Module):
         """
         load_published(self._backbone, self._name, weights)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Encode uint8 [B, H, W, 3] to [B, features]."""
-        return self.body(self.front(images))
-
-    def front(self, images: Tensor) -> Tensor:
-        """Pre-processing, in float32 whatever the precision of the rest."""
+    def front(self, inputs: Tensor) -> Tensor:
+        """Pre-process, in float32 whatever the precision of the rest."""
         # The cast comes first because TensorRT does nothing else on uint8.
-        x = images.to(torch.float32).permute(0, 3, 1, 2)
+        x = inputs.to(torch.float32).permute(0, 3, 1, 2)
         if self._side is not None and x.shape[2:] != (self._side, self._side):
             x = functional.interpolate(x, size=(self._side, self._side), mode="bilinear")
         return (x - self.mean) * self.scale
 
     def body(self, x: Tensor) -> Tensor:
-        """The network proper."""
-        return self.project(self.trunk(x))
+        """Compute the network proper."""
+        features: Tensor = self.project(self.trunk(x))
+        return features

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from training.models.encoder import Encoder
 from training.models.image import ImageEncoder
 from training.models.teacher import Teacher
 
 
-class FrameRecogniser(nn.Module):
-    """An image encoder of its own with its own classifier.
+class FrameRecogniser(Encoder):
+    """An image encoder of its own with its own classifier: uint8 frames [B, H, W, 3] to logits [B, C].
 
     Args:
         classes: C.
@@ -23,38 +24,31 @@ class FrameRecogniser(nn.Module):
         self.encoder = ImageEncoder(width, name=name, side=side)
         self.fc = nn.Linear(self.encoder.features, classes)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits [B, C] of uint8 frames [B, H, W, 3]."""
-        return self.body(self.front(images))
-
-    def front(self, images: Tensor) -> Tensor:
-        """Pre-processing, in float32 whatever the precision of the rest."""
-        return self.encoder.front(images)
+    def front(self, inputs: Tensor) -> Tensor:
+        """Pre-process, in float32 whatever the precision of the rest."""
+        return self.encoder.front(inputs)
 
     def body(self, x: Tensor) -> Tensor:
-        """The network proper."""
-        return self.fc(self.encoder.body(x))
+        """Compute the network proper."""
+        logits: Tensor = self.fc(self.encoder.body(x))
+        return logits
 
 
-class ClipRecogniser(nn.Module):
-    """A teacher's classes alone.
+class ClipRecogniser(Encoder):
+    """A teacher's classes alone: uint8 clips [B, 16, H, W, 3] to logits [B, C].
 
     Args:
-        teacher: Of the target's classes.
+        teacher: A teacher that knows the target's classes.
     """
 
     def __init__(self, teacher: Teacher) -> None:
         super().__init__()
         self.teacher = teacher
 
-    def forward(self, clips: Tensor) -> Tensor:
-        """Logits [B, C] of uint8 clips [B, 16, H, W, 3]."""
-        return self.body(self.front(clips))
-
-    def front(self, clips: Tensor) -> Tensor:
-        """Pre-processing, in float32 whatever the precision of the rest."""
-        return self.teacher.front(clips)
+    def front(self, inputs: Tensor) -> Tensor:
+        """Pre-process, in float32 whatever the precision of the rest."""
+        return self.teacher.front(inputs)
 
     def body(self, x: Tensor) -> Tensor:
-        """The network proper."""
+        """Compute the network proper."""
         return self.teacher.body(x)[1]

@@ -48,9 +48,10 @@ class ResNetTrunk(nn.Module):
         return torch.mean(self.maps(x), dim=(2, 3))
 
     def maps(self, x: Tensor) -> Tensor:
-        """The last stage's maps [B, features, height', width'], before they are pooled."""
+        """Return the last stage's maps [B, features, height', width'], before they are pooled."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return maps
 
 
 def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:

@@ -36,12 +36,12 @@ class SkimBatch:
     hop: float
 
     def to(self, device: torch.device) -> SkimBatch:
-        """The same batch on a device."""
+        """Return the same batch on a device."""
         moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "hop"}
         return replace(self, **moved)
 
     def modality(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
-        """Features, times and lengths of "image" or "audio"."""
+        """Return features, times and lengths of "image" or "audio"."""
         return getattr(self, name), getattr(self, f"{name}_times"), getattr(self, f"{name}_lengths")
 
 
@@ -67,12 +67,17 @@ class SkimOutput:
 class NormedLSTM(nn.Module):
     """An LSTM cell whose weights are g v / |v|, row by row."""
 
+    weight_ih_v: nn.Parameter
+    weight_ih_g: nn.Parameter
+    weight_hh_v: nn.Parameter
+    weight_hh_g: nn.Parameter
+
     def __init__(self, features: int, hidden: int) -> None:
         super().__init__()
         plain = nn.LSTMCell(features, hidden)
         self.bias_ih, self.bias_hh = plain.bias_ih, plain.bias_hh
         for name, weight in (("ih", plain.weight_ih), ("hh", plain.weight_hh)):
-            self.register_parameter(f"weight_{name}_v", weight)
+            self.register_parameter(f"weight_{name}_v", nn.Parameter(weight.detach()))
             self.register_parameter(
                 f"weight_{name}_g", nn.Parameter(weight.detach().norm(dim=1, keepdim=True))
             )
@@ -88,7 +93,7 @@ class NormedLSTM(nn.Module):
         return self.weight_hh_g * nn.functional.normalize(self.weight_hh_v, dim=1)
 
     def forward(self, inputs: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
-        """One step, as of ``nn.LSTMCell``."""
+        """Take one step, as ``nn.LSTMCell`` does."""
         if state is None:
             nothing = inputs.new_zeros(len(inputs), self.bias_hh.shape[0] // 4)
             state = nothing, nothing
@@ -149,7 +154,7 @@ class SkimmingNetwork(nn.Module):
         return self.skim(self.joined(batch), steps, blocked)
 
     def joined(self, batch: SkimBatch) -> SkimBatch:
-        """The banks that are skimmed: as they are, or with preset ``paired``
+        """Return the banks that are skimmed: as they are, or with preset ``paired``
         z^I + Psi^I(z^I, z^A at its time) at the image knots, and the mirror image at the audio knots.
         """
         if not self.paired:
@@ -158,9 +163,8 @@ class SkimmingNetwork(nn.Module):
         audio, audio_times, sounds = batch.modality("audio")
         heard = Interpolation(audio_times, sounds, image_times).rows(audio) * (sounds > 0)[:, None, None]
         seen = Interpolation(image_times, images, audio_times).rows(image) * (images > 0)[:, None, None]
-        return replace(
-            batch, image=image + self.pair_image(image, heard), audio=audio + self.pair_audio(seen, audio)
-        )
+        pair_image, pair_audio = self.get_submodule("pair_image"), self.get_submodule("pair_audio")
+        return replace(batch, image=image + pair_image(image, heard), audio=audio + pair_audio(seen, audio))
 
     def skim(self, batch: SkimBatch, steps: int, blocked: Tensor | None = None) -> SkimOutput:
         """Eq. 5-9 over banks that are joined already; arguments as of :meth:`forward`."""
@@ -210,7 +214,8 @@ class SkimmingNetwork(nn.Module):
             return torch.ones_like(state[:, :1])
         silenced = absent if blocked is None else absent | (blocked & ~absent.flip(1))
         silenced = silenced & ~silenced.all(dim=1, keepdim=True)  # of nothing, both vote for nothing
-        return self.modality(state).masked_fill(silenced, float("-inf")).softmax(dim=1)
+        votes: Tensor = self.modality(state)
+        return votes.masked_fill(silenced, float("-inf")).softmax(dim=1)
 
     def _output(
         self,
@@ -233,7 +238,8 @@ class SkimmingNetwork(nn.Module):
         )
 
     def step_logits(self, output: SkimOutput) -> Tensor:
-        """Logits [B, T, C] when stopping after 1, 2, ... T steps."""
+        """Return logits [B, T, C] when stopping after 1, 2, ... T steps."""
         steps = output.step_features.shape[1]
         counts = torch.arange(1, steps + 1, device=output.step_features.device)[:, None]
-        return self.classifier(output.step_features.cumsum(dim=1) / counts)
+        logits: Tensor = self.classifier(output.step_features.cumsum(dim=1) / counts)
+        return logits

@@ -44,7 +44,7 @@ class Student(nn.Module):
         self.classifier = nn.Linear(features, classes)
 
     def forward(self, images: Tensor, samples: Tensor, has_image: Tensor, has_audio: Tensor) -> Tensor:
-        """Logits [B, C] of uint8 frames [B, H, W, 3] and samples [B, 16000].
+        """Return logits [B, C] of uint8 frames [B, H, W, 3] and samples [B, 16000].
 
         ``has_image`` and ``has_audio`` (bool [B]) say which modalities a pair has: an absent one counts
         as a zero feature, in training (modality dropout) as in the skimmer.
@@ -54,5 +54,6 @@ class Student(nn.Module):
         )
 
     def classify(self, image: Tensor, audio: Tensor) -> Tensor:
-        """Logits [..., C] of features z^I and z^A [..., D]."""
-        return self.classifier(self.dropout(self.fusion(image, audio)))
+        """Return logits [..., C] of features z^I and z^A [..., D]."""
+        logits: Tensor = self.classifier(self.dropout(self.fusion(image, audio)))
+        return logits

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D
 
+from training.errors import InputError
 from training.models.resnet import STAGES
 
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
@@ -24,12 +25,16 @@ class Teacher(nn.Module):
     The modules carry torchvision's names, so at width 1 its Kinetics-400 weights load as they are.
 
     Args:
-        classes: Of the source universe.
+        classes: The number of classes of the source universe.
         width: Factor on the channels of every stage; 1 has 31 million weights, which is much for a CPU.
         pool: Over places "mean", as published, or "max", which finds small things sooner; over time the mean.
         parts: [C, K], which of K parts each class is made of: its logit is the sum of theirs. So what is
             learned of a part serves all classes that have it. By default every class is a part.
     """
+
+    mean: Tensor
+    scale: Tensor
+    parts: Tensor | None
 
     def __init__(
         self, classes: int, width: float = 1.0, *, pool: str = "mean", parts: Tensor | None = None
@@ -68,12 +73,12 @@ class Teacher(nn.Module):
         return self.body(self.front(clips))
 
     def front(self, clips: Tensor) -> Tensor:
-        """Pre-processing, in float32 whatever the precision of the rest."""
+        """Pre-process, in float32 whatever the precision of the rest."""
         # The cast comes first because TensorRT does nothing else on uint8.
         return (clips.to(torch.float32).permute(0, 4, 1, 2, 3) - self.mean) * self.scale
 
     def body(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The network proper."""
+        """Compute the network proper."""
         x = self.layer3(self.layer2(self.layer1(self.stem(x))))
         x = self._last(x)
         places = x.amax(dim=(3, 4)) if self.pool == "max" else x.mean(dim=(3, 4))
@@ -93,15 +98,17 @@ def load_kinetics(teacher: Teacher, folder: Path) -> None:
     """Start from torchvision's Kinetics-400 weights; the classifier is kept where it has 400 classes too.
 
     Args:
-        teacher: Of width 1.
+        teacher: The new teacher, of width 1.
         folder: Holds ``KINETICS_FILE``. Nothing is downloaded.
 
     Raises:
         FileNotFoundError: If it does not; the message says where to get the file.
-        ValueError: If the teacher is narrower.
+        InputError: If the teacher is narrower.
     """
     if teacher.features != STAGES[-1]:
-        raise ValueError("Kinetics weights are for a teacher of width 1")
+        raise InputError(
+            "teacher.weights names weights of Kinetics, which are for a teacher of teacher.width = 1.0"
+        )
     path = folder / KINETICS_FILE
     if not path.exists():
         source = f"https://download.pytorch.org/models/{KINETICS_FILE}"

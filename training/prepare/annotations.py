@@ -20,7 +20,7 @@ class AnnotationError(InputError):
 
 
 def text(path: Path) -> str:
-    """A file's text, with or without a byte order mark."""
+    """Return a file's text, with or without a byte order mark."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -28,27 +28,27 @@ def text(path: Path) -> str:
 
 
 def split_name(name: str) -> str:
-    """A split by the name that a data set, or a file of it, has for it; empty for anything else."""
+    """Return a split by the name that a data set, or a file of it, has for it; empty for anything else."""
     known = {"train": "train", "val": "validation", "test": "test"}
     return next((ours for part, ours in known.items() if part in name.lower()), "")
 
 
 def take(annotations: Sequence[Path], count: int | None, how: str) -> Sequence[Path]:
-    """The annotation files, if they are as many as there should be; any number but none, if None."""
+    """Return the annotation files, if they are as many as there should be; any number but none, if None."""
     if (count is None and not annotations) or (count is not None and len(annotations) != count):
         raise AnnotationError(f"{len(annotations)} annotation files given: {how}")
     return annotations
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that hold something, with their numbers."""
+    """Yield the lines that hold something, with their numbers."""
     for number, line in enumerate(text(path).splitlines(), start=1):
         if line.strip():
             yield number, line.strip()
 
 
 def rows(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a CSV by column, each with its place for messages."""
+    """Yield the rows of a CSV by column, each with its place for messages."""
     reader = csv.DictReader(io.StringIO(text(path), newline=""))
     try:
         missing = [name for name in required if name not in (reader.fieldnames or ())]
@@ -64,7 +64,7 @@ def rows(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, s
 
 
 def span(where: str, row: dict[str, str], first: str, second: str) -> Span | None:
-    """Two columns of a row as a start and an end in seconds; None if both are empty or missing."""
+    """Return two columns of a row as a start and an end in seconds; None if both are empty or missing."""
     if not row.get(first) and not row.get(second):
         return None
     try:
@@ -77,7 +77,7 @@ def span(where: str, row: dict[str, str], first: str, second: str) -> Span | Non
 
 
 def database(path: Path) -> dict[str, Any]:
-    """The videos of an annotation file of ActivityNet, by their names."""
+    """Return the videos of an annotation file of ActivityNet, by their names."""
     try:
         found = json.loads(text(path))["database"]
     except (ValueError, KeyError, TypeError) as error:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,14 +44,14 @@ def probe(path: Path) -> Probed:
 
 def probe_all(paths: Sequence[Path], workers: int, cache: Path) -> dict[Path, Probed]:
     """Probe files; of those that have not changed, ``cache`` knows the answer from an earlier run."""
-    known: dict[str, list[object]] = {}
+    known: dict[str, tuple[str, dict[str, Any]]] = {}
     if cache.exists():
         known = json.loads(cache.read_text(encoding="utf-8"))
     states = {path: state(path) for path in dict.fromkeys(paths)}
     found = {
-        path: Probed(**known[safe(path)][1])  # type: ignore[arg-type]
+        path: Probed(**known[safe(path)][1])
         for path, now in states.items()
-        if known.get(safe(path), [""])[0] == now
+        if safe(path) in known and known[safe(path)][0] == now
     }
     new = [path for path in states if path not in found]
     for path, result in zip(new, parallel_map(probe, new, workers), strict=True):
@@ -61,18 +62,18 @@ def probe_all(paths: Sequence[Path], workers: int, cache: Path) -> dict[Path, Pr
 
 
 def state(path: Path) -> str:
-    """Changes when a file does: its size and when it was written."""
+    """Return what changes when a file does: its size and when it was written."""
     found = path.stat()
     return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def safe(path: Path) -> str:
-    """A path as text that can be written, also if its bytes are no text."""
+    """Return a path as text that can be written, also if its bytes are no text."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def repeated(videos: Sequence[Listed]) -> dict[Path, str]:
-    """Files whose content another file has too, and why each is left out.
+    """Find files whose content another file has too, and why each is left out.
 
     Of the same content under the same labels the first is kept; under others, none: one of them is wrong.
     Files that the annotations put into a split stay as they are.

@@ -31,7 +31,7 @@ class Library:
             self._by_stem.setdefault(path.stem, path)
 
     def find(self, stem: str) -> Path:
-        """The file of that name; where there is none, the path that it might have."""
+        """Return the file of that name; where there is none, the path that it might have."""
         return self._by_stem.get(stem, self.root / stem)
 
     def __contains__(self, stem: object) -> bool:
@@ -39,29 +39,29 @@ class Library:
 
 
 def media_files(folder: Path) -> list[Path]:
-    """The media files in a folder and the folders in it, without hidden ones."""
+    """Return the media files in a folder and the folders in it, without hidden ones."""
     found = expand([folder], recursive=True, unreadable=_refuse)
     return [path for path in found if not is_hidden(path, folder)]
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """All files in a folder and the folders in it, without hidden ones."""
+    """Return all files in a folder and the folders in it, without hidden ones."""
     found = [Path(place, name) for place, _, names in os.walk(folder) for name in sorted(names)]
     return [path for path in found if not is_hidden(path, folder)]
 
 
 def is_hidden(path: Path, folder: Path) -> bool:
-    """Whether a file or one of the folders it lies in, up to ``folder``, begins with a dot."""
+    """Return whether a file or one of the folders it lies in, up to ``folder``, begins with a dot."""
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder, without hidden ones."""
+    """Return the folders in a folder, without hidden ones."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def class_name(folder: Path) -> str:
-    """A folder's name as a class: composed characters, single spaces, nothing that is no text."""
+    """Return a folder's name as a class: composed characters, single spaces, nothing that is no text."""
     text = os.fsencode(folder.name).decode("utf-8", "replace")
     return " ".join(unicodedata.normalize("NFC", text).split()) or "unnamed"
 

@@ -49,6 +49,10 @@ class Options:
             raise InputError(f"layout {self.layout!r} is none of {', '.join(LAYOUTS)}")
         if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
             raise InputError("the shares of validation and test must be 0 or more, and together below 1")
+        if self.least < 1:
+            raise InputError(f"a class is kept from 1 video on, not {self.least}")
+        if self.workers < 0:
+            raise InputError(f"there cannot be {self.workers} workers")
 
 
 def prepare(options: Options) -> dict[str, Any]:
@@ -107,7 +111,7 @@ def prepare(options: Options) -> dict[str, Any]:
 
 
 def _united(videos: Iterable[Listed]) -> list[Listed]:
-    """One entry a video: what several lines of annotations say about it, together."""
+    """Return one entry a video: what several lines of annotations say about it, together."""
     by_place: dict[tuple[Path, Span | None], Listed] = {}
     for video in videos:
         place = video.path, video.segment
@@ -129,7 +133,7 @@ def _rare_classes(videos: Sequence[Listed], least: int) -> set[str]:
 
 
 def _not_in_training(videos: Sequence[Listed]) -> set[str]:
-    """Classes that cannot be learnt, since all of their videos are held out; none where nothing is learnt."""
+    """Return classes of which all is held out, so that they cannot be learnt; none where nothing is."""
     learnt = {label for video in videos if video.split == "train" for label in video.labels}
     return {label for video in videos for label in video.labels} - learnt if learnt else set()
 
@@ -144,7 +148,7 @@ def _by_class(videos: Sequence[Listed], rare: set[str]) -> dict[str, dict[str, i
 
 
 def _left_aside(library: Library, layout: str, listed: Sequence[Listed]) -> dict[str, list[str]]:
-    """Files of the folder that no one asked for, and class folders without any video."""
+    """Find files of the folder that no one asked for, and class folders without any video."""
     wanted = {video.path for video in listed}
     others = [path for path in visible_files(library.root) if path.suffix.lower() not in SUFFIXES]
     empty = [path for path in subfolders(library.root) if not any(w.is_relative_to(path) for w in wanted)]
@@ -182,7 +186,7 @@ def _entry(root: Path, video: Listed, probed: Probed, others: set[str]) -> dict[
 
 
 def _name(root: Path, video: Listed) -> str:
-    """A name that no other video has, and that changes when the file does: caches go by it."""
+    """Return a name that no other video has, and that changes when the file does: caches go by it."""
     path = video.path.relative_to(root) if video.path.is_relative_to(root) else video.path
     whole = f"{safe(path)} {video.segment} {state(video.path)}"
     readable = re.sub(r"\W+", "-", video.path.stem.encode(errors="replace").decode())[:32]

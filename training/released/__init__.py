@@ -92,7 +92,7 @@ def import_released(
 
 
 def class_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
-    """The names given, or numbered ones.
+    """Return the names given, or numbered ones.
 
     Raises:
         ValueError: If there are not as many as classes.
@@ -105,5 +105,5 @@ def class_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
 
 
 def _every_pair(media: MediaSettings) -> SamplingSettings:
-    """Without attention every pair counts the same, so that none is left out."""
+    """Sample every pair: without attention each counts the same, so that none is left out."""
     return SamplingSettings(factor=1, max_image_gap_s=media.hop, max_audio_gap_s=media.hop)

@@ -18,7 +18,7 @@ Shape = tuple[int | None, ...]
 
 
 def read_tensors(paths: Sequence[Path]) -> dict[str, Tensor]:
-    """All tensors of one or more checkpoints, by their full names.
+    """Return all tensors of one or more checkpoints, by their full names.
 
     State dicts may lie in other dictionaries (``{"state_dict": ...}``); the names are joined by dots.
     ``module.``, which data-parallel training puts before names, is left out.
@@ -86,15 +86,15 @@ class Table:
         self._used: set[str] = set()
 
     def names(self, ending: str) -> list[str]:
-        """Full names that are ``ending`` or end in a dot and ``ending``."""
+        """Return the full names that are ``ending`` or end in a dot and ``ending``."""
         return [name for name in self._tensors if name == ending or name.endswith(f".{ending}")]
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of the tensor of this full name."""
+        """Return the shape of the tensor of this full name."""
         return tuple(self._tensors[name].shape)
 
     def find(self, ending: str, shape: Shape) -> NDArray[np.float64]:
-        """The one tensor whose name ends so, as :meth:`take` gives it.
+        """Return the one tensor whose name ends so, as :meth:`take` gives it.
 
         Raises:
             ValueError: If there is none, or there are several of different values.
@@ -108,7 +108,7 @@ class Table:
         return self.take(names[0], shape)
 
     def take(self, name: str, shape: Shape) -> NDArray[np.float64]:
-        """The tensor of this full name in float64; None in ``shape`` stands for any side.
+        """Return the tensor of this full name in float64; None in ``shape`` stands for any side.
 
         Raises:
             ValueError: If it is missing, misshapen or not finite.
@@ -131,7 +131,7 @@ class Table:
         self._used.update(names)
 
     def left_over(self) -> tuple[str, ...]:
-        """Full names of what was not used."""
+        """Return the full names of what was not used."""
         return tuple(sorted(self._tensors.keys() - self._used))
 
 

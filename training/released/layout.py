@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from training.models import ImageEncoder, ReleasedAudioEncoder
-from training.models.resnet import STAGES, ResNetTrunk
+from training.models.resnet import STAGES
 from training.released.checkpoint import Table
 
 Weights = dict[str, NDArray[np.float64]]
 
 EPSILON = 1e-5
-"""Of every batch norm."""
+"""The epsilon of every batch norm."""
 
 STEM = "feature_extraction.0.weight"
 TRUNK = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
@@ -43,7 +44,7 @@ SKIMMING: tuple[str, ...] = (
 
 
 def image_stream(table: Table) -> ImageEncoder:
-    """The visual stream: the trunk whose stem takes three channels."""
+    """Return the visual stream: the trunk whose stem takes three channels."""
     prefix, width = _stream(table, channels=3)
     encoder = ImageEncoder(width)
     _fill(encoder.trunk, table, prefix)
@@ -51,7 +52,7 @@ def image_stream(table: Table) -> ImageEncoder:
 
 
 def audio_stream(table: Table) -> ReleasedAudioEncoder:
-    """The audio stream: the trunk whose stem takes one channel, and the layer that sums its frequencies."""
+    """Return the audio stream: the trunk with a stem of one channel, and the layer that sums frequencies."""
     prefix, width = _stream(table, channels=1)
     encoder = ReleasedAudioEncoder(width)
     _fill(encoder.trunk, table, prefix)
@@ -65,7 +66,7 @@ def audio_stream(table: Table) -> ReleasedAudioEncoder:
 
 
 def _stream(table: Table, channels: int) -> tuple[str, float]:
-    """Prefix and width of the one stream whose stem takes so many channels."""
+    """Return the prefix and the width of the one stream whose stem takes so many channels."""
     kind = {3: "image", 1: "audio"}[channels]
     stems = [name for name in table.names(STEM) if table.shape(name)[1:] == (channels, 7, 7)]
     if not stems:
@@ -75,7 +76,7 @@ def _stream(table: Table, channels: int) -> tuple[str, float]:
     return stems[0].removesuffix(STEM), table.shape(stems[0])[0] / STAGES[0]
 
 
-def _fill(trunk: ResNetTrunk, table: Table, prefix: str) -> None:
+def _fill(trunk: nn.Module, table: Table, prefix: str) -> None:
     state = {}
     for name, value in trunk.state_dict().items():
         if name.endswith("num_batches_tracked"):
@@ -88,7 +89,7 @@ def _fill(trunk: ResNetTrunk, table: Table, prefix: str) -> None:
 
 
 def clip_weights(table: Table, features: int) -> Weights:
-    """Fusion and classifier: all that a plan without skimming has."""
+    """Return fusion and classifier: all that a plan without skimming has."""
     fused = table.find("imageAudio_fc1.weight", (None, 2 * features))
     return {
         "fusion.0.weight": fused,
@@ -99,7 +100,7 @@ def clip_weights(table: Table, features: int) -> Weights:
 
 
 def skimming_weights(table: Table, features: int) -> Weights:
-    """Keys, queries, LSTM and modality head, batch norm and weight norm folded in float64."""
+    """Return keys, queries, LSTM and modality head, batch norm and weight norm folded in float64."""
     hidden = table.find("rnn.weight_hh_v", (None, None)).shape[1]
     weights: Weights = {
         "lstm.weight_ih": _weight_normed(table, "rnn.weight_ih", (4 * hidden, features)),
@@ -122,7 +123,7 @@ def _linear(table: Table, ours: str, theirs: str, rows: int | None, columns: int
 
 
 def _batch_normed(table: Table, ours: str, theirs: str, shape: tuple[int | None, ...]) -> Weights:
-    """A layer and the batch norm behind it (in evaluation mode) as one layer."""
+    """Return a layer and the batch norm behind it (in evaluation mode) as one layer."""
     weight = table.find(f"{theirs}.0.weight", shape)
     rows = (len(weight),)
     norm = {kind: table.find(f"{theirs}.1.{kind}", rows) for kind in _NORM}
@@ -134,9 +135,10 @@ def _batch_normed(table: Table, ours: str, theirs: str, shape: tuple[int | None,
 
 
 def _weight_normed(table: Table, name: str, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """g v / ||v||, row by row."""
+    """Return g v / ||v||, row by row."""
     direction = table.find(f"{name}_v", shape)
     length = np.linalg.norm(direction, axis=1, keepdims=True)
     if not length.all():
         raise ValueError(f"tensor {name}_v has a row of zeros, which has no direction")
-    return table.find(f"{name}_g", (shape[0], 1)) * direction / length
+    normed: NDArray[np.float64] = table.find(f"{name}_g", (shape[0], 1)) * direction / length
+    return normed

@@ -53,7 +53,7 @@ def write_arrays(folder: Path, parts: Iterable[Rows], about: Any) -> None:
 
 
 def read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a folder, mapped into memory: what is written to them stays out of the files."""
+    """Return the arrays of a folder, mapped into memory: what is written to them stays out of the files."""
     heads = json.loads((folder / "index.json").read_text(encoding="utf-8"))["arrays"]
     return {name: _map(folder / f"{name}.bin", head) for name, head in heads.items()}
 

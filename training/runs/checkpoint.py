@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import nn
 from tqdm import tqdm
 
+from training.errors import InputError
 from training.runs import devices
 from training.runs.files import write_atomically, write_json
 
@@ -31,7 +33,7 @@ def save_network(
     """Write what later stages read; on return every process can.
 
     Args:
-        path: Of the weights; ``classes.txt`` and ``metrics.json`` go beside them.
+        path: The file of the weights; ``classes.txt`` and ``metrics.json`` go beside them.
         network: On any device.
         classes: Their names, if this is a classifier.
         metrics: How good it is.
@@ -44,6 +46,41 @@ def save_network(
     if metrics is not None:
         write_json(path.with_name("metrics.json"), metrics)
     devices.wait()
+
+
+def load_network(path: Path, network: nn.Module, *, made_by: str) -> None:
+    """Put the weights that :func:`save_network` wrote into a network of the same settings.
+
+    Args:
+        path: The file of the weights.
+        network: Any network.
+        made_by: The command that makes the file, for the message where there is none.
+
+    Raises:
+        InputError: If the file is missing or damaged, or holds the weights of another network.
+    """
+    try:
+        network.load_state_dict(load_file(path))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file yet; `python -m training {made_by}` makes it") from error
+    except SafetensorError as error:
+        raise InputError(f"{path}: this is no intact file of weights: {error}") from error
+    except RuntimeError as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{path} was trained with other settings of the network: {why:.300}") from error
+
+
+def read_classes(folder: Path, *, made_by: str) -> tuple[str, ...]:
+    """Return the names of the classes that :func:`save_network` wrote.
+
+    Raises:
+        InputError: If they are not there.
+    """
+    path = folder / "classes.txt"
+    try:
+        return tuple(path.read_text(encoding="utf-8").splitlines())
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file yet; `python -m training {made_by}` makes it") from error
 
 
 class Checkpoint:
@@ -61,7 +98,7 @@ class Checkpoint:
         self._events: SummaryWriter | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, on the CPU, or None where this stage begins."""
+        """Return the saved state, on the CPU, or None where this stage begins."""
         with devices.lead_first():
             settings = self.folder / "settings.json"
             if self.path.exists() and settings.exists():
@@ -100,7 +137,7 @@ class Checkpoint:
         events.flush()
 
     def _writer(self, step: int) -> SummaryWriter:
-        """The events file of this process; what a killed run wrote from ``step`` on counts no more."""
+        """Return the events file of this process; what a killed run wrote from ``step`` on counts no more."""
         if self._events is None:
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - takes seconds
 

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast, gather_object, reduce
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from training.errors import InputError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -28,34 +30,34 @@ _working_alone = False
 
 _Arguments = ParamSpec("_Arguments")
 _Item = TypeVar("_Item")
-_Rows = TypeVar("_Rows", bound="Sequence[object] | NDArray | Tensor")
+_Rows = TypeVar("_Rows", bound="Sequence[object] | NDArray[Any] | Tensor")
 
 
 def rank() -> int:
-    """The number of this process, from 0. Workers that decode for a process have its number."""
+    """Return the number of this process, from 0. Workers that decode for a process have its number."""
     return int(os.environ.get("RANK", "0"))
 
 
 def lead() -> bool:
-    """Whether this is the process that writes files and messages."""
+    """Return whether this is the process that writes files and messages."""
     return rank() == 0
 
 
 def processes() -> PartialState:
-    """This process among its peers; the first call joins them."""
+    """Return this process among its peers; the first call joins them."""
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     options = {"timeout": _PATIENCE} if several else {}
     return PartialState(cpu=not torch.cuda.is_available(), **options)
 
 
 def together() -> int:
-    """How many processes work on the same thing now."""
+    """Return how many processes work on the same thing now."""
     return 1 if _working_alone else processes().num_processes
 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Work that one process does without the others: within, nothing is shared, averaged or waited for."""
+    """Work without the other processes: within, nothing is shared, averaged or waited for."""
     global _working_alone  # noqa: PLW0603 - one a process, as the processes themselves are
     before, _working_alone = _working_alone, True
     try:
@@ -66,7 +68,7 @@ def alone() -> Iterator[None]:
 
 @contextmanager
 def lead_first() -> Iterator[None]:
-    """The leading process goes first, and by itself, so that the others find what it wrote."""
+    """Let the leading process go first, and by itself, so that the others find what it wrote."""
     if together() > 1 and not lead():
         wait()
     with alone():
@@ -76,7 +78,7 @@ def lead_first() -> Iterator[None]:
 
 
 def by_lead(work: Callable[_Arguments, _Item]) -> Callable[_Arguments, _Item | None]:
-    """``work`` that the leading process does by itself; the others wait, and get None."""
+    """Let the leading process do ``work`` by itself; the others wait, and get None."""
 
     @wraps(work)
     def run(*args: _Arguments.args, **options: _Arguments.kwargs) -> _Item | None:
@@ -91,35 +93,35 @@ def by_lead(work: Callable[_Arguments, _Item]) -> Callable[_Arguments, _Item | N
 
 
 def wait() -> None:
-    """Until every process is here."""
+    """Wait until every process is here."""
     if together() > 1:
         processes().wait_for_everyone()
 
 
 def _number() -> int:
-    """Of this process among those that work together."""
+    """Return the number of this process among those that work together."""
     return 0 if together() == 1 else processes().process_index
 
 
 def share(rows: _Rows) -> _Rows:
-    """This process's rows of a batch that all of them drew alike; equally many for each.
+    """Return this process's rows of a batch that all of them drew alike; equally many for each.
 
     Raises:
-        ValueError: If there are fewer rows than processes.
+        InputError: If there are fewer rows than processes.
     """
     count = together()
     if len(rows) < count:
-        raise ValueError(f"a batch of {len(rows)} cannot be shared by {count} processes")
+        raise InputError(f"a batch of {len(rows)} cannot be shared by {count} processes")
     return rows[: len(rows) // count * count][_number() :: count]  # type: ignore[return-value]
 
 
 def part(rows: Sequence[_Item]) -> Sequence[_Item]:
-    """This process's part of some work: together, the processes have all of it."""
+    """Return this process's part of some work: together, the processes have all of it."""
     return rows[_number() :: together()]
 
 
 def gather(items: list[_Item]) -> list[_Item]:
-    """The lists of all processes, one after the other."""
+    """Return the lists of all processes, one after the other."""
     if together() == 1:
         return items
     gathered: list[_Item] = gather_object(items)
@@ -127,19 +129,19 @@ def gather(items: list[_Item]) -> list[_Item]:
 
 
 def place(network: nn.Module, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Tensors on the device where the network is."""
+    """Put tensors on the device where the network is."""
     device = next(network.parameters()).device
     return tuple(tensor.to(device, non_blocking=True) for tensor in tensors)
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """The context in which a network computes in ``precision``, one of ``PRECISIONS``."""
+    """Return the context in which a network computes in ``precision``, one of ``PRECISIONS``."""
     dtype = _DTYPES[resolve(precision, device)]
     return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
 
 
 def resolve(precision: str, device: torch.device) -> str:
-    """What "auto" means on a device: bf16 where it can, fp16 where it must.
+    """Return what "auto" means on a device: bf16 where it can, fp16 where it must.
 
     Raises:
         ValueError: If ``precision`` is none of ``PRECISIONS``.

@@ -33,17 +33,17 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def fingerprint(value: Any) -> str:
-    """A short hash of JSON values: equal settings, equal name."""
+    """Return a short hash of JSON values: equal settings, equal name."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def file_fingerprint(path: Path) -> str:
-    """A short hash of a file's bytes."""
+    """Return a short hash of a file's bytes."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def whole_lines(path: Path) -> list[bytes]:
-    """The lines of ``path``, none if there is no such file; half a line left by a kill is cut off."""
+    """Return the lines of ``path``, none if there is no such file; half a line left by a kill is cut off."""
     if not path.exists():
         return []
     content = path.read_bytes()

@@ -1,6 +1,11 @@
 """Decoding in other processes, in order, never far ahead of who uses the results.
 
 A file that crashes its decoder, or keeps it for ever, costs no more than that file: its process is replaced.
+
+This is no library's pool because none holds that promise. ``concurrent.futures`` breaks with its first dead
+process, and cannot say with which status it died. Pebble knows which job a process was at only once the
+process has said so: one that dies before, as it unpickles a job, is waited for without end where others work,
+and breaks the pool where none does; so does one that is killed while it has nothing to do.
 """
 
 from __future__ import annotations
@@ -28,10 +33,10 @@ class Lost(str):
 def parallel_map(
     function: Callable[[_Job], _Result], jobs: Iterable[_Job], workers: int, longest: float = LONGEST
 ) -> Iterator[_Result | Lost]:
-    """``map`` over processes. At most ``4 * workers`` results wait: a decoded video takes megabytes.
+    """Map jobs in other processes. At most ``4 * workers`` results wait: a decoded video takes megabytes.
 
     Args:
-        function: Of a module, since other processes import it. What it raises is raised here.
+        function: Stands at the top of a module, since processes import it. What it raises is raised here.
         jobs: Its arguments.
         workers: Processes; 0 to work in this one, which a bad file may then take with it.
         longest: Seconds after which a job is given up.
@@ -93,20 +98,30 @@ class _Worker(Generic[_Job, _Result]):
 
     def give(self, number: int, job: _Job) -> None:
         """Begin a job."""
-        if not self._ready:
-            try:
-                self.connection.recv()
-            except EOFError:
-                self._process.join()
-                raise RuntimeError(
-                    f"a decoding process ended as it began, with status {self._process.exitcode}"
-                ) from None
-            self._ready = True
+        self._await()
+        try:
+            self.connection.send(job)
+        except OSError:  # it was killed while it had nothing to do
+            self._replace()
+            self._await()
+            self.connection.send(job)
         self.number = number
-        self.connection.send(job)
+
+    def _await(self) -> None:
+        """Wait until the process has begun."""
+        if self._ready:
+            return
+        try:
+            self.connection.recv()
+        except EOFError:
+            self._process.join()
+            raise RuntimeError(
+                f"a decoding process ended as it began, with status {self._process.exitcode}"
+            ) from None
+        self._ready = True
 
     def take(self) -> tuple[int, _Result | Lost]:
-        """The number and the result of the job that has ended."""
+        """Return the number and the result of the job that has ended."""
         number, self.number = cast(int, self.number), None
         try:
             raised, value = self.connection.recv()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -20,8 +22,9 @@ from l2l_engine.plan import MediaSettings
 from training.clips.students import load_student, student_path
 from training.config import Config
 from training.models import Student
+from training.runs.code import code_fingerprint
 from training.runs.devices import gather, part, place, processes, wait
-from training.runs.files import file_fingerprint, write_atomically, write_json
+from training.runs.files import file_fingerprint, fingerprint, write_atomically, write_json
 from training.runs.parallel import parallel_map
 from training.videos.manifest import Video
 from training.videos.segments import segment_times, silence_after
@@ -36,6 +39,7 @@ class VideoFeatures:
         video: Where it comes from, and its truth.
         image, audio: float32 [N, D].
         image_valid, audio_valid: bool [N]; False where nothing could be decoded.
+        hop: Seconds from one timestamp to the next.
     """
 
     video: Video
@@ -43,10 +47,11 @@ class VideoFeatures:
     audio: Tensor
     image_valid: Tensor
     audio_valid: Tensor
+    hop: float
 
-    def inside(self, hop: float) -> Tensor:
-        """Which timestamps lie in a stretch of the action: bool [N]."""
-        times = self.video.start + hop * torch.arange(len(self.image), dtype=torch.float64)
+    def inside(self) -> Tensor:
+        """Return which timestamps lie in a stretch of the action: bool [N]."""
+        times = self.video.start + self.hop * torch.arange(len(self.image), dtype=torch.float64)
         inside = torch.zeros(len(times), dtype=torch.bool)
         for start, end in self.video.stretches:
             inside |= (times >= start) & (times < end)
@@ -54,7 +59,7 @@ class VideoFeatures:
 
 
 def extract_features(config: Config, names: Sequence[str]) -> list[VideoFeatures]:
-    """The features of some sets; what an earlier run of the same student left is read, not computed.
+    """Return the features of some sets; what an earlier run of the same student left is read, not computed.
 
     Several processes compute a part each, and then read all of them.
 
@@ -62,31 +67,38 @@ def extract_features(config: Config, names: Sequence[str]) -> list[VideoFeatures
         One entry a readable video; the others are named in ``skipped.json``.
     """
     torch.set_num_threads(config.threads)
-    student = load_student(config)[0].to(processes().device)
-    cache = config.folder("features", file_fingerprint(student_path(config)))
+    student, media = load_student(config)[0].to(processes().device), MediaSettings(hop=config.skim.hop)
+    made_by = [file_fingerprint(student_path(config)), asdict(media), code_fingerprint(_decode, encode)]
+    cache = config.folder("features", fingerprint(made_by))
     places = {cache / name / f"{video.name}.safetensors": video for name, video in load_sets(config, names)}
     missing = [(path, video) for path, video in places.items() if not path.exists()]
     wait()  # until every process has looked what is missing
     if missing:
-        skipped = _extract(config, student, part(missing))
+        skipped = _extract(student, part(missing), media, config.workers)
         write_json(cache / "skipped.json", dict(gather(list(skipped.items()))))
         wait()
-    return [_read(path, video) for path, video in places.items() if path.exists()]
+    return [_read(path, video, media.hop) for path, video in places.items() if path.exists()]
 
 
-def _extract(config: Config, student: Student, missing: Sequence[tuple[Path, Video]]) -> dict[str, str]:
+def _extract(
+    student: Student, missing: Sequence[tuple[Path, Video]], media: MediaSettings, workers: int
+) -> dict[str, str]:
     """Fill the cache; returns the videos that could not be read, and why."""
     skipped: dict[str, str] = {}
-    decoded = parallel_map(_decode, [video for _, video in missing], config.workers)
+    decoded = parallel_map(partial(_decode, media), [video for _, video in missing], workers)
     for number, ((path, video), result) in enumerate(zip(missing, decoded, strict=True)):
         if isinstance(result, str):
             skipped[str(video.path)] = result
             continue
-        tensors = encode(student, result)
-        write_atomically(path, lambda file, tensors=tensors: file.write(save(tensors)), by_any_process=True)
+        content = save(encode(student, result))
+        write_atomically(path, partial(_put, content), by_any_process=True)
         if number % 50 == 49:
             print(f"features: {number + 1} of {len(missing)} videos", flush=True)
     return skipped
+
+
+def _put(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +109,8 @@ class _Decoded:
     audio_valid: NDArray[np.bool_]
 
 
-def _decode(video: Video) -> _Decoded | str:
-    """Everything of one video at its timestamps, or why there is nothing."""
-    media = MediaSettings()
+def _decode(media: MediaSettings, video: Video) -> _Decoded | str:
+    """Decode one video at its timestamps, or say why nothing of it can be decoded."""
     try:
         with closing(open_media(video.path)) as source:
             times = segment_times(video, source.duration, media.hop)
@@ -120,18 +131,18 @@ def _decode(video: Video) -> _Decoded | str:
 
 @torch.inference_mode()
 def encode(student: Student, decoded: _Decoded, batch: int = 64) -> dict[str, Tensor]:
-    """The tensors that are cached for one video."""
+    """Return the tensors that are cached for one video."""
     images, samples = torch.from_numpy(decoded.images), torch.from_numpy(decoded.samples)
-    images, samples = (rows.split(batch) for rows in place(student, images, samples))
+    images, samples = place(student, images, samples)
     return {
-        "image": torch.cat([student.image(rows) for rows in images]).half().cpu(),
-        "audio": torch.cat([student.audio(rows) for rows in samples]).half().cpu(),
+        "image": torch.cat([student.image(rows) for rows in torch.split(images, batch)]).half().cpu(),
+        "audio": torch.cat([student.audio(rows) for rows in torch.split(samples, batch)]).half().cpu(),
         "image_valid": torch.from_numpy(decoded.image_valid),
         "audio_valid": torch.from_numpy(decoded.audio_valid),
     }
 
 
-def _read(path: Path, video: Video) -> VideoFeatures:
+def _read(path: Path, video: Video, hop: float) -> VideoFeatures:
     with safe_open(path, framework="pt") as file:
         return VideoFeatures(
             video=video,
@@ -139,4 +150,5 @@ def _read(path: Path, video: Video) -> VideoFeatures:
             audio=file.get_tensor("audio").float(),
             image_valid=file.get_tensor("image_valid"),
             audio_valid=file.get_tensor("audio_valid"),
+            hop=hop,
         )

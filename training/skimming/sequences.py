@@ -30,6 +30,7 @@ class Track:
 
     Attributes:
         label: The number of its class, or of the first of several.
+        hop: Seconds from one timestamp to the next.
         others: The numbers of its other classes.
     """
 
@@ -39,13 +40,14 @@ class Track:
     audio_valid: Tensor
     inside: Tensor
     label: int
+    hop: float
     others: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.image)
 
     def take(self, start: int, end: int) -> Track:
-        """Timestamps ``start`` to ``end``."""
+        """Return the timestamps ``start`` to ``end``."""
         part = slice(start, end)
         return Track(
             self.image[part],
@@ -54,22 +56,23 @@ class Track:
             self.audio_valid[part],
             self.inside[part],
             self.label,
+            self.hop,
             self.others,
         )
 
 
-def to_sequences(videos: Sequence[VideoFeatures], classes: Sequence[str], hop: float) -> list[Track]:
-    """The videos as sequences, labels as numbers."""
+def to_sequences(videos: Sequence[VideoFeatures], classes: Sequence[str]) -> list[Track]:
+    """Return the videos as sequences, labels as numbers."""
     tracks = []
     for v in videos:
         label, *others = (classes.index(name) for name in v.video.labels)
-        parts = v.image, v.audio, v.image_valid, v.audio_valid, v.inside(hop)
-        tracks.append(Track(*parts, label, tuple(others)))
+        parts = v.image, v.audio, v.image_valid, v.audio_valid, v.inside()
+        tracks.append(Track(*parts, label, v.hop, tuple(others)))
     return tracks
 
 
 def targets(tracks: Sequence[Track], classes: int) -> Tensor:
-    """Which of C classes each video has: bool [V, C]."""
+    """Return which of C classes each video has: bool [V, C]."""
     found = torch.zeros(len(tracks), classes, dtype=torch.bool)
     for row, track in zip(found, tracks, strict=True):
         row[[track.label, *track.others]] = True
@@ -77,9 +80,16 @@ def targets(tracks: Sequence[Track], classes: int) -> Tensor:
 
 
 def join(parts: Sequence[Track], label: int) -> Track:
-    """Pieces one after the other."""
-    names = ("image", "audio", "image_valid", "audio_valid", "inside")
-    return Track(*(torch.cat([getattr(part, name) for part in parts]) for name in names), label=label)
+    """Join pieces one after the other."""
+    return Track(
+        torch.cat([part.image for part in parts]),
+        torch.cat([part.audio for part in parts]),
+        torch.cat([part.image_valid for part in parts]),
+        torch.cat([part.audio_valid for part in parts]),
+        torch.cat([part.inside for part in parts]),
+        label,
+        parts[0].hop,
+    )
 
 
 class Recombiner:
@@ -107,7 +117,7 @@ class Recombiner:
         self.possible = bool(self._labels and self._others)
 
     def __call__(self, rng: np.random.Generator, longest: int) -> Track:
-        """A recombined video of a fifth of ``longest`` timestamps to as many.
+        """Return a recombined video of a fifth of ``longest`` timestamps to as many.
 
         The action is 4 to 16 % of it, but never more than three stretches: the longer the video, the rarer.
         """
@@ -138,19 +148,19 @@ def _runs(track: Track) -> list[Track]:
 
 
 def regular_knots(count: int, factor: int, first: int = 0) -> np.ndarray:
-    """Every ``factor``-th of ``count`` timestamps from ``first`` on."""
+    """Return every ``factor``-th of ``count`` timestamps from ``first`` on."""
     return np.arange(min(first, count - 1), count, factor)
 
 
 def random_knots(rng: np.random.Generator, count: int, factor: int) -> np.ndarray:
-    """Knots as a sampler may choose them: regular, or irregular with the same bound on gaps."""
+    """Draw knots as a sampler may choose them: regular, or irregular with the same bound on gaps."""
     if rng.random() < 0.6:
         return regular_knots(count, factor, first=0 if rng.random() < 0.5 else int(rng.integers(factor)))
     return _knots_after(rng.integers(1, factor + 1, size=count), count)
 
 
 def few_knots(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Knots as key frames and moments chosen by ear leave them: some close together, others 16 s apart."""
+    """Draw knots as key frames and moments chosen by ear leave them: some close, others 16 s apart."""
     return _knots_after(np.exp(rng.uniform(0, np.log(_LONGEST_GAP), size=count)).astype(int), count)
 
 
@@ -178,20 +188,20 @@ class Density:
 
 
 def draw_length(rng: np.random.Generator, settings: SkimConfig) -> int:
-    """The most timestamps of a batch's recombined videos: short ones as often as all that are longer."""
+    """Draw the most timestamps of recombined videos: short ones as often as all that are longer."""
     if settings.longest <= USUAL_LENGTH or rng.random() < 0.5:
         return USUAL_LENGTH
     return int(USUAL_LENGTH * (settings.longest / USUAL_LENGTH) ** rng.random())
 
 
 def draw_density(rng: np.random.Generator, settings: SkimConfig) -> Density:
-    """The same factor for both modalities in every second batch."""
+    """Draw how densely a batch is sampled: in every second one alike for both modalities."""
     image, audio = (int(factor) for factor in rng.choice(settings.factors, 2))
     return Density(image, image if rng.random() < 0.5 else audio, bool(rng.random() < settings.few_frames))
 
 
 def draw_knots(rng: np.random.Generator, track: Track, density: Density, settings: SkimConfig) -> Knotted:
-    """Random knots, now and then without one of the modalities."""
+    """Draw knots, now and then without one of the modalities."""
     image, audio = _draw_both(rng, len(track), density)
     image, audio = image[track.image_valid[image].numpy()], audio[track.audio_valid[audio].numpy()]
     if not len(image) and not len(audio):
@@ -216,13 +226,14 @@ def _draw_both(rng: np.random.Generator, count: int, density: Density) -> tuple[
 
 
 def fixed_knots(track: Track, factor: int) -> Knotted:
-    """The knots of the runtime's policy "exact"."""
+    """Return the knots of the runtime's policy "exact"."""
     knots = regular_knots(len(track), factor)
     return Knotted(track, knots[track.image_valid[knots].numpy()], knots[track.audio_valid[knots].numpy()])
 
 
-def collate(items: Sequence[Knotted], hop: float) -> SkimBatch:
+def collate(items: Sequence[Knotted]) -> SkimBatch:
     """Pad banks to common lengths. A missing modality is a bank of length 0 over one zero row."""
+    hop = items[0].track.hop
     image, image_times, image_lengths = _pad([(k.track.image, k.image_knots) for k in items], hop)
     audio, audio_times, audio_lengths = _pad([(k.track.audio, k.audio_knots) for k in items], hop)
     return SkimBatch(
@@ -249,7 +260,7 @@ def _pad(banks: Sequence[tuple[Tensor, np.ndarray]], hop: float) -> tuple[Tensor
 
 
 def truth(items: Sequence[Knotted]) -> tuple[Tensor, Tensor]:
-    """Labels [B] (the first of several) and which timestamps lie inside the action [B, N]."""
+    """Return labels [B] (the first of several) and which timestamps lie inside the action [B, N]."""
     inside = torch.zeros(len(items), max(len(k.track) for k in items), dtype=torch.bool)
     for number, item in enumerate(items):
         inside[number, : len(item.track)] = item.track.inside

@@ -31,26 +31,23 @@ class Source:
         tracks: The training videos.
         classes: C.
         settings: How they are drawn.
-        seed: Of every draw.
-        hop: Seconds between timestamps.
+        seed: What every draw starts from, together with the number of its update.
 
     Raises:
         InputError: If there are no videos, or one has several labels and ``settings.output`` is "softmax".
     """
 
-    def __init__(
-        self, tracks: Sequence[Track], classes: int, settings: SkimConfig, *, seed: int, hop: float
-    ) -> None:
+    def __init__(self, tracks: Sequence[Track], classes: int, settings: SkimConfig, *, seed: int) -> None:
         if not tracks:
             raise InputError(f"skim.train: no video of {', '.join(settings.train)} can be used")
         if not settings.several and any(track.others for track in tracks):
             raise InputError('skim.output is "softmax", but videos have several labels; set it to "sigmoid"')
         self._tracks, self._classes, self._settings = tracks, classes, settings
-        self._seed, self._hop = seed, hop
+        self._seed = seed
         self._recombine = Recombiner(tracks)
 
     def draw(self, update: int) -> tuple[SkimBatch, Tensor]:
-        """The banks of one update, and the labels bool [B, C]."""
+        """Return the banks of one update, and the labels bool [B, C]."""
         rng = seed_everything(self._seed, update)
         density = draw_density(rng, self._settings)
         longest = draw_length(rng, self._settings)
@@ -62,7 +59,7 @@ class Source:
                 track = self._tracks[int(rng.integers(len(self._tracks)))]
             items.append(draw_knots(rng, track, density, self._settings))
         items = share(items)
-        batch = collate(items, self._hop)
+        batch = collate(items)
         # Features of the training set are a little too good; noise of their own scale blurs them.
         batch.image = _blur(batch.image, self._settings.noise)
         batch.audio = _blur(batch.audio, self._settings.noise)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -16,32 +17,17 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-import training
 from training.baselines import Encoded, Method
 from training.learning.measures import accuracy, calibration_error
 from training.learning.scores import Scored, mean_average_precision
+from training.runs.code import code_fingerprint
 from training.runs.files import fingerprint, write_atomically
 from training.skimming.features import VideoFeatures
 from training.skimming.sequences import Track, targets, to_sequences
-from training.skimming.skim import HOP
 from training.tables.macs import Cost, count, measure, skim_macs
 
 TIMED = 9
 """Videos, of all lengths, whose median time is reported."""
-
-CODE = (
-    "models",
-    "baselines/averages.py",
-    "baselines/method.py",
-    "baselines/networks.py",
-    "baselines/skimmed.py",
-    "tables/bench.py",
-    "tables/knots.py",
-    "tables/recognised.py",
-    "skimming/sequences.py",
-    "skimming/skim.py",
-)
-"""What an answer depends on, beside weights and features."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +47,7 @@ class Examples:
     @cached_property
     def tracks(self) -> list[Track]:
         """The videos as the skimmer takes them."""
-        return to_sequences(self.videos, self.classes, HOP)
+        return to_sequences(self.videos, self.classes)
 
     @cached_property
     def truth(self) -> NDArray[np.bool_]:
@@ -134,7 +120,6 @@ class Bench:
 
     def __init__(self, examples: Examples, encoders: Encoders, cache: Path) -> None:
         self.examples, self.encoders, self.cache = examples, encoders, cache
-        self._code = code_fingerprint()
 
     def run(self, method: Method) -> Result:
         """Return the method's row; only its seconds are measured anew where its answers are known."""
@@ -166,7 +151,8 @@ class Bench:
 
     def keep(self, what: Any, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         """What an earlier run found for the same description, or what ``compute`` finds now."""
-        path = self.cache / f"{fingerprint([what, self.examples.origin, self._code])}.safetensors"
+        key = fingerprint([what, self.examples.origin, code_fingerprint(compute)])
+        path = self.cache / f"{key}.safetensors"
         if not path.exists():
             found = {name: value.contiguous() for name, value in compute().items()}
             write_atomically(path, lambda file: file.write(save(found)))
@@ -210,9 +196,9 @@ def head_macs(method: Method, tracks: Sequence[Track], pairs: Sequence[Encoded])
 
 
 def describe(value: Any) -> Any:
-    """JSON values that are equal where two methods say the same: settings, and weights by their hash."""
+    """JSON values that are equal where two methods say the same: settings, and hashes of weights and code."""
     if isinstance(value, nn.Module):
-        digest = hashlib.sha256(type(value).__name__.encode())
+        digest = hashlib.sha256(code_fingerprint(type(value)).encode())
         for name, tensor in value.state_dict().items():
             digest.update(name.encode() + str(tensor.dtype).encode() + tensor.cpu().numpy().tobytes())
         return digest.hexdigest()
@@ -222,23 +208,12 @@ def describe(value: Any) -> Any:
             for field in dataclasses.fields(value)
             if field.name != "name"
         }
-        return {"kind": type(value).__name__, **fields}
+        return {"kind": code_fingerprint(type(value)), **fields}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
         return [describe(item) for item in value]
-    if callable(value):
-        closed = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
-        return [getattr(value, "__qualname__", type(value).__name__), describe(closed)]
+    if isinstance(value, FunctionType):
+        closed = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [value.__qualname__, code_fingerprint(value), describe(closed)]
     raise TypeError(f"{type(value).__name__} has no fingerprint")
-
-
-def code_fingerprint() -> str:
-    """A hash of the code that computes answers: what it finds changes with it."""
-    root = Path(training.__file__).parent
-    files = [file for name in CODE for file in _files(root / name)]
-    return fingerprint([file.read_text(encoding="utf-8") for file in files])
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path]

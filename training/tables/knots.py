@@ -11,7 +11,6 @@ from torch import Tensor
 from training.baselines import Encoded, Method
 from training.models import SkimmingNetwork
 from training.skimming.sequences import Knotted, Track, collate, regular_knots
-from training.skimming.skim import HOP
 
 BATCH = 32
 
@@ -83,6 +82,6 @@ def skim_items(skimmer: SkimmingNetwork, items: Sequence[Knotted], steps: int) -
     skimmer.eval()
     logits = []
     for start in range(0, len(items), BATCH):
-        output = skimmer(collate(items[start : start + BATCH], HOP), steps)
+        output = skimmer(collate(items[start : start + BATCH]), steps)
         logits.append(skimmer.step_logits(output))
     return torch.cat(logits)

@@ -9,7 +9,7 @@ from training.baselines import Method, Skimming, clip_averages
 from training.baselines.variants import load_variants
 from training.config import Config
 from training.models import SkimmingNetwork, Student
-from training.skimming.skim import load_skimmer, skimmer_path
+from training.skimming.build import load_skimmer, skimmer_path
 
 TABLE_1 = (
     "RANDOM",

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from training.baselines import Method
 from training.skimming.features import VideoFeatures
-from training.skimming.skim import HOP
 from training.tables.bench import Bench, Examples
 from training.tables.lineup import LONG
 
@@ -76,7 +75,7 @@ def lengthen(examples: Examples, times: int, seed: int = 0) -> Examples:
 
 def pieces(video: VideoFeatures) -> list[Piece]:
     """A video cut where an action begins or ends."""
-    inside = video.inside(HOP)
+    inside = video.inside()
     edges = (torch.nonzero(inside[1:] != inside[:-1]).flatten() + 1).tolist()
     found = []
     for start, end in zip([0, *edges], [*edges, len(inside)], strict=True):
@@ -94,10 +93,10 @@ def _joined(video: VideoFeatures, parts: Sequence[Piece]) -> VideoFeatures:
     starts = np.cumsum([0, *map(len, parts)])
     # Half a hop early, so that no timestamp is on an edge.
     stretches = tuple(
-        (HOP * (start - 0.5), HOP * (start + len(part) - 0.5))
+        (video.hop * (start - 0.5), video.hop * (start + len(part) - 0.5))
         for start, part in zip(starts.tolist(), parts, strict=False)
         if part.inside
     )
-    footage = replace(video.video, start=0.0, end=None, duration=HOP * len(image), stretches=stretches)
+    footage = replace(video.video, start=0.0, end=None, duration=video.hop * len(image), stretches=stretches)
     heard = audio_valid & bool(video.audio_valid.any())
-    return VideoFeatures(footage, image, audio, image_valid, heard)
+    return VideoFeatures(footage, image, audio, image_valid, heard, video.hop)

@@ -16,7 +16,6 @@ from torch import Tensor
 from l2l_engine.media import open_media
 from training.skimming.features import VideoFeatures
 from training.skimming.sequences import collate
-from training.skimming.skim import HOP
 from training.tables.bench import Examples
 from training.tables.knots import TwoDensities
 
@@ -51,7 +50,7 @@ def draw(examples: Examples, ours: TwoDensities, numbers: Sequence[int], path: P
 def choose(examples: Examples, ours: TwoDensities, number: int) -> tuple[str, dict[str, list[int]]]:
     """Return the answer for a video, and timestamps by row, in the order in which they were chosen."""
     item = ours.items(examples.tracks[number])
-    output = ours.skimmer.eval()(collate([item], HOP), ours.steps)
+    output = ours.skimmer.eval()(collate([item]), ours.steps)
     n = len(item.track)
     uniform = ((np.arange(SHOWN) + 0.5) * n / SHOWN).astype(int).tolist()
     rows = {"uniform": uniform, "looked at": distinct_peaks(output.image_attention[0, :-1, :n])}
@@ -66,7 +65,7 @@ def distinct_peaks(attention: Tensor) -> list[int]:
 
 
 def _row(axes: Sequence[Axes], item: VideoFeatures, name: str, moments: Sequence[int]) -> None:
-    inside = item.inside(HOP)
+    inside = item.inside()
     pictures = frames_at(item, moments)
     for place, panel in enumerate(axes):
         panel.set(xticks=[], yticks=[])
@@ -77,7 +76,7 @@ def _row(axes: Sequence[Axes], item: VideoFeatures, name: str, moments: Sequence
             continue
         moment = moments[place]
         panel.imshow(pictures[place])
-        panel.set_title(f"{moment * HOP:.1f} s", fontsize=7, pad=2)
+        panel.set_title(f"{moment * item.hop:.1f} s", fontsize=7, pad=2)
         for spine in panel.spines.values():
             spine.set(color=INSIDE if inside[moment] else OUTSIDE, linewidth=2.5)
 
@@ -85,7 +84,7 @@ def _row(axes: Sequence[Axes], item: VideoFeatures, name: str, moments: Sequence
 def frames_at(item: VideoFeatures, moments: Sequence[int]) -> list[NDArray[np.uint8]]:
     """Return the frames shown at some timestamps, in the order asked for."""
     order = sorted(set(moments))
-    times = item.video.start + HOP * np.array(order, np.float64)
+    times = item.video.start + item.hop * np.array(order, np.float64)
     with closing(open_media(item.video.path)) as source:
         images = source.frames(times, short_side=SIDE, crop=SIDE).images
     return [images[order.index(moment)] for moment in moments]

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from training.config import Config, to_plain
-from training.skimming.skim import WEIGHTS
+from training.skimming.build import WEIGHTS
 
 _WHERE = {"student": "student", "skim": "skim"}
 

@@ -18,7 +18,6 @@ from training.baselines import Skimming
 from training.baselines.averages import uniform
 from training.skimming.features import VideoFeatures
 from training.skimming.sequences import Track, collate, fixed_knots
-from training.skimming.skim import HOP
 from training.tables.bench import Bench, Result, describe
 from training.tables.macs import Cost, cost
 
@@ -67,7 +66,7 @@ def looked_at(index: Skimming, tracks: Sequence[Track]) -> Moments:
         item = fixed_knots(track, index.factor)
         chosen: set[int] = set()
         if len(item.image_knots):
-            output = index.skimmer(collate([item], HOP), index.steps)
+            output = index.skimmer(collate([item]), index.steps)
             chosen = set(output.image_attention[0, :-1, : len(track)].argmax(dim=1).tolist())
         moments.append(sorted(chosen))
     return moments
@@ -124,7 +123,7 @@ def _answers(
 def decode(item: VideoFeatures, moments: Sequence[int], settings: RecogniserSettings) -> NDArray[np.uint8]:
     """Decode what the recogniser takes of some moments: [K, ...], without those that cannot be had."""
     after = np.arange(settings.frames) * (settings.seconds / settings.frames)
-    times = (item.video.start + HOP * np.array(moments, np.float64))[:, None] + after
+    times = (item.video.start + item.hop * np.array(moments, np.float64))[:, None] + after
     wanted, places = np.unique(times, return_inverse=True)
     if not len(wanted):
         return np.zeros((0, *settings.input_shape), np.uint8)

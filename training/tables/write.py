@@ -19,7 +19,6 @@ from training.config import Config
 from training.models import Student
 from training.runs.files import file_fingerprint, write_json
 from training.skimming.features import extract_features
-from training.skimming.skim import HOP
 from training.tables import curves, moments
 from training.tables.analysis import by_class, calibration, differences, fewer_frames, spread
 from training.tables.bench import Bench, Encoders, Examples, Result
@@ -114,7 +113,7 @@ def _about(examples: Examples) -> dict[str, float]:
         "classes": len(examples.classes),
         "mean_s": float(np.mean([item.video.duration for item in examples.videos])),
         "mean_timestamps": float(np.mean(lengths)),
-        "hop": HOP,
+        "hop": examples.videos[0].hop,
         "without_sound": silent,
     }
 

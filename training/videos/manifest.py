@@ -86,5 +86,5 @@ def _entry(folder: Path, entry: dict[str, Any]) -> Video:
 
 
 def class_names(videos: Iterable[Video]) -> tuple[str, ...]:
-    """The labels that occur, sorted: the order of the logits."""
+    """Return the labels that occur, sorted: the order of the logits."""
     return tuple(sorted({label for video in videos for label in video.labels}))

@@ -13,11 +13,11 @@ from training.videos.manifest import Video
 
 
 def segment_times(video: Video, duration: float, hop: float) -> NDArray[np.float64]:
-    """The timestamps of a video, in seconds of its file: ``start + j * hop``, before its end.
+    """Return the timestamps of a video, in seconds of its file: ``start + j * hop``, before its end.
 
     Args:
         video: A file or a segment of one.
-        duration: Of the file, as decoding found it.
+        duration: How long the file lasts, as decoding found it.
         hop: Seconds between timestamps.
 
     Raises:
@@ -37,7 +37,7 @@ def silence_after(
     Args:
         samples: [M, window], each from one of ``times`` on.
         times: Seconds [M].
-        end: Of the segment, in seconds; None leaves everything as it is.
+        end: Where the segment ends, in seconds; None leaves everything as it is.
         rate: Samples a second.
     """
     if end is None:

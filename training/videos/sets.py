@@ -49,7 +49,7 @@ def _generate(*command: str) -> None:
 
 
 def describe_set(config: Config, name: str) -> dict[str, Any]:
-    """What makes a set what it is, as JSON values: caches and checkpoints are tied to it.
+    """Return what makes a set what it is, as JSON values: caches and checkpoints are tied to it.
 
     Raises:
         InputError: If the configuration has no such set, or its manifest cannot be read.
@@ -68,7 +68,7 @@ def describe_set(config: Config, name: str) -> dict[str, Any]:
 
 
 def _generator(settings: RenderConfig) -> list[str]:
-    """The module that renders a set, and its arguments."""
+    """Return the module that renders a set, and its arguments."""
     numbers = ["--seed", str(settings.seed), "--count", str(settings.count)]
     if settings.digits is not None:
         clips = ["--clips"] if settings.split == "clips" else []
@@ -83,7 +83,7 @@ def _generator(settings: RenderConfig) -> list[str]:
 
 
 def load_sets(config: Config, names: Iterable[str]) -> list[tuple[str, Video]]:
-    """The videos of several sets, each with its set's name; generated sets are rendered where missing."""
+    """Read the videos of several sets, with their set's name; generated ones are rendered where missing."""
     return [
         (name, video)
         for name in names

@@ -33,9 +33,8 @@ def track(values, audio=True):
     image = torch.zeros(n, D)
     image[:, 0] = torch.tensor(values)
     heard = torch.full((n,), audio)
-    return Track(
-        image, torch.zeros(n, D), torch.ones(n, dtype=torch.bool), heard, torch.zeros(n, dtype=torch.bool), 0
-    )
+    seen, inside = torch.ones(n, dtype=torch.bool), torch.zeros(n, dtype=torch.bool)
+    return Track(image, torch.zeros(n, D), seen, heard, inside, 0, 0.5)
 
 
 def expected(values):
@@ -120,7 +119,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_trained_baselines_read_each_video_by_itself(name):
-    method = Trained(name, NETWORKS[name](), 0.5)
+    method = Trained(name, NETWORKS[name]())
     tracks = [noisy(7), noisy(30), noisy(12, audio=False)]
     scores = method.scores(tracks)
     torch.testing.assert_close(scores.sum(dim=1), torch.ones(3))
@@ -141,15 +140,15 @@ def test_an_lstm_reads_psi_of_every_pair_and_answers_from_the_last_state():
     for row in fused:
         state = torch.lstm_cell(row[None], state, *weights)
     expected = network.classifier(state[0])
-    torch.testing.assert_close(network(collate([fixed_knots(each, 1)], 0.5)), expected)
+    torch.testing.assert_close(network(collate([fixed_knots(each, 1)])), expected)
     # Psi 8x8 and 8x4, the gates 24x4 and 24x6, at every pair; the classifier 6x3 once.
-    macs = network_macs(Trained("LSTM", network, 0.5), each)
+    macs = network_macs(Trained("LSTM", network), each)
     assert macs == 5 * (8 * 8 + 8 * 4 + 24 * 4 + 24 * 6) + 6 * 3
 
 
 def test_a_single_query_averages_the_ten_pairs_with_the_most_attention():
     network, each = NETWORKS["NON-RECURRENT"]().eval(), noisy(25)
-    batch = collate([fixed_knots(each, 1)], 0.5)
+    batch = collate([fixed_knots(each, 1)])
     with torch.no_grad():
         output = network.skimmer(batch, 1)
         votes = output.modality_scores[0, 0]

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from l2l_engine import Classifier
+from l2l_engine.media import timestamps
 from training.baselines import network_macs
 from training.baselines.variants import folder, load_variants, train_variants, variant
 from training.clips.students import load_student, student_path
@@ -19,8 +20,12 @@ from training.errors import InputError
 from training.export import export_plan
 from training.models import Student
 from training.runs.checkpoint import Checkpoint
-from training.skimming.skim import HOP, load_skimmer, load_tracks, skim_tracks, skimmer_path, train_skimmer
+from training.skimming.build import load_skimmer, skimmer_path
+from training.skimming.features import extract_features
+from training.skimming.measure import skim_tracks
+from training.skimming.sequences import to_sequences
 from training.skimming.sources import Source
+from training.skimming.train import train_skimmer
 from training.tables.lineup import lineup
 
 DEMO = Path(__file__).parents[3] / "demo"
@@ -86,6 +91,7 @@ KINDS = {
     "released": lambda config: variant(config, "released"),
     "visual-only": lambda config: variant(config, "visual-only"),
     "several": of_several,
+    "hop": lambda config: replace(config, skim=replace(config.skim, hop=0.4)),
 }
 
 
@@ -95,25 +101,27 @@ def test_every_kind_becomes_a_plan_that_says_the_same(config, kind, tmp_path):
     metrics = train_skimmer(chosen)
     assert ("map" in metrics) == (kind == "several")
     export_plan(chosen)
-    track = load_tracks(chosen, chosen.skim.train, CLASSES)[0]
+    track = to_sequences(extract_features(chosen, chosen.skim.train), CLASSES)[0]
     logits = skim_tracks(load_skimmer(chosen, len(CLASSES)), [track], 4, chosen.factor).logits[0, -1]
     knots = np.arange(0, len(track), chosen.factor)
     sees_alone = kind == "visual-only"
     with Classifier(chosen.plan, precision="fp32") as classifier:
         document = classifier.plan.document
+        assert document.media.hop == chosen.skim.hop == (0.4 if kind == "hop" else 16 / 30)
         assert document.skim.preset == (kind if kind in ("paired", "released") else "paper")
         assert document.skim.exclude_previous_argmax == (kind == "released")
         assert document.output == ("sigmoid" if kind == "several" else "softmax")
         assert document.modalities == (("image",) if sees_alone else ("image", "audio"))
         found = classifier.predict(DEMO / "box-bouncing.mp4", sampling="exact")
+        assert len(track) == len(timestamps(found.media.duration, chosen.skim.hop))
         assert len(found.moments) == 3
         assert (found.moments[0].listen_to is None) == sees_alone
         said = classifier.predict_features(
             track.image[knots].numpy(),
             None if sees_alone else track.audio[knots].numpy(),
-            image_times=HOP * knots,
-            audio_times=None if sees_alone else HOP * knots,
-            timestamps=HOP * np.arange(len(track)),
+            image_times=chosen.skim.hop * knots,
+            audio_times=None if sees_alone else chosen.skim.hop * knots,
+            timestamps=chosen.skim.hop * np.arange(len(track)),
         )
         scaled = logits / document.temperature(4)
     expected = scaled.sigmoid() if kind == "several" else scaled.softmax(dim=0)
@@ -177,7 +185,7 @@ def test_trained_variants_are_rows_of_the_tables(config):
         f"{k}{d}" for k in ("LSTM", "NON-RECURRENT", "NON-RECURRENT, paired") for d in ("", " (sparse)")
     }
     assert set(rows) == baselines | {f"{k} ({d})" for k in kinds for d in ("sparse", "dense")}
-    tracks = load_tracks(config, ["one"], classes)
+    tracks = to_sequences(extract_features(config, ["one"]), classes)
     for row in rows.values():
         torch.testing.assert_close(row.scores(tracks).sum(dim=1), torch.ones(2))
         assert network_macs(row, tracks[0]) > 0
@@ -206,10 +214,10 @@ def test_what_cannot_be_trained_is_named(config):
         SkimConfig(modalities=("audio",))
     with pytest.raises(ValueError, match=r"skim\.output is 'tanh'"):
         SkimConfig(output="tanh")
-    tracks = load_tracks(config, ["several"], CLASSES)
+    tracks = to_sequences(extract_features(config, ["several"]), CLASSES)
     with pytest.raises(InputError, match='set it to "sigmoid"'):
-        Source(tracks, len(CLASSES), config.skim, seed=0, hop=HOP)
+        Source(tracks, len(CLASSES), config.skim, seed=0)
     with pytest.raises(InputError, match=r"skim\.train"):
-        Source([], len(CLASSES), config.skim, seed=0, hop=HOP)
-    _, labels = Source(tracks, len(CLASSES), SkimConfig(output="sigmoid", batch=6), seed=0, hop=HOP).draw(0)
+        Source([], len(CLASSES), config.skim, seed=0)
+    _, labels = Source(tracks, len(CLASSES), SkimConfig(output="sigmoid", batch=6), seed=0).draw(0)
     assert (labels.sum(dim=1) == 2).all()

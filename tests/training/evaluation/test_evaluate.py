@@ -38,7 +38,7 @@ def track(inside, *, sound=True):
     n = len(inside)
     valid = torch.ones(n, dtype=torch.bool)
     rows = torch.zeros(n, 2)
-    return Track(rows, rows, valid, valid & sound, torch.tensor(inside, dtype=torch.bool), 0)
+    return Track(rows, rows, valid, valid & sound, torch.tensor(inside, dtype=torch.bool), 0, 16 / 30)
 
 
 def test_accuracy_by_the_knots_that_hit_the_action():

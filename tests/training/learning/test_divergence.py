@@ -12,7 +12,7 @@ from training.errors import DivergedError
 from training.learning.epochs import Schedule, train_epochs
 from training.learning.learner import Learner
 from training.runs.checkpoint import Checkpoint
-from training.skimming.skim import fit
+from training.skimming.train import fit
 
 
 def over_epochs(network, checkpoint, loss):

@@ -8,7 +8,8 @@ from training.config import SkimConfig
 from training.export import skim_tensors
 from training.models import SkimBatch, SkimmingNetwork
 from training.models.banks import Interpolation
-from training.skimming.skim import attention_ratio, block_votes, skim_loss
+from training.skimming.measure import attention_ratio
+from training.skimming.train import block_votes, skim_loss
 
 HOP = 16 / 30
 SIZES = {"features": 12, "fusion": 20, "keys": 8, "hidden": 16}

@@ -58,6 +58,41 @@ def test_a_crash_or_a_hang_costs_one_job():
     }
 
 
+class _Deadly:
+    """A job that ends the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (7,)
+
+
+def test_a_job_that_kills_before_it_begins_costs_one_job():
+    jobs = [1, _Deadly(), 2, 3]
+    lost = "the process that decoded it died (7)"
+    assert list(parallel_map(operator.neg, jobs, 2)) == [-1, lost, -2, -3]
+
+
+def process_number(_job):
+    return os.getpid()
+
+
+def test_a_process_killed_between_jobs_costs_none():
+    given = []
+
+    def jobs():
+        for number in range(8):
+            if number == 5:
+                # The only process has had no job since it answered the last one.
+                os.kill(given[-1], signal.SIGKILL)
+                os.waitid(os.P_PID, given[-1], os.WEXITED | os.WNOWAIT)
+            yield number
+
+    results = parallel_map(process_number, jobs(), 1)
+    for number in results:
+        given.append(number)
+    assert len(given) == 8
+    assert len(set(given)) == 2
+
+
 class _CannotStart:
     def __call__(self, job):
         return job

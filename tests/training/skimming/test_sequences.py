@@ -36,8 +36,8 @@ def tracks():
         inside = torch.from_numpy((times >= stretch[0]) & (times < stretch[1])).float()
         image = (inside * (1 + number % 2))[:, None].repeat(1, 3)
         valid = torch.ones(n, dtype=torch.bool)
-        made.append(VideoFeatures(video, image, inside[:, None].repeat(1, 3), valid, valid.clone()))
-    return to_sequences(made, ("a", "b"), HOP)
+        made.append(VideoFeatures(video, image, inside[:, None].repeat(1, 3), valid, valid.clone(), HOP))
+    return to_sequences(made, ("a", "b"))
 
 
 def test_truth_follows_the_stretches():
@@ -118,7 +118,7 @@ def test_collate_pads_and_keeps_missing_modalities_apart():
     first, second = tracks()[:2]
     first.audio_valid[:] = False
     second.image_valid[5] = False
-    batch = collate([fixed_knots(first, 5), fixed_knots(second, 5)], HOP)
+    batch = collate([fixed_knots(first, 5), fixed_knots(second, 5)])
     assert batch.image_lengths.tolist() == [12, 15]
     assert batch.audio_lengths.tolist() == [0, 16]
     assert batch.lengths.tolist() == [60, 80]

@@ -22,7 +22,7 @@ def video(number, length, *, sound=True):
     footage = Video(Path(f"{number}.mp4"), str(number), (label,), length * 16 / 30, ((0.0, 1.0),))
     image, audio = torch.randn(2, length, FEATURES, generator=generator)
     valid = torch.ones(length, dtype=torch.bool)
-    return VideoFeatures(footage, image, audio, valid, valid & sound)
+    return VideoFeatures(footage, image, audio, valid, valid & sound, 16 / 30)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.skimming.skim import skim_tracks
+from training.skimming.measure import skim_tracks
 from training.tables import analysis, curves, moments
 from training.tables.bench import Result
 from training.tables.knots import TwoDensities

@@ -3,7 +3,6 @@
 import torch
 
 from training.baselines import Skimming
-from training.skimming.skim import HOP
 from training.tables.longer import by_length, lengthen
 
 
@@ -18,7 +17,7 @@ def test_longer_videos_by_hand(examples):
         assert own <= {tuple(row.tolist()) for row in after.image}
     assert not longer.tracks[2].audio_valid.any()
     assert longer.tracks[1].audio_valid.all()
-    assert longer.videos[0].video.duration == HOP * len(longer.tracks[0])
+    assert longer.videos[0].video.duration == 16 / 30 * len(longer.tracks[0])
     assert lengthen(examples, 3).tracks[0].image.equal(longer.tracks[0].image)
     assert longer.origin != examples.origin
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from l2l_engine.plan import MediaSettings
 from tests.media.makers import bursts, media, read_index
 from training.clips.pairs import load_pairs
 from training.clips.students import STREAMS, Encoded, views
 from training.config import Config, SetConfig, SkimConfig, StudentConfig
 from training.errors import InputError
 from training.models import SkimBatch, SkimmingNetwork
-from training.skimming.features import VideoFeatures
-from training.skimming.features import _decode as decode_all
+from training.skimming.features import VideoFeatures, _decode
 from training.skimming.sequences import Density, Track, draw_knots
 from training.videos.manifest import Video
 from training.videos.segments import segment_times, silence_after
@@ -74,6 +74,10 @@ def test_a_pair_takes_part_in_the_views_that_it_has_something_for():
     assert (heard.audio == 2).all()
 
 
+def decode_all(video):
+    return _decode(MediaSettings(), video)
+
+
 def test_a_segment_is_read_as_if_it_were_a_file_of_its_own(tmp_path):
     path = tmp_path / "long.mp4"
     path.write_bytes(media(frames=100, sound=bursts([1.0, 3.2], 0.3)))
@@ -87,7 +91,7 @@ def test_a_segment_is_read_as_if_it_were_a_file_of_its_own(tmp_path):
     assert np.abs(decode_all(Video(path, "x", ("a",), 2.5, ((1.5, 4.0),), start=1.5)).samples).max() > 0.3
     features = torch.zeros(3, 2)
     ok = torch.ones(3, dtype=torch.bool)
-    assert VideoFeatures(video, features, features, ok, ok).inside(16 / 30).tolist() == [False, False, True]
+    assert VideoFeatures(video, features, features, ok, ok, 16 / 30).inside().tolist() == [False, False, True]
     late = Video(path, "late", ("a",), 1.0, ((9.0, 10.0),), start=9.0, end=10.0)
     assert "lasts 4.00 s, the segment begins at 9.00 s" in decode_all(late)
 
@@ -121,7 +125,7 @@ def test_sets_are_read_from_manifests_and_caches_follow_their_content(tmp_path):
 
 def test_a_short_video_is_never_without_any_knot():
     features, yes = torch.ones(2, 3), torch.ones(2, dtype=torch.bool)
-    silent = Track(features, torch.zeros(2, 3), yes, ~yes, yes, 0)
+    silent = Track(features, torch.zeros(2, 3), yes, ~yes, yes, 0, 16 / 30)
     rng, settings = np.random.default_rng(0), SkimConfig()
     sparse = Density(image=9, audio=9, few_frames=True)
     drawn = [draw_knots(rng, silent, sparse, settings) for _ in range(100)]
