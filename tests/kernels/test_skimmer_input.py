@@ -155,10 +155,10 @@ def test_bad_lengths(skimmer, arguments, name):
 
 
 def test_modality(skimmer, arguments):
-    with pytest.raises(ValueError, match=rr"^modality\b"):
+    with pytest.raises(ValueError, match=r"^modality\b"):
         skimmer.run(**arguments, modality="smell")
     visual = Skimmer(random_weights(np.random.default_rng(0), visual_only=True))
-    with pytest.raises(ValueError, match=rr"^modality\b"):
+    with pytest.raises(ValueError, match=r"^modality\b"):
         visual.run(**arguments, modality="audio")
     silent = {**arguments, "audio_bank": None, "audio_times": None}
     with pytest.raises(TypeError, match=r"^audio_bank: "):
