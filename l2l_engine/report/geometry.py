@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from l2l_engine.result import Prediction
 
 WIDTH, HEIGHT = 1000, 100
-"""Coordinates inside a lane; it is stretched to whatever size it is shown at."""
+"""Coordinates inside a strip; it is stretched to whatever size it is shown at."""
 
 _COLUMNS = 500
 """Points a curve is reduced to: more than there are pixels to tell apart would only make the page heavy."""

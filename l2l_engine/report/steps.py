@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from l2l_engine.report.evidence import Evidence
 from l2l_engine.report.geometry import Axis, area_path, scaled
-from l2l_engine.report.lanes import grid, lane, path, scale, stretched
 from l2l_engine.report.markup import Markup, element
+from l2l_engine.report.strips import grid, path, scale, stretched, strip
 from l2l_engine.report.timeline import clip
 from l2l_engine.report.words import clock, whole_percents
 from l2l_engine.result import Moment, Prediction
@@ -103,7 +103,7 @@ def _plot(moment: Moment, prediction: Prediction, axis: Axis) -> Markup:
         told.append(f"{verb.lower()} most at {clock(time)}, {peak:.3g} times an even attention")
     middle = element("line", class_="middle", x1=0, x2="100%", y1=_HALF, y2=_HALF)
     label = f"Step {moment.step}: {'; '.join(told)}"
-    return lane(2 * _HALF, grid(axis), *drawn, middle, class_="plot", label=label)
+    return strip(2 * _HALF, grid(axis), *drawn, middle, class_="plot", label=label)
 
 
 def _scores(moment: Moment) -> Markup:

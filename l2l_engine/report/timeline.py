@@ -7,9 +7,9 @@ import base64
 from l2l_engine.report.evidence import Evidence, Waveform
 from l2l_engine.report.geometry import WIDTH, Axis, band_path
 from l2l_engine.report.jpeg import encode_jpeg
-from l2l_engine.report.lanes import grid, hair, lane, path, scale, stretched
 from l2l_engine.report.markup import Markup, element, join
 from l2l_engine.report.stops import Stop, slots, stops
+from l2l_engine.report.strips import grid, hair, path, scale, stretched, strip
 from l2l_engine.report.words import clock, count
 from l2l_engine.result import Moment, Prediction
 
@@ -120,7 +120,7 @@ def _connectors(places: list[Stop], axis: Axis) -> Markup | None:
         )
         lines.append(line)
     kind = "listen" if places[0].look_at is None else "look"
-    return lane(_CONNECTORS, stretched(*lines), class_=f"connectors {kind}")
+    return strip(_CONNECTORS, stretched(*lines), class_=f"connectors {kind}")
 
 
 def _curves(kind: str, prediction: Prediction, axis: Axis) -> Markup:
@@ -137,7 +137,7 @@ def _curves(kind: str, prediction: Prediction, axis: Axis) -> Markup:
         element("g", *uses, class_="all"), picked, y=6 if kind == "look" else 0, height=_CURVE - 6
     )
     children = (grid(axis), drawing, hair(kind, axis.percent(first)), element("g", *dots, class_="dots"))
-    return element("div", lane(_CURVE, *children, class_="curves"), class_=f"band {kind}")
+    return element("div", strip(_CURVE, *children, class_="curves"), class_=f"band {kind}")
 
 
 def _sound(waveform: Waveform | None, prediction: Prediction, axis: Axis) -> Markup | None:
@@ -149,7 +149,9 @@ def _sound(waveform: Waveform | None, prediction: Prediction, axis: Axis) -> Mar
     ]
     times = [moment.listen_to for moment in prediction.moments if moment.listen_to is not None]
     line = hair("listen", axis.percent(times[0])) if times else None
-    drawing = lane(_SOUND, grid(axis), stretched(*shapes), line, class_="wave", label="Waveform of the sound")
+    drawing = strip(
+        _SOUND, grid(axis), stretched(*shapes), line, class_="wave", label="Waveform of the sound"
+    )
     return element("div", drawing, class_="band")
 
 

@@ -76,7 +76,7 @@ def test_an_unreadable_file_costs_pictures_not_the_page(kind: str, video: Path, 
     assert "could not be read again" in html
     assert "no picture" in html
     assert "<img" not in html
-    assert html.count('class="lane plot"') == 3
+    assert html.count('class="strip plot"') == 3
 
 
 def test_a_file_cut_short_shows_what_is_left(sound_file: bytes) -> None:

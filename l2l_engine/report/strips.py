@@ -1,6 +1,6 @@
 """Pieces of SVG that share the time axis.
 
-A lane is as wide as its place on the page, whatever that is: positions along time are percentages, and only
+A strip is as wide as its place on the page, whatever that is: positions along time are percentages, and only
 curves, in a nested drawing, are stretched. So text keeps its shape, and nothing needs a style attribute,
 which the page's Content-Security-Policy forbids.
 """
@@ -12,12 +12,12 @@ from l2l_engine.report.markup import Markup, element, join
 from l2l_engine.report.words import clock
 
 
-def lane(height: int, *children: str | None, class_: str, label: str | None = None) -> Markup:
+def strip(height: int, *children: str | None, class_: str, label: str | None = None) -> Markup:
     """A drawing over the full width; ``label`` makes it an image for those who cannot see it."""
     return element(
         "svg",
         *children,
-        class_=f"lane {class_}",
+        class_=f"strip {class_}",
         height=height,
         role="img" if label else None,
         aria_label=label,
@@ -28,7 +28,7 @@ def lane(height: int, *children: str | None, class_: str, label: str | None = No
 def stretched(
     *children: str | None, y: float = 0, height: float | str = "100%", id_: str | None = None
 ) -> Markup:
-    """A drawing of 1000 by 100 stretched over the lane."""
+    """A drawing of 1000 by 100 stretched over the strip."""
     return element(
         "svg",
         *children,
@@ -67,4 +67,4 @@ def scale(axis: Axis, *, class_: str = "scale") -> Markup:
         # The first label would hang over the left edge.
         anchor = "start" if tick == 0 else "middle"
         marks.append(element("text", clock(tick, decimals), x=x, y=18, text_anchor=anchor))
-    return lane(24, *marks, class_=class_)
+    return strip(24, *marks, class_=class_)
