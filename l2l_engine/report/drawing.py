@@ -82,7 +82,7 @@ def _timeline(sheet: Sheet, top: float, prediction: Prediction, evidence: Eviden
     if evidence.pictures:
         top = _strip(sheet, top, prediction, evidence, axis)
     if looks:
-        _curves(_strip(sheet, top, 0.85, axis), prediction, axis, hanging=False)
+        _curves(_time_axes(sheet, top, 0.85, axis), prediction, axis, hanging=False)
         top += 0.85
     for tick in axis.ticks():
         left, align = _MARGIN + axis.share(tick) * _SPAN, "left" if tick == 0 else "center"
@@ -90,22 +90,25 @@ def _timeline(sheet: Sheet, top: float, prediction: Prediction, evidence: Eviden
         sheet.text(left, top + 0.18, clock(tick, decimals), size=8, align=align)
     top += 0.28
     if listens:
-        _curves(_strip(sheet, top, 0.85, axis), prediction, axis, hanging=True)
+        _curves(_time_axes(sheet, top, 0.85, axis), prediction, axis, hanging=True)
         top += 0.85
     if evidence.waveform is not None:
-        strip, x = _strip(sheet, top, 0.7, axis), np.linspace(0, axis.duration, len(evidence.waveform.peaks))
+        axes, x = (
+            _time_axes(sheet, top, 0.7, axis),
+            np.linspace(0, axis.duration, len(evidence.waveform.peaks)),
+        )
         for band, colour in ((evidence.waveform.peaks, PEAKS), (evidence.waveform.levels, LEVELS)):
-            strip.fill_between(x, 0.5 - 0.48 * band, 0.5 + 0.48 * band, color=colour, linewidth=0)
+            axes.fill_between(x, 0.5 - 0.48 * band, 0.5 + 0.48 * band, color=colour, linewidth=0)
         top += 0.7
     return top
 
 
-def _strip(sheet: Sheet, top: float, height: float, axis: Axis) -> Axes:
+def _time_axes(sheet: Sheet, top: float, height: float, axis: Axis) -> Axes:
     """Axes over the whole time axis, with its grid."""
-    strip = sheet.axes(_MARGIN, top, _SPAN, height)
-    strip.set_xlim(0, axis.duration)
-    strip.vlines(axis.ticks(), 0, 1, color=LINE, linewidth=0.6, zorder=0)
-    return strip
+    axes = sheet.axes(_MARGIN, top, _SPAN, height)
+    axes.set_xlim(0, axis.duration)
+    axes.vlines(axis.ticks(), 0, 1, color=LINE, linewidth=0.6, zorder=0)
+    return axes
 
 
 def _strip(sheet: Sheet, top: float, prediction: Prediction, evidence: Evidence, axis: Axis) -> float:
@@ -130,19 +133,19 @@ def _strip(sheet: Sheet, top: float, prediction: Prediction, evidence: Evidence,
     return top + side + 0.62
 
 
-def _curves(strip: Axes, prediction: Prediction, axis: Axis, *, hanging: bool) -> None:
+def _curves(axes: Axes, prediction: Prediction, axis: Axis, *, hanging: bool) -> None:
     colour, words = (LISTEN, "where it listened") if hanging else (LOOK, "where it looked")
     for moment in prediction.moments[:MOST_ROWS]:
         attention = moment.audio_attention if hanging else moment.image_attention
         x, heights = scaled(prediction.timestamps, attention, axis)
         y = 1 - 0.94 * heights if hanging else 0.94 * heights
-        strip.fill_between(x * axis.duration, y, 1 if hanging else 0, color=colour, alpha=0.06, linewidth=0)
-        strip.plot(x * axis.duration, y, color=colour, alpha=0.55, linewidth=0.8)
-    strip.text(
+        axes.fill_between(x * axis.duration, y, 1 if hanging else 0, color=colour, alpha=0.06, linewidth=0)
+        axes.plot(x * axis.duration, y, color=colour, alpha=0.55, linewidth=0.8)
+    axes.text(
         0.004,
         0.03 if hanging else 0.97,
         words,
-        transform=strip.transAxes,
+        transform=axes.transAxes,
         fontsize=8,
         color=colour,
         verticalalignment="bottom" if hanging else "top",
