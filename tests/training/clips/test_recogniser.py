@@ -157,7 +157,13 @@ def test_a_teacher_of_other_classes_is_refused(config, tmp_path, monkeypatch):
         exported.export_recogniser(trained, ("a", "b", "c"))
 
 
-@pytest.mark.parametrize(("kind", "precisions"), [("frame", ("fp32",)), ("clip", ("fp32", "fp16", "int8"))])
+@pytest.mark.parametrize(
+    ("kind", "precisions"),
+    [
+        ("frame", ("fp32",)),
+        pytest.param("clip", ("fp32", "fp16", "int8"), marks=pytest.mark.nightly),
+    ],
+)
 def test_a_plan_answers_as_pytorch_does(config, kind, precisions, video):
     config = replace(config if kind == "frame" else clips(config), precisions=precisions)
     train_recogniser(config)

@@ -121,6 +121,7 @@ def run_until(command, path, *, done):
     assert done is None or not done.exists()
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_kill_9_in_both_trainings_leaves_the_same_weights(made, footage, tmp_path):
     before = made.with_suffix(".work")

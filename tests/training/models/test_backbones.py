@@ -123,7 +123,9 @@ def exported(encoder, inputs, name="images"):
     return compare(encoder, to_onnx(encoder, inputs, name), inputs)
 
 
-@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "squeezenet1_1"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("shufflenet_v2_x0_5", marks=pytest.mark.nightly), "squeezenet1_1"]
+)
 def test_graphs_of_torchvisions_encoders_equal_pytorch(name):
     assert exported(ImageEncoder(features=16, name=name), frames(3)) < 1e-4
 
