@@ -96,7 +96,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind == "paired" else pytest.mark.nightly) for kind in KINDS]
+    "kind",
+    [pytest.param(kind, marks=() if kind in ("paired", "hop") else pytest.mark.nightly) for kind in KINDS],
 )
 def test_every_kind_becomes_a_plan_that_says_the_same(config, kind, tmp_path):
     chosen = replace(KINDS[kind](config), plan=str(tmp_path / "engine.plan"))
