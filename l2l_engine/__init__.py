@@ -14,6 +14,7 @@ from l2l_engine.classifier import Classifier
 from l2l_engine.errors import (
     ClosedError,
     DeviceError,
+    DeviceLostError,
     DeviceMemoryError,
     L2LError,
     LimitError,
@@ -33,6 +34,7 @@ __all__ = [
     "Classifier",
     "ClosedError",
     "DeviceError",
+    "DeviceLostError",
     "DeviceMemoryError",
     "Explanation",
     "Features",

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from l2l_engine.call import AskOptions, PredictOptions
 
-Device = Literal["auto", "cpu", "cuda"]
-
 
 class Classifier:
     """Says what happens in a video, by the networks of one plan.
@@ -40,8 +38,9 @@ class Classifier:
 
     Args:
         plan: Path of a plan file.
-        device: "cpu"; "cuda", the first NVIDIA GPU (not yet run on one); or "auto", which is "cpu" in this
-            version.
+        device: "cpu"; "cuda", the first NVIDIA GPU (not yet run on one), or "cuda:1", the second, and so on,
+            as CUDA_VISIBLE_DEVICES counts them; or "auto", which is "cpu" in this version. A Classifier works
+            on one GPU; several, on the same or on others, share a process.
         threads: Processor threads it may use; by default those this process may run on.
         precision: Arithmetic of the encoders: "fp32", "bf16" (CPU), "fp16" (GPU), "int8" (the last two if
             the plan was exported with it), or "auto" for bf16 where the CPU has it and fp16 on a GPU, else
@@ -60,7 +59,7 @@ class Classifier:
         self,
         plan: str | os.PathLike[str],
         *,
-        device: Device = "auto",
+        device: str = "auto",
         threads: int | None = None,
         precision: Precision = "auto",
         trust_compiled: bool = False,
@@ -105,7 +104,7 @@ class Classifier:
 
     @property
     def device(self) -> str:
-        """The device that does the work: "cpu" or "cuda"."""
+        """The device that does the work: "cpu", "cuda" for the first GPU, "cuda:1" for the second …"""
         return self._device
 
     @property

@@ -43,6 +43,14 @@ class DeviceMemoryError(DeviceError, MemoryError):
     """The device has not enough memory for this."""
 
 
+class DeviceLostError(DeviceError):
+    """The device has failed in a way that no call in this process mends: start the process anew.
+
+    CUDA gives the same error to every call of the process from then on, whoever makes it, so everything on
+    that device fails at once with this error. Nothing falls back to another way because of it.
+    """
+
+
 class PredictionTimeoutError(L2LError, TimeoutError):
     """``timeout_s`` passed before the prediction was done."""
 

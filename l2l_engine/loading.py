@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,18 +25,24 @@ from l2l_engine.skim import Skimmer, SkimmingModel
 from l2l_engine.skim.averaging import Averager
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+_NUMBERED = re.compile(r"cuda:([0-9]{1,3})")
 _log = logging.getLogger("l2l_engine")
 
 
 def resolve_device(device: str) -> str:
-    """The device that will do the work.
+    """The device that will do the work: "cpu", "cuda" for the first GPU, or e.g. "cuda:1" for the second.
 
     Raises:
         ValueError: If ``device`` is no device at all.
         DeviceError: If it is one, but cannot be used; a GPU that was asked for is never replaced silently.
     """
     # "auto" stays with the CPU until the GPU's pipeline has run on a GPU.
-    return "cuda" if one_of("device", device, ("auto", "cpu", "cuda")) == "cuda" else "cpu"
+    if numbered := _NUMBERED.fullmatch(str(device)):
+        number = int(numbered[1])
+        return f"cuda:{number}" if number else "cuda"
+    if device not in {"auto", "cpu", "cuda"}:
+        raise ValueError(f"device must be one of 'auto', 'cpu', 'cuda', 'cuda:1' and so on, not {device!r}")
+    return "cuda" if device == "cuda" else "cpu"
 
 
 def load_pipeline(
@@ -53,11 +60,15 @@ def load_pipeline(
         PlanError, DeviceError, ValueError: As :func:`load_encoders`.
     """
     one_of("precision", precision, get_args(Precision))
-    if device == "cuda":
+    if device != "cpu":
         from l2l_engine.gpu import load_cuda  # noqa: PLC0415 - the CPU's path has no use for it
 
         compute: Compute = load_cuda(
-            plan, threads=threads, precision=precision, trust_compiled=trust_compiled
+            plan,
+            number=int(device.partition(":")[2] or 0),
+            threads=threads,
+            precision=precision,
+            trust_compiled=trust_compiled,
         )
     else:
         networks = load_networks(plan, threads, trust_compiled=trust_compiled, precision=precision)

@@ -171,7 +171,7 @@ class Prediction:
         timestamps: float64 [N], seconds; the axis of every attention curve.
         timings: Where the time went.
         media: The file's streams and how much was read; None for ``predict_features``.
-        device: What did the work, e.g. ``"cpu"``.
+        device: What did the work: ``"cpu"``, ``"cuda"`` for the first GPU, ``"cuda:1"`` for the second …
         decoder: e.g. ``"pyav"``; None for ``predict_features``.
         precision: Precision of the encoders, e.g. ``"bf16"``; None for ``predict_features``.
         steps: Steps T of the skimmer that it rests on.

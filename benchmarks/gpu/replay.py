@@ -201,7 +201,7 @@ def replayed_networks(torch: Any, *, device: str = "cuda") -> Iterator[None]:
     """Give what is loaded for a GPU meanwhile its encoders in PyTorch; the rest is as always."""
     from l2l_engine.gpu import loading  # noqa: PLC0415 - whole predictions take more than the kernels
 
-    def network(plan: Any, part: str, precision: str, trusted: bool) -> ReplayedNetwork:
+    def network(plan: Any, part: str, precision: str, trusted: bool, number: int) -> ReplayedNetwork:
         return ReplayedNetwork(torch, bytes(plan.graphs[f"{part}.{precision}"]), device=device)
 
     with (

@@ -141,9 +141,9 @@ def free_bytes() -> int:
     """Return the device's free memory, by its driver."""
     from l2l_engine.gpu.driver import CudaDevice  # noqa: PLC0415
 
-    CudaDevice().use()  # this thread need not have a context of its own
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
-    failed = ctypes.CDLL("libcuda.so.1").cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
+    with CudaDevice().use():  # this thread need not have a context of its own
+        failed = ctypes.CDLL("libcuda.so.1").cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
     if failed:
         raise RuntimeError(f"cuMemGetInfo gave {failed}")
     return free.value

@@ -37,6 +37,10 @@ inline void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // or the next call would report it again
   const std::string message = std::string(what) + ": " + cudaGetErrorString(status);
+  if (is_lost(static_cast<int>(status))) {
+    throw DeviceLost(message + " (" + std::to_string(static_cast<int>(status)) +
+                     "); the GPU is lost to this process, which must be started anew");
+  }
   if (status == cudaErrorMemoryAllocation) throw OutOfMemory(message);
   throw DeviceError(message);
 }

@@ -1,6 +1,10 @@
 #include "base/device.h"
 
+#include <cuda.h>
+
+#include <algorithm>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/cuda.h"
@@ -26,6 +30,29 @@ std::string version_text(int version) {
   throw DeviceError(std::string("CUDA cannot be used: ") + cudaGetErrorString(status));
 }
 
+// A function of the driver, or null without one. The runtime is linked statically and finds the driver by itself.
+template <class Function>
+Function* driver_function(const char* name) {
+  void* found = nullptr;
+  cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
+  if (cudaGetDriverEntryPointByVersion(name, &found, CUDA_VERSION, cudaEnableDefault, &result) != cudaSuccess) {
+    cudaGetLastError();
+  }
+  return result == cudaDriverEntryPointSuccess ? reinterpret_cast<Function*>(found) : nullptr;
+}
+
+void* current_context() noexcept {
+  static auto* const get = driver_function<CUresult(CUcontext*)>("cuCtxGetCurrent");
+  CUcontext current = nullptr;
+  if (get != nullptr && get(&current) != CUDA_SUCCESS) current = nullptr;
+  return current;
+}
+
+void set_context(void* context) noexcept {
+  static auto* const set = driver_function<CUresult(CUcontext)>("cuCtxSetCurrent");
+  if (set != nullptr) set(static_cast<CUcontext>(context));
+}
+
 // Memory kept between runs, apart from the device's default pool, which belongs to the whole process.
 constexpr std::uint64_t kKeptBytes = std::uint64_t{256} << 20;
 constexpr int kMostDevices = 64;
@@ -49,31 +76,100 @@ cudaMemPool_t pool_of(int device) {
   return pools[device];
 }
 
-// Memory whose stream was being captured when its owner let it go: a free would become part of the graph.
+// What was let go while one of its streams was being captured, when to wait or to free would become part of the graph;
+// and what waits for its readers, each of which has an event.
 struct Held {
-  void* memory;
-  int device;
-  void* stream;
+  Returned item;
+  std::vector<cudaEvent_t> passed;
 };
 std::mutex held_mutex;
 std::vector<Held> held;
 
-bool free_now(const Held& item) noexcept {
-  int before = 0;
-  cudaGetDevice(&before);
-  cudaSetDevice(item.device);
+bool is_captured(void* stream) noexcept {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  const bool known = cudaStreamIsCapturing(static_cast<Stream>(item.stream), &status) == cudaSuccess;
-  const bool captured = known && status != cudaStreamCaptureStatusNone;
-  if (!captured) cudaFreeAsync(item.memory, static_cast<Stream>(item.stream));
+  const cudaError_t asked = cudaStreamIsCapturing(static_cast<Stream>(stream), &status);
+  // Or it is the legacy stream while another is captured, on which nothing may be queued then either.
+  return asked == cudaErrorStreamCaptureImplicit || (asked == cudaSuccess && status != cudaStreamCaptureStatusNone);
+}
+
+// Questions after events, which captures of other threads take for unsafe, are none of theirs.
+class Relaxed {
+ public:
+  Relaxed() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  ~Relaxed() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
+void order_after_readers(const Returned& item) {
+  for (void* reader : item.readers) wait_for(item.stream, reader);
+}
+
+void record_readers(Held& held) {
+  for (void* reader : held.item.readers) {
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event");
+    held.passed.push_back(event);
+    check(cudaEventRecord(event, static_cast<Stream>(reader)), "event");
+  }
+}
+
+bool all_passed(Held& held) {
+  const auto pending = [](cudaEvent_t event) { return cudaEventQuery(event) == cudaErrorNotReady; };
+  if (std::any_of(held.passed.begin(), held.passed.end(), pending)) return false;
+  for (cudaEvent_t event : held.passed) cudaEventDestroy(event);
+  held.passed.clear();
+  return true;
+}
+
+// False where it has to be tried again.
+bool released(Held& entry) noexcept {
+  const Returned& item = entry.item;
+  const Context before;
+  const Relaxed relaxed;
+  cudaSetDevice(item.device);
+  bool done = true;
+  const bool begun = !entry.passed.empty();
+  const bool captured = !begun && ((item.ordered && is_captured(item.stream)) ||
+                                   std::any_of(item.readers.begin(), item.readers.end(), is_captured));
+  try {
+    if (captured) {
+      done = false;
+    } else if (item.ordered) {
+      order_after_readers(item);
+    } else {
+      if (!begun) record_readers(entry);
+      done = all_passed(entry);
+    }
+  } catch (...) {
+    // A reader's stream that its owner has ended: what it was asked to do may still be under way.
+    cudaDeviceSynchronize();
+    done = all_passed(entry);
+  }
+  if (done && item.memory != nullptr) cudaFreeAsync(item.memory, static_cast<Stream>(item.stream));
   cudaGetLastError();
-  cudaSetDevice(before);
-  return !captured;
+  return done;
+}
+
+void release_or_hold(Held entry) noexcept {
+  if (released(entry)) return;
+  try {
+    const std::lock_guard<std::mutex> lock(held_mutex);
+    held.push_back(std::move(entry));
+  } catch (...) {
+    // No memory to remember it by: it is lost, which is better than a graph that frees it twice.
+  }
 }
 
 void free_held() noexcept {
-  const std::lock_guard<std::mutex> lock(held_mutex);
-  std::erase_if(held, free_now);
+  std::vector<Held> again;
+  {
+    const std::lock_guard<std::mutex> lock(held_mutex);
+    again.swap(held);
+  }
+  // Without the lock: what these keep may be Python's, and may let go of more memory.
+  for (Held& entry : again) release_or_hold(std::move(entry));
 }
 
 }  // namespace
@@ -101,14 +197,29 @@ int current_device() {
 }
 
 int device_of(const void* memory) {
+  const Context before;
   cudaPointerAttributes attributes;
   check(cudaPointerGetAttributes(&attributes, memory), "device memory");
   const bool on_device = attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
   return on_device ? attributes.device : -1;
 }
 
-OnDevice::OnDevice(int device) : before_(current_device()) { check(cudaSetDevice(device), "device"); }
-OnDevice::~OnDevice() { cudaSetDevice(before_); }
+bool is_foreign(const void* memory, int device) {
+  static auto* const ask =
+      driver_function<CUresult(void*, CUpointer_attribute, CUdeviceptr)>("cuPointerGetAttribute");
+  CUcontext owner = nullptr;
+  if (ask == nullptr || ask(&owner, CU_POINTER_ATTRIBUTE_CONTEXT, reinterpret_cast<CUdeviceptr>(memory)) != CUDA_SUCCESS) {
+    return false;
+  }
+  const OnDevice on(device);
+  // Memory of a pool belongs to no context.
+  return owner != nullptr && owner != current_context();
+}
+
+Context::Context() : before_(current_context()) {}
+Context::~Context() { set_context(before_); }
+
+OnDevice::OnDevice(int device) { check(cudaSetDevice(device), "device"); }
 
 void* allocate(std::size_t bytes, void* stream) {
   free_held();
@@ -126,14 +237,9 @@ void* allocate(std::size_t bytes, void* stream) {
   return memory;
 }
 
-void release(void* memory, int device, void* stream) noexcept {
-  if (free_now({memory, device, stream})) return;
-  try {
-    const std::lock_guard<std::mutex> lock(held_mutex);
-    held.push_back({memory, device, stream});
-  } catch (...) {
-    // No memory to remember it by: it is lost, which is better than a graph that frees it twice.
-  }
+void release(Returned item) noexcept {
+  free_held();
+  release_or_hold({std::move(item), {}});
 }
 
 void upload(void* to, const void* from, std::size_t bytes, void* stream) {

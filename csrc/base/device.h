@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace l2l::cuda {
 
@@ -16,6 +18,16 @@ struct DeviceError : std::runtime_error {
 struct OutOfMemory : DeviceError {
   using DeviceError::DeviceError;
 };
+// The device has failed for the rest of the process: CUDA gives the same error to every call from then on.
+struct DeviceLost : DeviceError {
+  using DeviceError::DeviceError;
+};
+// Whether CUDA's error says so, by its number, which CUresult and cudaError_t share. cuda.h says of most of these that
+// the process must be terminated and relaunched; the others are calls and launches that fail the same way each time.
+constexpr bool is_lost(int status) {
+  return status == 214 || status == 220 || status == 226 || (status >= 700 && status <= 702) || status == 709 ||
+         (status >= 710 && status <= 719) || status == 721 || status == 810 || status == 911;
+}
 
 // Throws DeviceError that says what is missing unless device `device` can be used.
 void require_device(int device);
@@ -23,22 +35,48 @@ std::string device_name(int device);
 int current_device();
 // The device that this memory is on; -1 where it is not device memory.
 int device_of(const void* memory);
+// Whether the memory belongs to a context other than the device's primary one, in which everything here works: kernels
+// of one context cannot reach the memory of another.
+bool is_foreign(const void* memory, int device);
 
-// Makes a device the calling thread's current one, and puts the earlier one back.
+// Puts the calling thread's context back as it was, whichever it was: the primary one of a device, one that its owner
+// made, or none.
+class Context {
+ public:
+  Context();
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+ private:
+  void* before_;
+};
+
+// Makes a device's primary context the calling thread's current one for a while.
 class OnDevice {
  public:
   explicit OnDevice(int device);
-  ~OnDevice();
-  OnDevice(const OnDevice&) = delete;
-  OnDevice& operator=(const OnDevice&) = delete;
 
  private:
-  int before_;
+  Context before_;
 };
 
-// In stream order, on the current device. release() never throws, and may come while the stream is being captured.
+// In stream order, on the current device.
 void* allocate(std::size_t bytes, void* stream);
-void release(void* memory, int device, void* stream) noexcept;
+
+// What is given back once no stream reads it any more: `stream` waits for what is queued on the readers' by now, and
+// then frees `memory`. Null is memory of somebody else, who frees it in the order of `stream` when `keep` goes; where
+// nobody knows that order, `keep` stays until the readers have passed, and goes with a later call.
+struct Returned {
+  void* memory = nullptr;
+  int device = 0;
+  void* stream = nullptr;
+  bool ordered = true;  // whether `stream` is known
+  std::vector<void*> readers;
+  std::shared_ptr<void> keep;  // the streams, and whatever must not go before
+};
+// Never throws. May come while one of the streams is being captured: then it is done later.
+void release(Returned item) noexcept;
 
 // Queued on the stream; `from` may be changed as soon as the call returns.
 void upload(void* to, const void* from, std::size_t bytes, void* stream);

@@ -55,10 +55,12 @@ DeviceArray new_array(const Shape& shape, int device, const std::shared_ptr<Stre
   return empty(Element::f32, shape, stream);
 }
 
-// What is queued on `stream` from now on finds the array's values.
-void await(const DeviceArray& array, const std::shared_ptr<Stream>& stream) {
+// What is queued on `stream` from now on finds the array's values. The memory is not freed before that has passed, unless
+// it is waited for anyway, or captured: of a graph only its owner knows where it runs.
+void await(const DeviceArray& array, const std::shared_ptr<Stream>& stream, bool reads) {
   const cuda::OnDevice on(array.device());
   cuda::wait_for(stream->handle, array.stream()->handle);
+  if (reads && !cuda::is_capturing(stream->handle)) array.memory()->read_on(stream);
 }
 
 py::capsule exported(const DeviceArray& array, const py::object& stream, const py::object& max_version,
@@ -83,6 +85,7 @@ void bind_cuda_array(py::module_& module) {
       .def_property_readonly("ndim", [](const DeviceArray& a) { return a.shape().size(); })
       .def_property_readonly("nbytes", &DeviceArray::bytes)
       .def_property_readonly("device", &DeviceArray::device)
+      .def_property_readonly("read_only", &DeviceArray::read_only)
       .def_property_readonly("stream", [](const DeviceArray& a) { return a.stream(); })
       .def_property_readonly("__cuda_array_interface__", &to_interface)
       .def("__dlpack__", &exported, py::kw_only(), arg("stream") = py::none(), arg("max_version") = py::none(),
@@ -102,7 +105,7 @@ void bind_cuda_array(py::module_& module) {
     const cuda::OnDevice on(array.device());
     cuda::synchronize(array.stream()->handle);
   });
-  module.def("await_array", &await, arg("array"), arg("stream"));
+  module.def("await_array", &await, arg("array"), arg("stream"), arg("reads") = true);
 }
 
 }  // namespace l2l::bindings

@@ -1,5 +1,8 @@
 // Device arrays as DLPack capsules. Who takes a capsule renames it and calls the deleter when done; a capsule that
 // nobody took calls it itself.
+#include <functional>
+#include <numeric>
+
 #include "base/device.h"
 #include "bindings/cuda_array.h"
 #include "bindings/dlpack.h"
@@ -38,7 +41,7 @@ void check_compact(const std::string& name, const dlpack::Tensor& tensor) {
 // Takes the tensor over: its deleter runs when the last array on it goes, or at once if it is not usable.
 template <class Holder>
 DeviceArray take(const std::string& name, const py::capsule& capsule, const char* used, Holder* held,
-                 const std::shared_ptr<Stream>& stream) {
+                 const std::shared_ptr<Stream>& stream, bool read_only) {
   if (PyCapsule_SetName(capsule.ptr(), used) != 0) throw py::error_already_set();
   std::shared_ptr<void> owner(held, [](void* at) {
     auto* holder = static_cast<Holder*>(at);
@@ -53,7 +56,14 @@ DeviceArray take(const std::string& name, const py::capsule& capsule, const char
   check_compact(name, tensor);
   const std::vector<std::int64_t> shape(tensor.shape, tensor.shape + tensor.rank);
   void* data = static_cast<unsigned char*>(tensor.data) + tensor.byte_offset;
-  return {std::move(owner), data, element, shape, tensor.device.id, stream};
+  const int device = tensor.device.id;
+  const auto size = std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+  refuse_foreign(name, data, size, device);
+  // In which order its maker frees it, DLPack does not say.
+  auto memory = std::make_shared<Memory>(std::move(owner), device, nullptr);
+  const cuda::OnDevice on(device);
+  if (!cuda::is_capturing(stream->handle)) memory->read_on(stream);
+  return {std::move(memory), data, element, shape, device, stream, read_only};
 }
 
 // What a capsule of ours points to.
@@ -108,9 +118,10 @@ void hand_over(const DeviceArray& array, const py::object& consumer) {
   }
   if (number == -1) return;  // the consumer sees to it
   require(number > 0, "stream: ", number, " is no CUDA stream in __dlpack__");
+  void* handle = number == 1 ? nullptr : reinterpret_cast<void*>(static_cast<std::uintptr_t>(number));
   const cuda::OnDevice device(array.device());
-  cuda::wait_for(number == 1 ? nullptr : reinterpret_cast<void*>(static_cast<std::uintptr_t>(number)),
-                 array.stream()->handle);
+  cuda::wait_for(handle, array.stream()->handle);
+  array.memory()->read_on(std::make_shared<Stream>(Stream{handle, {}}));
 }
 
 }  // namespace
@@ -121,15 +132,19 @@ DeviceArray from_capsule(const std::string& name, const py::capsule& capsule, co
     if (held->major > 1) {
       throw py::type_error(name + ": DLPack version " + std::to_string(held->major) + " is not known here");
     }
-    return take(name, capsule, kNewUsed, held, stream);
+    return take(name, capsule, kNewUsed, held, stream, (held->flags & dlpack::kReadOnly) != 0);
   }
   if (PyCapsule_IsValid(capsule.ptr(), kOld) == 0) throw py::type_error(name + ": __dlpack__ gave no unused DLPack capsule");
-  return take(name, capsule, kOldUsed, static_cast<dlpack::Managed*>(PyCapsule_GetPointer(capsule.ptr(), kOld)), stream);
+  auto* held = static_cast<dlpack::Managed*>(PyCapsule_GetPointer(capsule.ptr(), kOld));
+  return take(name, capsule, kOldUsed, held, stream, false);
 }
 
 py::capsule to_capsule(const DeviceArray& array, const py::object& consumer_stream, const py::object& max_version) {
-  hand_over(array, consumer_stream);
   const bool versioned = !max_version.is_none() && max_version.cast<py::tuple>()[0].cast<int>() >= 1;
+  if (!versioned && array.read_only()) {
+    throw py::buffer_error("a read-only array needs a DLPack of version 1 or later, which can say so");
+  }
+  hand_over(array, consumer_stream);
   if (!versioned) {
     return wrap(std::make_unique<Exported<dlpack::Managed>>(array), kOld,
                 [](PyObject* capsule) { delete_if_unused<dlpack::Managed>(capsule, kOld); });
@@ -137,6 +152,7 @@ py::capsule to_capsule(const DeviceArray& array, const py::object& consumer_stre
   auto exported = std::make_unique<Exported<dlpack::Versioned>>(array);
   exported->holder.major = 1;
   exported->holder.minor = 0;
+  exported->holder.flags = array.read_only() ? dlpack::kReadOnly : 0;
   return wrap(std::move(exported), kNew,
               [](PyObject* capsule) { delete_if_unused<dlpack::Versioned>(capsule, kNew); });
 }

@@ -24,6 +24,8 @@ void translate(std::exception_ptr thrown) {
     std::rethrow_exception(thrown);
   } catch (const cuda::OutOfMemory& error) {
     raise("DeviceMemoryError", error.what());
+  } catch (const cuda::DeviceLost& error) {
+    raise("DeviceLostError", error.what());
   } catch (const cuda::DeviceError& error) {
     raise("DeviceError", error.what());
   }
@@ -70,6 +72,10 @@ void expect(const std::string& name, const DeviceArray& array, Element element, 
   check_element(name, array, element);
   check_shape(name, array, shape);
   check_device(name, array, device);
+}
+
+void expect_writable(const std::string& name, const DeviceArray& array) {
+  require(!array.read_only(), name, ": is read-only, and would be written");
 }
 
 void expect_features(const std::string& name, const DeviceArray& array, const Shape& shape, int device) {

@@ -31,6 +31,9 @@ void expect_features(const std::string& name, const DeviceArray& array, const Sh
 // Likewise, but of the shape only the rank is checked.
 void expect_rank(const std::string& name, const DeviceArray& array, Element element, std::size_t rank, int device);
 
+// Throws ValueError naming the argument unless it may be written.
+void expect_writable(const std::string& name, const DeviceArray& array);
+
 Precision cuda_precision(const std::string& name);
 
 template <class T>

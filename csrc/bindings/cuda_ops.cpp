@@ -14,6 +14,7 @@ void interpolate_arrays(const DeviceArray& features, const DeviceArray& knot_tim
   expect("knot_times", knot_times, Element::f64, {shape[0], shape[1]}, device);
   expect("timestamps", timestamps, Element::f64, {shape[0], -1}, device);
   expect("out", out, Element::f32, {shape[0], timestamps.shape()[1], shape[2]}, device);
+  expect_writable("out", out);
   require(shape[1] <= kMostCudaRows, "features: more than ", kMostCudaRows, " knots");
   const CudaInterpolateInput input{features.data(),
                                    features.element(),

@@ -73,6 +73,12 @@ std::vector<DeviceArray> memory_for(const Placed& placed, const CudaSkimInput& i
   const DeviceArray& working = memory.back();
   placed.skimmer->check_workspace(input, geometry.projected, working.data(), working.bytes());
   require(working.device() == placed.device, "space: the workspace must be on GPU ", placed.device);
+  // Of what is captured only the graph's owner knows where it runs.
+  const bool queued = !cuda::is_capturing(stream->handle);
+  for (const DeviceArray& array : memory) {
+    expect_writable("space", array);
+    if (queued) array.memory()->read_on(stream);
+  }
   return memory;
 }
 

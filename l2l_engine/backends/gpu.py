@@ -16,7 +16,7 @@ _NO_DEVICE = 100
 
 @dataclass(frozen=True, slots=True)
 class GPU:
-    """The first GPU that this process may use.
+    """A GPU that this process may use.
 
     Attributes:
         name: As the driver says it, e.g. "NVIDIA L4".
@@ -32,25 +32,20 @@ class GPU:
         return f"{self.name}, sm{self.capability[0]}{self.capability[1]}"
 
 
-def find_gpu() -> GPU:
-    """The first GPU.
+def find_gpu(number: int = 0) -> GPU:
+    """A GPU by its number, counted from 0.
 
     Raises:
         DeviceError: Saying whether the driver or the GPU is missing.
     """
     driver = _driver()
-    version, count, device = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
-    status = driver.cuInit(0)
-    if status not in (0, _NO_DEVICE):
-        raise DeviceError(f"the NVIDIA driver does not start (cuInit gave {status}): reboot, or reinstall it")
-    if status == _NO_DEVICE or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
-        raise DeviceError(
-            "the NVIDIA driver is there, but no GPU: none is built in, CUDA_VISIBLE_DEVICES hides it, "
-            "or the container was started without one"
-        )
+    count = _count(driver)
+    if number >= count:
+        raise DeviceError(f"there is no GPU {number}: {count} can be used here, counted from 0")
+    version, device = ctypes.c_int(), ctypes.c_int()
     name = ctypes.create_string_buffer(256)
     _check(driver.cuDriverGetVersion(ctypes.byref(version)), "cuDriverGetVersion")
-    _check(driver.cuDeviceGet(ctypes.byref(device), 0), "cuDeviceGet")
+    _check(driver.cuDeviceGet(ctypes.byref(device), number), "cuDeviceGet")
     _check(driver.cuDeviceGetName(name, len(name), device), "cuDeviceGetName")
     return GPU(
         name=name.value.decode(errors="replace"),
@@ -62,9 +57,31 @@ def find_gpu() -> GPU:
     )
 
 
+def count_gpus() -> int:
+    """How many GPUs there are, at least one.
+
+    Raises:
+        DeviceError: As :func:`find_gpu`.
+    """
+    return _count(_driver())
+
+
 def library() -> str:
     """File name of the driver's library."""
     return _LIBRARY
+
+
+def _count(driver: Any) -> int:
+    count = ctypes.c_int()
+    status = driver.cuInit(0)
+    if status not in (0, _NO_DEVICE):
+        raise DeviceError(f"the NVIDIA driver does not start (cuInit gave {status}): reboot, or reinstall it")
+    if status == _NO_DEVICE or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        raise DeviceError(
+            "the NVIDIA driver is there, but no GPU: none is built in, CUDA_VISIBLE_DEVICES hides it, "
+            "or the container was started without one"
+        )
+    return count.value
 
 
 def _driver() -> Any:

@@ -12,15 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l2l_engine.backends.builder import Batch, require_self_contained
+from l2l_engine.backends.encoder import Encode
+from l2l_engine.errors import DeviceError, PlanError
+
 # OpenVINO tells its makers of every import, over the network and from a forked process. Without this package
 # it falls back on a stub of its own, and nothing is told to anybody.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
-import openvino as ov  # noqa: E402
-
-from l2l_engine.backends.builder import Batch, require_self_contained  # noqa: E402
-from l2l_engine.backends.encoder import Encode  # noqa: E402
-from l2l_engine.errors import PlanError  # noqa: E402
+try:
+    import openvino as ov
+except ModuleNotFoundError as missing:
+    if missing.name != "openvino":
+        raise
+    # Of the runtime, the CPU alone has a use for it.
+    raise DeviceError(
+        "device='cpu' needs OpenVINO, which is not installed: pip install openvino"
+    ) from missing
 
 # OpenVINO fills a table when types are first turned into dtypes, and two threads that are the first at once
 # wait for each other for ever. A module is imported by one.

@@ -93,6 +93,7 @@ class TensorRTBuilder:
 
     Args:
         flavour: "tensorrt", which needs the GPU it builds for, or "tensorrt_rtx", which needs none.
+        gpu: The number of that GPU, which is the calling thread's while it builds.
 
     Raises:
         DeviceError: If the flavour is not installed.
@@ -100,9 +101,9 @@ class TensorRTBuilder:
 
     any_batch = False
 
-    def __init__(self, flavour: Flavour) -> None:
+    def __init__(self, flavour: Flavour, *, gpu: int = 0) -> None:
         self._library = load_library(flavour)
-        self._flavour = flavour
+        self._flavour, self._gpu = flavour, gpu
 
     @property
     def name(self) -> str:
@@ -121,14 +122,14 @@ class TensorRTBuilder:
         Raises:
             DeviceError: If a GPU is needed and cannot be used.
         """
-        return _RTX_DEVICES if self._flavour == "tensorrt_rtx" else str(find_gpu())
+        return _RTX_DEVICES if self._flavour == "tensorrt_rtx" else str(find_gpu(self._gpu))
 
     def build(self, name: str, graph: bytes, *, dtype: type[np.generic], batch: Batch | None) -> bytes:
         """The engine of one graph, of exactly the precision the graph has."""
         require_self_contained(name, graph)
         assert batch is not None
         if self._flavour == "tensorrt":
-            find_gpu()
+            find_gpu(self._gpu)
         api, log = self._library
         log.errors.clear()
         builder = api.Builder(log)

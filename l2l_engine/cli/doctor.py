@@ -13,13 +13,14 @@ from typing import Any
 from rich.console import Console
 
 from l2l_engine.backends import EngineCache
-from l2l_engine.backends.gpu import find_gpu
+from l2l_engine.backends.gpu import count_gpus, find_gpu
 from l2l_engine.backends.tensorrt import FLAVOURS, Flavour, load_library
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli import selftest
 from l2l_engine.cli.show import literal
 from l2l_engine.errors import DeviceError, L2LError
 from l2l_engine.gpu import why_not
+from l2l_engine.gpu.device import device_name
 
 _PACKAGES = ("l2l_engine", "numpy", "av", "openvino", "safetensors")
 _DALI = "nvidia-dali-cuda130"
@@ -68,7 +69,7 @@ def _facts() -> Iterator[tuple[str, str]]:
     present = _cpu_flags()
     flags = [flag for flag in _CPU_FLAGS if flag in present]
     yield "processor", f"{len(os.sched_getaffinity(0))} threads, {', '.join(flags) or platform.machine()}"
-    yield "gpu", _gpu()
+    yield from (("gpu" if i == 0 else "", said) for i, said in enumerate(_gpus()))
     for flavour in FLAVOURS:
         yield "", _tensorrt(flavour)
     yield "", f"{_DALI} {_version(_DALI) or f'not installed (pip install {_DALI})'}"
@@ -91,13 +92,19 @@ def _cpu_flags() -> set[str]:
     return set(lines[0].partition(":")[2].split()) if lines else set()
 
 
-def _gpu() -> str:
+def _gpus() -> Iterator[str]:
     try:
-        found = find_gpu()
+        count = count_gpus()
     except DeviceError as error:
-        return f"{error}; predictions run on the processor"
-    missing = why_not()
-    return f"{found}; {missing or 'device=cuda is there for predictions, and not yet run on a GPU'}"
+        yield f"{error}; predictions run on the processor"
+        return
+    for number in range(count):
+        try:
+            missing = why_not(number)
+        except DeviceError as error:
+            missing = str(error)
+        there = f"device={device_name(number)} is there for predictions, and not yet run on a GPU"
+        yield f"{find_gpu(number)}; {missing or there}"
 
 
 def _tensorrt(flavour: Flavour) -> str:

@@ -70,7 +70,7 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         float | None, typer.Option(help="Answer as soon as the confidence is this, from 0 to 1.")
     ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds before a file is given up.")] = None,
-    device: Annotated[str, typer.Option(help="What does the work: auto, cpu, cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="What does the work: auto, cpu, cuda, cuda:1 ….")] = "auto",
     precision: Annotated[
         str, typer.Option(help=f"Arithmetic of the encoders: {', '.join(get_args(Precision))}.")
     ] = "auto",
@@ -207,7 +207,9 @@ def doctor(
     plan: Annotated[
         Path | None, typer.Option("--plan", "-p", help="Also load this plan and predict with it.")
     ] = None,
-    device: Annotated[str, typer.Option(help="What the plan is loaded on: auto, cpu, cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="What the plan is loaded on: auto, cpu, cuda, cuda:1 ….")
+    ] = "auto",
 ) -> None:
     """Say what this machine has and lacks, and test the decoder, the skimmer and, if given, a plan.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from l2l_engine.errors import DeviceError
+from l2l_engine.errors import DeviceError, DeviceLostError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -36,9 +36,15 @@ def require(device: int = 0) -> None:
 
 
 def why_not(device: int = 0) -> str | None:
-    """What keeps GPU number ``device`` from being used; None where nothing does."""
+    """What keeps GPU number ``device`` from being used; None where nothing does.
+
+    Raises:
+        DeviceLostError: The GPU is lost to this process, which is no reason to take another way.
+    """
     try:
         require(device)
+    except DeviceLostError:
+        raise
     except DeviceError as error:
         return str(error)
     return None

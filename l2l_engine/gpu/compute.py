@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from l2l_engine import arguments
 from l2l_engine.cuda.arrays import rows_of
 from l2l_engine.errors import ClosedError, DeviceError
-from l2l_engine.gpu.device import Device
+from l2l_engine.gpu.device import Device, device_name
 from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.frames import Decoders, DeviceFrameAt, FrameDecoding
 from l2l_engine.gpu.kernels import Kernels
@@ -182,8 +182,6 @@ class CudaCompute:
         averager: Takes the skimmer's place, on the host, for plans without one.
     """
 
-    device = "cuda"
-
     def __init__(  # noqa: PLR0917 - what it owns
         self,
         plan: Plan,
@@ -195,6 +193,7 @@ class CudaCompute:
         *,
         averager: Averager | None = None,
     ) -> None:
+        self.device, self._number = device_name(device.number), device.number
         self._encoders, self._decoders = encoders, decoders
         self._media, self._feature = plan.document.media, plan.dimensions.feature
         streams = SkimStreams(device, kernels)
@@ -266,7 +265,7 @@ class CudaCompute:
         if bank is None:
             return None
         if arguments.is_on_device(bank.features):
-            rows, owner = external(name, bank.features, stream.handle, self._feature)
+            rows, owner = external(name, bank.features, stream.handle, self._feature, self._number)
             if rows.shape[1] != len(bank.times):
                 raise ValueError(f"{name} has {rows.shape[1]} rows for {len(bank.times)} times")
         else:

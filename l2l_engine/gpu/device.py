@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,12 +41,26 @@ class Pinned(Block, Protocol):
 class Device(Protocol):
     """One GPU. Safe from many threads.
 
-    All methods raise DeviceError if the device fails, and DeviceMemoryError if memory runs out.
+    All methods raise DeviceError if the device fails, DeviceMemoryError if memory runs out, and, from the
+    first error on that CUDA does not recover from, DeviceLostError.
     """
 
     @property
     def name(self) -> str:
         """The GPU's name."""
+
+    @property
+    def number(self) -> int:
+        """Which GPU, counted from 0."""
+
+    def use(self) -> AbstractContextManager[None]:
+        """Make it the calling thread's device meanwhile, for libraries that work on whichever that is."""
+
+    def require(self) -> None:
+        """Raise DeviceLostError if the device is lost to this process, whoever's call it was that lost it.
+
+        To be asked before another way is taken because something failed on the device.
+        """
 
     def allocate(self, nbytes: int) -> Block:
         """Memory on the device."""
@@ -97,6 +112,11 @@ class Device(Protocol):
 
     def end_graph(self, graph: int) -> None:
         """Let go of a graph that is not under way."""
+
+
+def device_name(number: int) -> str:
+    """What a caller names a GPU: "cuda" is the first, "cuda:1" the second."""
+    return f"cuda:{number}" if number else "cuda"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.backends import gpu
-from l2l_engine.errors import DeviceError, DeviceMemoryError
+from l2l_engine.errors import DeviceError, DeviceLostError, DeviceMemoryError
 
-_OUT_OF_MEMORY = 2
+_OUT_OF_MEMORY, _NOT_READY = 2, 600
+_LOST = frozenset({214, 220, 226, 700, 701, 702, 709, *range(710, 720), 721, 810, 911})
+"""CUDA's errors after which a process is done with the device (csrc/base/device.h has the same)."""
 _NON_BLOCKING, _NO_TIMING, _THREAD_LOCAL_CAPTURE = 1, 2, 1
 _INT, _SIZE, _U64 = ctypes.c_int, ctypes.c_size_t, ctypes.c_uint64
 _UINT, _HANDLE, _OUT = ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p
@@ -27,6 +30,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuInit": (_UINT,),
     "cuDeviceGet": (_OUT, _INT),
     "cuDevicePrimaryCtxRetain": (_OUT, _INT),
+    "cuCtxGetCurrent": (_OUT,),
     "cuCtxSetCurrent": (_HANDLE,),
     "cuMemAlloc_v2": (_OUT, _SIZE),
     "cuMemFree_v2": (_U64,),
@@ -34,6 +38,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuMemFreeHost": (_HANDLE,),
     "cuStreamCreate": (_OUT, _UINT),
     "cuStreamDestroy_v2": (_HANDLE,),
+    "cuStreamQuery": (_HANDLE,),
     "cuEventCreate": (_OUT, _UINT),
     "cuEventDestroy_v2": (_HANDLE,),
     "cuEventRecord": (_HANDLE, _HANDLE),
@@ -53,41 +58,45 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
 
 
 class CudaDevice:
-    """The first GPU that this process may use; see :class:`l2l_engine.gpu.device.Device`.
+    """One of the GPUs that this process may use; see :class:`l2l_engine.gpu.device.Device`.
 
-    It works in the GPU's primary context, as CUDA's runtime, PyTorch, TensorRT and DALI do.
+    It works in the GPU's primary context, as CUDA's runtime, PyTorch, TensorRT and DALI do, and leaves the
+    calling thread in the context that it came with.
+
+    Args:
+        number: Which, counted from 0.
 
     Raises:
         DeviceError: Saying which is missing: the driver, or a GPU.
+        DeviceLostError: It was lost to this process before.
     """
 
-    def __init__(self) -> None:
-        self.name = gpu.find_gpu().name
-        self._calls = _calls()
+    def __init__(self, number: int = 0) -> None:
+        self.name, self.number = gpu.find_gpu(number).name, number
+        self._calls, self._key = _calls(), (gpu.library(), number)
         device = ctypes.c_int()
         self._check("cuInit", 0)
-        self._check("cuDeviceGet", ctypes.byref(device), 0)
+        self._check("cuDeviceGet", ctypes.byref(device), number)
         # Never released: other libraries in this process work in it too.
         self._context = self._handle("cuDevicePrimaryCtxRetain", device.value)
+        self._probe = self.stream()
 
     def allocate(self, nbytes: int) -> DeviceBlock:
         """Memory on the device."""
-        self.use()
         pointer = ctypes.c_uint64()
-        self._check("cuMemAlloc_v2", ctypes.byref(pointer), max(1, nbytes), wanted=nbytes)
+        self.call("cuMemAlloc_v2", ctypes.byref(pointer), max(1, nbytes), wanted=nbytes)
         return DeviceBlock(self, pointer.value, nbytes)
 
     def pin(self, nbytes: int) -> PinnedBlock:
         """Memory of the host for copies that nobody waits for."""
-        self.use()
         pointer = ctypes.c_void_p()
-        self._check("cuMemHostAlloc", ctypes.byref(pointer), max(1, nbytes), 0, wanted=nbytes)
+        self.call("cuMemHostAlloc", ctypes.byref(pointer), max(1, nbytes), 0, wanted=nbytes)
         return PinnedBlock(self, pointer.value or 0, nbytes)
 
     def stream(self) -> int:
         """A new stream, which waits for no other by itself."""
-        self.use()
-        return self._handle("cuStreamCreate", _NON_BLOCKING)
+        with self.use():
+            return self._handle("cuStreamCreate", _NON_BLOCKING)
 
     def end_stream(self, stream: int) -> None:
         """Let go of a stream; what is queued on it is still done."""
@@ -95,8 +104,8 @@ class CudaDevice:
 
     def event(self) -> int:
         """A new event."""
-        self.use()
-        return self._handle("cuEventCreate", _NO_TIMING)
+        with self.use():
+            return self._handle("cuEventCreate", _NO_TIMING)
 
     def end_event(self, event: int) -> None:
         """Let go of an event."""
@@ -129,10 +138,11 @@ class CudaDevice:
     def capture(self, work: Callable[[int], None]) -> int:
         """A graph of what ``work`` queues on the stream it is called with, which is not done now."""
         stream = self.stream()
-        try:
-            return self._capture(stream, work)
-        finally:
-            self._calls["cuStreamDestroy_v2"](stream)
+        with self.use():
+            try:
+                return self._capture(stream, work)
+            finally:
+                self._calls["cuStreamDestroy_v2"](stream)
 
     def _capture(self, stream: int, work: Callable[[int], None]) -> int:
         # Of this thread alone: what other threads do meanwhile is no fault.
@@ -160,22 +170,40 @@ class CudaDevice:
         """Let go of a graph that is not under way."""
         self.call("cuGraphExecDestroy", graph)
 
-    def use(self) -> None:
-        """Make the GPU the calling thread's; other libraries may have chosen another."""
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """Make the GPU the calling thread's meanwhile, for libraries that work on whichever that is."""
+        before = self._handle("cuCtxGetCurrent")
+        if before == self._context:
+            yield
+            return
         self._check("cuCtxSetCurrent", self._context)
+        try:
+            yield
+        finally:
+            self._calls["cuCtxSetCurrent"](before)
 
-    def call(self, function: str, *arguments: Any) -> None:
+    def require(self) -> None:
+        """Raise DeviceLostError if the device is lost to this process, whoever's call it was that lost it."""
+        with self.use():
+            self._check("cuStreamQuery", self._probe, fine=_NOT_READY)
+
+    def call(self, function: str, *arguments: Any, wanted: int | None = None) -> None:
         """A call of the driver in this GPU's context."""
-        self.use()
-        self._check(function, *arguments)
+        with self.use():
+            self._check(function, *arguments, wanted=wanted)
 
     def _handle(self, function: str, *arguments: Any) -> int:
         made = ctypes.c_void_p()
         self._check(function, ctypes.byref(made), *arguments)
         return made.value or 0
 
-    def _check(self, function: str, *arguments: Any, wanted: int | None = None) -> None:
+    def _check(self, function: str, *arguments: Any, wanted: int | None = None, fine: int = 0) -> None:
+        if self._key in _lost:
+            raise DeviceLostError(_lost[self._key])
         status = self._calls[function](*arguments)
+        if status == fine:
+            return
         if status == _OUT_OF_MEMORY:
             bytes_wanted = "" if wanted is None else f": {wanted} bytes asked for"
             raise DeviceMemoryError(f"{self.name} has not enough memory ({function}){bytes_wanted}")
@@ -183,7 +211,11 @@ class CudaDevice:
             text = ctypes.c_char_p()
             self._calls["cuGetErrorString"](status, ctypes.byref(text))
             words = (text.value or b"unknown error").decode(errors="replace")
-            raise DeviceError(f"{getattr(self, 'name', 'the GPU')} fails: {function}: {words} ({status})")
+            said = f"{self.name} fails: {function}: {words} ({status})"
+            if status in _LOST:
+                _lost[self._key] = f"{said}; it is lost to this process, which must be started anew"
+                raise DeviceLostError(_lost[self._key])
+            raise DeviceError(said)
 
 
 class DeviceBlock:
@@ -221,6 +253,8 @@ class PinnedBlock:
 
 _lock = threading.Lock()
 _known: dict[str, dict[str, Any]] = {}
+_lost: dict[tuple[str, int], str] = {}
+"""What lost a GPU, by the driver's library and its number: of all its users in this process."""
 
 
 def _calls() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l2l_engine.errors import DeviceError, DeviceLostError
 from l2l_engine.gpu.device import Device
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.gpu.rows import Rows
@@ -46,7 +47,8 @@ class DeviceEncoder:
         self._dtype, self._precision = np.dtype(dtype), precision
         self.stream = device.stream()
         try:
-            self._slots = Slots(device, network, self._dtype, self.stream)
+            with device.use():
+                self._slots = Slots(device, network, self._dtype, self.stream)
         except BaseException:
             device.end_stream(self.stream)
             raise
@@ -83,8 +85,8 @@ class DeviceEncoder:
         """Queue the encoding of at most ``most`` samples into ``rows``; the number of the first row they get.
 
         Raises:
-            DeviceError, DeviceMemoryError: The device fails, or lacks memory. Rows that nobody was told of
-                may have been added.
+            DeviceError, DeviceMemoryError, DeviceLostError: The device fails, lacks memory, or is lost. Rows
+                that nobody was told of may have been added.
         """
         assert 1 <= len(samples) <= self.most
         request = _Request(samples, rows)
@@ -148,13 +150,23 @@ class DeviceEncoder:
                 room -= len(self._waiting[0].samples)
                 taken.append(self._waiting.popleft())
         try:
-            self._queue(taken)
+            with self._device.use():
+                self._queue(taken)
         except BaseException as error:
             for request in taken:
-                request.error = error
+                request.error = self._cause(error)
         finally:
             for request in taken:
                 request.done = True
+
+    def _cause(self, error: BaseException) -> BaseException:
+        """A network's library says in words of its own that the device is lost."""
+        if isinstance(error, DeviceError):
+            try:
+                self._device.require()
+            except DeviceLostError as lost:
+                return lost
+        return error
 
     def _queue(self, requests: list[_Request]) -> None:
         samples = [sample for request in requests for sample in request.samples]

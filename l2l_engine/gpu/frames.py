@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.errors import DeviceError, DeviceMemoryError
+from l2l_engine.errors import DeviceError, DeviceLostError, DeviceMemoryError
+from l2l_engine.gpu.device import Device
 from l2l_engine.gpu.slots import DeviceSample
 from l2l_engine.media import MediaSource, Poll
 from l2l_engine.media.clips import Clip
@@ -50,6 +51,7 @@ class Decoders:
     """Decoders on the GPU, made when they are needed, one for each thread that decodes at the same time.
 
     Args:
+        device: Where they decode.
         codecs: FFmpeg's names of those they take.
         missing: Why there are none; None if there may be.
         most: Decoders at once.
@@ -57,8 +59,15 @@ class Decoders:
     """
 
     def __init__(
-        self, codecs: frozenset[str], *, missing: str | None = None, most: int = 2, **options: Any
+        self,
+        device: Device,
+        codecs: frozenset[str],
+        *,
+        missing: str | None = None,
+        most: int = 2,
+        **options: Any,
     ) -> None:
+        self.device = device
         self._codecs, self._options, self._left = codecs, options, most
         self._idle: list[Decoder] = []
         self._free = threading.Condition()
@@ -81,6 +90,7 @@ class Decoders:
 
         Raises:
             DeviceError: There is none, and none can be made; that is remembered.
+            DeviceLostError: The device is lost.
         """
         decoder = self._take(poll)
         try:
@@ -108,13 +118,15 @@ class Decoders:
         except DeviceError as error:
             with self._free:
                 self._left += 1
-            if not isinstance(error, DeviceMemoryError):
+            self.device.require()
+            if not isinstance(error, (DeviceMemoryError, DeviceLostError)):
                 self.missing = str(error)
                 _log.warning("frames are decoded on the CPU: %s", error)
             raise
 
     def _make(self) -> Decoder:
-        return DaliDecoder(**self._options)
+        with self.device.use():
+            return DaliDecoder(**self._options)
 
 
 class FrameDecoding:
@@ -154,9 +166,11 @@ class FrameDecoding:
         if self._refused is None:
             try:
                 yield from self._by_gpu(source, times, left, stream, poll)
-            except DeviceMemoryError:
+            except (DeviceMemoryError, DeviceLostError):
                 raise
             except DeviceError as error:
+                # DALI says in words of its own that the device is lost, and then nothing may take its place.
+                self._decoders.device.require()
                 self._refuse(str(error))
         rows = np.flatnonzero(left)
         if len(rows):
@@ -181,7 +195,8 @@ class FrameDecoding:
             with self._decoders.use(poll) as decoder:
                 while len(some) < decoder.batch and (more := next(clips, None)) is not None:
                     some.append(more)
-                frames = decoder.decode_in_place(some, stream)
+                with self._decoders.device.use():
+                    frames = decoder.decode_in_place(some, stream)
             with self._lock:
                 self.frames_decoded += sum(clip.packets for clip in some)
                 self.used.add("dali")

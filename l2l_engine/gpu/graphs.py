@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from l2l_engine.errors import DeviceError, DeviceMemoryError
+from l2l_engine.errors import DeviceError, DeviceLostError, DeviceMemoryError
 from l2l_engine.gpu.device import Device
 
 TRIES = 3
@@ -43,6 +43,9 @@ class Graphs:
 
         Returns:
             The graph, for whoever asked to end; None if the work has to be queued as it is.
+
+        Raises:
+            DeviceLostError: The device is lost.
         """
         if not self.on:
             return None
@@ -51,7 +54,10 @@ class Graphs:
                 graph = self._device.capture(work)
         except DeviceMemoryError:
             return None  # there may be enough the next time
+        except DeviceLostError:
+            raise
         except DeviceError as error:
+            self._device.require()
             self._left -= 1
             if not self.on:
                 _log.info("%s runs without CUDA graphs: %s", self._whose, error)

@@ -77,11 +77,11 @@ class CudaKernels:
     Args:
         skimmer: None for a plan without one: then nothing may be skimmed.
         sizes: D, and the number of classes.
+        number: Of the GPU.
     """
 
-    def __init__(self, skimmer: CudaSkimmer | None, sizes: tuple[int, int]) -> None:
-        self._made, self.sizes = skimmer, sizes
-        self._device = 0 if skimmer is None else skimmer.device
+    def __init__(self, skimmer: CudaSkimmer | None, sizes: tuple[int, int], number: int = 0) -> None:
+        self._made, self.sizes, self._device = skimmer, sizes, number
 
     @property
     def _skimmer(self) -> CudaSkimmer:
@@ -126,5 +126,6 @@ class CudaKernels:
     def new(self, rows: int, stream: OwnStream) -> DeviceArray:
         """A new array float32 [rows, D], in the order of the default stream, which nobody ends."""
         made: DeviceArray = native.module().empty((rows, self.sizes[0]), self._device, to_stream(None))
-        native.module().await_array(made, to_stream(stream))
+        # Whoever writes it waits for the end of that, so that the stream need not live as long as the array.
+        native.module().await_array(made, to_stream(stream), reads=False)
         return made

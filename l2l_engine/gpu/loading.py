@@ -14,8 +14,9 @@ from l2l_engine.backends.tensorrt import FLAVOURS, Flavour, TensorRTBuilder, loa
 from l2l_engine.backends.tensorrt_encoder import TensorRTEncoder
 from l2l_engine.cuda import CudaSkimmer
 from l2l_engine.cuda import why_not as why_no_cuda
-from l2l_engine.errors import DeviceError, PlanError
+from l2l_engine.errors import DeviceError, DeviceLostError, PlanError
 from l2l_engine.gpu.compute import CudaCompute
+from l2l_engine.gpu.device import Device, device_name
 from l2l_engine.gpu.driver import CudaDevice
 from l2l_engine.gpu.encoding import DeviceEncoder
 from l2l_engine.gpu.frames import Decoders
@@ -29,23 +30,34 @@ _DECODERS = 2
 _log = logging.getLogger("l2l_engine")
 
 
-def why_not() -> str | None:
-    """What keeps predictions from running on a GPU here, each with its remedy; None where nothing does."""
-    reasons = [reason for reason in (_missing_gpu(), why_no_cuda(), _missing_tensorrt()) if reason]
+def why_not(number: int = 0) -> str | None:
+    """What keeps predictions from running on a GPU here, each with its remedy; None where nothing does.
+
+    Args:
+        number: Which GPU, counted from 0.
+
+    Raises:
+        DeviceLostError: The GPU is lost to this process, which is no reason to take another way.
+    """
+    reasons = [
+        reason for reason in (_missing_gpu(number), why_no_cuda(number), _missing_tensorrt()) if reason
+    ]
     return "; ".join(dict.fromkeys(reasons)) or None
 
 
 def load_cuda(
     plan: Plan,
     *,
+    number: int = 0,
     threads: int,
     precision: str = "auto",
     trust_compiled: bool = False,
 ) -> CudaCompute:
-    """All that predicts by a plan on the first GPU.
+    """All that predicts by a plan on one GPU.
 
     Args:
         plan: A verified plan.
+        number: Which GPU, counted from 0.
         threads: Processor threads to use.
         precision: Of the graphs: "fp16", "fp32" or "int8"; "auto" for fp16 if the plan has it, else fp32.
         trust_compiled: Use compiled sections that this machine did not build.
@@ -55,35 +67,41 @@ def load_cuda(
         PlanError: If the plan has no such graphs, or they cannot be built.
     """
     begin = time.perf_counter()
-    missing = why_not()
+    missing = why_not(number)
     if missing is not None:
-        raise DeviceError(f"device='cuda' is not available: {missing}; or use 'cpu'")
+        raise DeviceError(f"device={device_name(number)!r} is not available: {missing}; or use 'cpu'")
     precision = graph_precision(plan, precision)
-    device = CudaDevice()
-    device.use()
+    device = CudaDevice(number)
+    with device.use():
+        made = _load(plan, device, precision, threads, trust_compiled)
+    _log.info("%s: networks loaded on %s in %.2f s", plan.path, device.name, time.perf_counter() - begin)
+    return made
+
+
+def _load(plan: Plan, device: Device, precision: str, threads: int, trusted: bool) -> CudaCompute:
     pool = Pool(device)
     encoders: dict[str, DeviceEncoder] = {}
     try:
         for part in plan.document.parts:
-            network = _load_network(plan, part, precision, trust_compiled)
+            network = _load_network(plan, part, precision, trusted, device.number)
             encoders[part] = DeviceEncoder(device, pool, network, dtype=INPUTS[part], precision=precision)
-        kernels, averager = _load_skimmer(plan)
+        kernels, averager = _load_skimmer(plan, device.number)
         media = plan.document.media
         decoders = Decoders(
+            device,
             ON_GPU,
             missing=_missing_dali(),
             most=_DECODERS,
             short_side=media.short_side,
             crop=media.crop,
             threads=min(4, threads),
+            number=device.number,
         )
-        made = CudaCompute(plan, device, pool, encoders, kernels, decoders, averager=averager)
+        return CudaCompute(plan, device, pool, encoders, kernels, decoders, averager=averager)
     except BaseException:
         for encoder in encoders.values():
             encoder.close()
         raise
-    _log.info("%s: networks loaded on %s in %.2f s", plan.path, device.name, time.perf_counter() - begin)
-    return made
 
 
 def graph_precision(plan: Plan, precision: str) -> str:
@@ -100,11 +118,12 @@ def graph_precision(plan: Plan, precision: str) -> str:
     return "fp16" if whole else "fp32"
 
 
-def _load_network(plan: Plan, part: str, precision: str, trusted: bool) -> TensorRTEncoder:
+def _load_network(plan: Plan, part: str, precision: str, trusted: bool, number: int) -> TensorRTEncoder:
     flavour = _flavour()
+    builder = TensorRTBuilder(flavour, gpu=number)
     load = partial(TensorRTEncoder, f"{flavour}.{part}", dtype=INPUTS[part], flavour=flavour)
     network, _ = load_engine(
-        plan, f"{part}.{precision}", TensorRTBuilder(flavour), lambda *, engine: load(engine), trusted=trusted
+        plan, f"{part}.{precision}", builder, lambda *, engine: load(engine), trusted=trusted
     )
     try:
         require_fit(plan, f"{part}.{precision}", network.input_shape, network.features)
@@ -113,18 +132,19 @@ def _load_network(plan: Plan, part: str, precision: str, trusted: bool) -> Tenso
     return network
 
 
-def _load_skimmer(plan: Plan) -> tuple[Kernels, Averager | None]:
+def _load_skimmer(plan: Plan, number: int) -> tuple[Kernels, Averager | None]:
     settings = plan.document.skim
     weights = {name: weight.astype(np.float32) for name, weight in plan.skim.items()}
     sizes = plan.dimensions.feature, plan.dimensions.classes
     if settings.preset == "clip":
-        return CudaKernels(None, sizes), Averager(weights)
+        return CudaKernels(None, sizes, number), Averager(weights)
     skimmer = CudaSkimmer(
         weights,
         key_activation=settings.key_activation,  # type: ignore[arg-type]  # checked by the plan
         exclude_previous_argmax=settings.exclude_previous_argmax,
+        device=number,
     )
-    return CudaKernels(skimmer, sizes), None
+    return CudaKernels(skimmer, sizes, number), None
 
 
 def _flavour() -> Flavour:
@@ -137,9 +157,11 @@ def _flavour() -> Flavour:
     raise DeviceError(_missing_tensorrt() or "TensorRT went away")
 
 
-def _missing_gpu() -> str | None:
+def _missing_gpu(number: int) -> str | None:
     try:
-        find_gpu()
+        find_gpu(number)
+    except DeviceLostError:
+        raise
     except DeviceError as error:
         return str(error)
     return None

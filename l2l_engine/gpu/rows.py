@@ -83,7 +83,7 @@ Both = tuple["OrderedRows | None", "OrderedRows | None"]
 """Image and audio."""
 
 
-def external(name: str, value: Any, stream: object, width: int) -> tuple[View, object]:
+def external(name: str, value: Any, stream: object, width: int, number: int) -> tuple[View, object]:
     """Features [M, D] that another library made, without a copy, as [1, M, D]; and what keeps them.
 
     The stream waits for whatever the array's maker says it must be waited for.
@@ -92,7 +92,9 @@ def external(name: str, value: Any, stream: object, width: int) -> tuple[View, o
         TypeError: It holds no float32 or float16.
         ValueError: It has another shape, is strided or on another device.
     """
-    array = Arguments(stream, 0).imported(name, value)
+    array = Arguments(stream, number).imported(name, value)
+    if array.device != number:
+        raise ValueError(f"{name} is on GPU {array.device}, and this Classifier on GPU {number}")
     if array.dtype not in {np.dtype(np.float32), np.dtype(np.float16)}:
         raise TypeError(f"{name} on the device must hold float32 or float16, not {array.dtype}")
     if len(array.shape) != 2 or array.shape[1] != width or not array.shape[0]:

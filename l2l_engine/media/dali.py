@@ -65,6 +65,7 @@ class DaliDecoder:
         device: "cuda" decodes on the GPU's video decoder; "cpu" needs no GPU.
         batch: Clips in work at once.
         threads: Threads on the CPU.
+        number: Which GPU, counted from 0; nothing for "cpu".
 
     Raises:
         DeviceError: If DALI is missing, or the device cannot be used.
@@ -78,9 +79,10 @@ class DaliDecoder:
         device: Literal["cpu", "cuda"] = "cuda",
         batch: int = 8,
         threads: int = 1,
+        number: int = 0,
     ) -> None:
         self._short_side, self._crop = short_side, crop
-        self._device, self.batch, self._threads = device, batch, threads
+        self._device, self.batch, self._threads, self._number = device, batch, threads, number
         self._clips: list[NDArray[np.uint8]] = []
         self._frames: list[NDArray[np.int32]] = []
         self._pipeline: Any = self._build()
@@ -92,7 +94,7 @@ class DaliDecoder:
             pipeline = dali.Pipeline(
                 batch_size=self.batch,
                 num_threads=self._threads,
-                device_id=0 if on_gpu else None,
+                device_id=self._number if on_gpu else None,
                 prefetch_queue_depth=1,
             )
             with pipeline:

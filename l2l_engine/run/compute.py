@@ -119,7 +119,7 @@ class Compute(Protocol):
 
     @property
     def device(self) -> str:
-        """The device's name, "cpu" or "cuda"."""
+        """The device's name: "cpu", "cuda", "cuda:1" …"""
 
     @property
     def precision(self) -> str:

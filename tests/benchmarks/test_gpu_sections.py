@@ -138,7 +138,7 @@ def test_memory(rehearsed: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_tensorrt_pytorch_encodes(
     rehearsed: None, small: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def load(plan: Any, part: str, precision: str, trusted: bool) -> Any:
+    def load(plan: Any, part: str, precision: str, trusted: bool, number: int) -> Any:
         raise DeviceError("no engine runs on this GPU")
 
     monkeypatch.setattr(loading, "_load_network", load)

@@ -33,6 +33,7 @@ struct Capture {
   struct CUgraph_st* graph;
 };
 struct CUstream_st {
+  CUcontext context;
   struct Capture* capture;  // null, or the one it belongs to
   int head;                 // its last node there
 };

@@ -23,7 +23,7 @@ from l2l_engine.media.dali import ON_CPU, DaliDecoder
 from l2l_engine.plan import Plan, write_plan
 from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_skim
-from tests.gpu.host import HostDevice, HostKernels, HostNetwork
+from tests.gpu.host import HostDevice, HostKernels, HostNetwork, late_memory
 
 sys.path.append(str(Path(__file__).parents[1] / "kernels"))
 BIG = (1 << 64) // 4
@@ -52,29 +52,45 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 
 @pytest.fixture
-def device(module: ModuleType) -> HostDevice:
-    return HostDevice(module)
+def devices(module: ModuleType) -> Iterator[list[HostDevice]]:
+    """Two GPUs of the host."""
+    module.pretended.devices = 2
+    made = [HostDevice(module, number=number) for number in range(2)]
+    with late_memory(module, made):
+        yield made
+    module.pretended.devices = 1
 
 
 @pytest.fixture
-def networks(device: HostDevice, monkeypatch: pytest.MonkeyPatch) -> dict[str, HostNetwork]:
-    """Everything that takes a GPU is the host's; what was loaded comes to stand in the result."""
+def device(devices: list[HostDevice]) -> HostDevice:
+    """The first."""
+    return devices[0]
+
+
+@pytest.fixture
+def networks(devices: list[HostDevice], monkeypatch: pytest.MonkeyPatch) -> dict[str, HostNetwork]:
+    """Everything that takes a GPU is the host's; what was loaded comes to stand in the result.
+
+    Networks go by part, those of the second GPU by e.g. "image:1".
+    """
     made: dict[str, HostNetwork] = {}
 
-    def network(plan: Plan, part: str, precision: str, trusted: bool) -> HostNetwork:
+    def network(plan: Plan, part: str, precision: str, trusted: bool, number: int) -> HostNetwork:
         graph = plan.graphs[f"{part}.{precision}"]
         encoder = OpenVINOEncoder(f"{part}.{precision}", graph, dtype=INPUTS[part], arithmetic="fp32")
-        made[part] = HostNetwork(device, encoder)
-        return made[part]
+        assert devices[number].current
+        name = f"{part}:{number}" if number else part
+        made[name] = HostNetwork(devices[number], encoder)
+        return made[name]
 
     real = loading._load_skimmer
 
-    def skimmer(plan: Plan) -> tuple[HostKernels, Any]:
-        kernels, averager = real(plan)
-        return HostKernels(device, kernels._made, kernels.sizes), averager
+    def skimmer(plan: Plan, number: int) -> tuple[HostKernels, Any]:
+        kernels, averager = real(plan, number)
+        return HostKernels(devices[number], kernels._made, kernels.sizes), averager
 
-    monkeypatch.setattr(loading, "why_not", lambda: None)
-    monkeypatch.setattr(loading, "CudaDevice", lambda: device)
+    monkeypatch.setattr(loading, "why_not", lambda _: None)
+    monkeypatch.setattr(loading, "CudaDevice", lambda number: devices[number])
     monkeypatch.setattr(loading, "_load_network", network)
     monkeypatch.setattr(loading, "CudaSkimmer", partial(CudaSkimmer, precision="fp32"))
     monkeypatch.setattr(loading, "_load_skimmer", skimmer)

@@ -2,8 +2,9 @@
 
 Nothing that is queued happens until somebody waits for it, and then only as much as that takes, one piece
 of work of a random stream after the other. So whatever lacks an event, frees memory too early or writes to
-pinned memory that is still to be read gives wrong numbers. While something is captured other threads go on,
-and CUDA's rules of capture (see :mod:`tests.gpu.capturing`) hold for all of them.
+pinned memory that is still to be read gives wrong numbers; memory of the native side is freed in the order
+of these streams too, and is nonsense from then on (see :func:`late_memory`). While something is captured
+other threads go on, and CUDA's rules of capture (see :mod:`tests.gpu.capturing`) hold for all of them.
 
 The memory is that of the pretended device behind the CUDA side as it is compiled for the host, the kernels
 are that side's, and the networks run in OpenVINO: what comes out can be compared with the CPU's path.
@@ -17,20 +18,22 @@ import itertools
 import random
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.backends.openvino import OpenVINOEncoder
 from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space
-from l2l_engine.errors import DeviceError
+from l2l_engine.errors import DeviceError, DeviceLostError
 from l2l_engine.gpu.device import View
 from l2l_engine.gpu.graphs import uncollected
 from l2l_engine.gpu.kernels import CudaKernels, OwnStream, handle_of
 from tests.gpu.capturing import Captures
+
+if TYPE_CHECKING:
+    from l2l_engine.backends.openvino import OpenVINOEncoder
 
 Work = Callable[[], None]
 
@@ -40,10 +43,12 @@ class HostDevice:
 
     name = "the host"
 
-    def __init__(self, module: ModuleType, seed: int = 0) -> None:
-        self._module, self._random = module, random.Random(seed)
-        self._lock = threading.RLock()
-        self._numbers = itertools.count(0x1000)
+    def __init__(self, module: ModuleType, seed: int = 0, number: int = 0) -> None:
+        self._module, self._random, self.number = module, random.Random(seed), number
+        self._lock, self._threads = threading.RLock(), threading.local()
+        self._numbers = itertools.count(0x1000 + (number << 32))
+        self.lost: str | None = None
+        """What lost it, if anything has."""
         self.streams: dict[int, deque[tuple[Callable[[], bool] | None, Work]]] = {}
         self.events: dict[int, int] = {}
         self._passed: dict[int, int] = defaultdict(int)
@@ -54,20 +59,48 @@ class HostDevice:
         self.fail: Callable[[str], None] = lambda _: None
         """Told of every call; may raise."""
 
-    def use(self) -> None:
-        """There is no context."""
+    @contextlib.contextmanager
+    def use(self) -> Iterator[None]:
+        """It is the thread's device meanwhile."""
+        before = getattr(self._threads, "current", False)
+        self._threads.current = True
+        try:
+            yield
+        finally:
+            self._threads.current = before
+
+    @property
+    def current(self) -> bool:
+        """Whether it is the calling thread's device."""
+        return bool(getattr(self._threads, "current", False))
+
+    def require(self) -> None:
+        self.told("require")
+
+    def told(self, call: str) -> None:
+        """A call is made: one that may fail, and that fails for ever once the device is lost."""
+        if self.lost is None:
+            try:
+                self.fail(call)
+            except DeviceLostError as error:
+                self.lost = str(error)
+        if self.lost is not None:
+            raise DeviceLostError(self.lost)
 
     def allocate(self, nbytes: int) -> _Block:
-        self.fail("allocate")
+        self.told("allocate")
         self.unordered()
-        return _Block(self, self._module.empty(((nbytes + 3) // 4,), 0, self._module.Stream(0, None)), nbytes)
+        return _Block(
+            self, self._module.empty(((nbytes + 3) // 4,), self.number, self._module.Stream(0, None)), nbytes
+        )
 
     def pin(self, nbytes: int) -> _Pinned:
-        self.fail("pin")
+        self.told("pin")
         self.unordered()
         return _Pinned(self, nbytes)
 
     def stream(self) -> int:
+        self.told("stream")
         with self._lock:
             self._captures.unordered()
             made = next(self._numbers)
@@ -93,6 +126,7 @@ class HostDevice:
             del self.events[event]
 
     def record(self, event: int, stream: int) -> None:
+        self.told("record")
         with self._lock:
             if self._captures.record(event, stream):
                 return
@@ -108,7 +142,7 @@ class HostDevice:
             self._put(stream, lambda: self._passed[event] >= ticket, lambda: None)
 
     def synchronize(self, event: int) -> None:
-        self.fail("synchronize")
+        self.told("synchronize")
         with self._undisturbed():
             self._captures.await_event(event)
             self.waits += 1
@@ -117,7 +151,7 @@ class HostDevice:
                 self._step()
 
     def upload(self, to: int, source: int, nbytes: int, stream: int) -> None:
-        self.fail("upload")
+        self.told("upload")
         self.queue(stream, lambda: _move(to, source, nbytes))
 
     download = copy = upload
@@ -129,7 +163,7 @@ class HostDevice:
             self.drain()
 
     def capture(self, work: Callable[[int], None]) -> int:
-        self.fail("capture")
+        self.told("capture")
         stream = self.stream()
         try:
             return self._capture(stream, work)
@@ -153,7 +187,7 @@ class HostDevice:
             return made
 
     def launch(self, graph: int, stream: int) -> None:
-        self.fail("launch")
+        self.told("launch")
         captured, recorded = self._graphs[graph]
         self.launches += 1
 
@@ -188,6 +222,11 @@ class HostDevice:
         with self._undisturbed():
             while any(self.streams.values()):
                 self._step()
+
+    def free_late(self, stream: int, free: Work) -> None:
+        """Memory goes once the stream has done what is queued on it; nothing of that is captured."""
+        with self._lock:
+            self._put(stream, None, free)
 
     def _put(self, stream: int, ready: Callable[[], bool] | None, work: Work) -> None:
         self.streams[stream].append((ready, work))
@@ -251,7 +290,8 @@ class HostNetwork:
         return self
 
     def enqueue(self, batch: View, features: View, stream: int) -> None:
-        self._device.fail("enqueue")
+        self._device.told("enqueue")
+        assert self._device.current, "a network's library works on whichever device is the thread's"
         assert features.shape == (batch.shape[0], self.features)
         self.sizes.append(batch.shape[0])
         self.pointers.append(batch.pointer)
@@ -262,7 +302,7 @@ class HostKernels(CudaKernels):
     """The CUDA side's kernels, compiled for the host, in the order of late streams."""
 
     def __init__(self, device: HostDevice, skimmer: CudaSkimmer | None, sizes: tuple[int, int]) -> None:
-        super().__init__(skimmer, sizes)
+        super().__init__(skimmer, sizes, device.number)
         self._late = device
 
     def gather(self, rows: View, numbers: View, order: View, out: View, stream: OwnStream) -> None:
@@ -279,6 +319,42 @@ class HostKernels(CudaKernels):
         work, memory = super().skim, space
         self._late.queue(handle_of(stream), lambda: _ignore(work(banks, timestamps, steps, stream, memory)))
         return memory.result
+
+
+@contextlib.contextmanager
+def late_memory(module: ModuleType, devices: Sequence[HostDevice]) -> Iterator[None]:
+    """The native side waits, and frees its memory, on the late streams of these devices."""
+
+    def owner(stream: int) -> HostDevice | None:
+        return next((device for device in devices if stream in device.streams), None)
+
+    def wait(stream: int, earlier: int) -> None:
+        first, then = owner(earlier), owner(stream)
+        if first is None:
+            return  # what is no stream of these has done all that was queued
+        if then is None:
+            first.drain()
+            return
+        assert first is then, "no event is passed between devices here"
+        event = first.event()
+        first.record(event, earlier)
+        first.wait(stream, event)
+        first.end_event(event)
+
+    def work(stream: int, free: Work) -> None:
+        found = owner(stream)
+        if found is None:
+            free()
+        else:
+            found.free_late(stream, free)
+
+    module.pretended.late_wait, module.pretended.late_work = wait, work
+    try:
+        yield
+    finally:
+        for device in devices:
+            device.drain()
+        module.pretended.late_wait = module.pretended.late_work = None
 
 
 def array(view: View) -> NDArray[Any]:

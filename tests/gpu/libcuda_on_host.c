@@ -10,15 +10,23 @@
 
 #define HANDLE(type, number) ((type)(size_t)(number))
 
+#define PRIMARY(device) HANDLE(CUcontext, 0x77 + (device))
+
 static _Thread_local CUcontext current;
 
 int fail_with;         // this status, from the next call that may fail on
+int device_count = 1;  // numbered from 0; the driver's handles of them are others
 size_t most_bytes = ~(size_t)0;
 long allocated, pinned, streams, events, graphs, without_context;
 
 static CUresult enter(void) {
-  if (current != HANDLE(CUcontext, 0x77)) ++without_context;
+  if (current < PRIMARY(0) || current >= PRIMARY(device_count)) ++without_context;
   return (CUresult)fail_with;
+}
+
+// A stream is of the context that it was made in.
+static CUresult enter_on(CUstream stream) {
+  return stream->context == current ? enter() : CUDA_ERROR_INVALID_HANDLE;
 }
 
 // A call that no stream orders.
@@ -28,7 +36,7 @@ static CUresult enter_unordered(void) {
 }
 
 static CUresult move(void* to, const void* from, size_t bytes, CUstream stream) {
-  CUresult status = enter();
+  CUresult status = enter_on(stream);
   if (status != CUDA_SUCCESS) return status;
   const struct Copy copy = {to, from, bytes};
   int captured = 0;
@@ -39,10 +47,13 @@ static CUresult move(void* to, const void* from, size_t bytes, CUstream stream) 
 
 CUresult cuInit(unsigned int flags) { return flags == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE; }
 CUresult cuDriverGetVersion(int* version) { return *version = 13000, CUDA_SUCCESS; }
-CUresult cuDeviceGetCount(int* count) { return *count = 1, CUDA_SUCCESS; }
-CUresult cuDeviceGet(CUdevice* device, int ordinal) { return *device = 5 + ordinal, CUDA_SUCCESS; }
+CUresult cuDeviceGetCount(int* count) { return *count = device_count, CUDA_SUCCESS; }
+CUresult cuDeviceGet(CUdevice* device, int ordinal) {
+  return ordinal < device_count ? (*device = 5 + ordinal, CUDA_SUCCESS) : CUDA_ERROR_INVALID_DEVICE;
+}
 CUresult cuDeviceGetName(char* name, int length, CUdevice device) {
-  return strncpy(name, device == 5 ? "Pretended GPU" : "wrong", (size_t)length), CUDA_SUCCESS;
+  const char* names[] = {"Pretended GPU", "Second GPU"};
+  return strncpy(name, device == 5 || device == 6 ? names[device - 5] : "wrong", (size_t)length), CUDA_SUCCESS;
 }
 CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice device) {
   (void)device;
@@ -50,9 +61,10 @@ CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice
   return CUDA_SUCCESS;
 }
 CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
-  if (device != 5) return CUDA_ERROR_INVALID_DEVICE;
-  return *context = HANDLE(CUcontext, 0x77), CUDA_SUCCESS;
+  if (device < 5 || device >= 5 + device_count) return CUDA_ERROR_INVALID_DEVICE;
+  return *context = PRIMARY(device - 5), CUDA_SUCCESS;
 }
+CUresult cuCtxGetCurrent(CUcontext* context) { return *context = current, CUDA_SUCCESS; }
 CUresult cuCtxSetCurrent(CUcontext context) { return current = context, CUDA_SUCCESS; }
 // Not called by the driver's side here, but by whoever else is in the process.
 CUresult cuCtxSynchronize(void) { LOCKED; return capture_await_context(); }
@@ -93,7 +105,13 @@ CUresult cuStreamCreate(CUstream* stream, unsigned int flags) {
   const CUresult status = enter_unordered();
   if (status != CUDA_SUCCESS) return status;
   ++streams;
-  return *stream = calloc(1, sizeof **stream), CUDA_SUCCESS;
+  *stream = calloc(1, sizeof **stream);
+  return (*stream)->context = current, CUDA_SUCCESS;
+}
+CUresult cuStreamQuery(CUstream stream) {
+  LOCKED;
+  const CUresult status = enter_on(stream);
+  return status == CUDA_SUCCESS ? CUDA_ERROR_NOT_READY : status;
 }
 CUresult cuStreamDestroy(CUstream stream) {
   LOCKED;
@@ -114,7 +132,7 @@ CUresult cuEventDestroy(CUevent event) {
 CUresult cuEventRecord(CUevent event, CUstream stream) {
   LOCKED;
   if (!event || !stream) return CUDA_ERROR_INVALID_HANDLE;
-  const CUresult status = enter();
+  const CUresult status = enter_on(stream);
   return status == CUDA_SUCCESS ? capture_record(event, stream) : status;
 }
 CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int flags) {

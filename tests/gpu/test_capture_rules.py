@@ -58,14 +58,14 @@ class Driver:
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
         self._device = CudaDevice()
-        self._device.use()
-        self._streams = [self._made("cuStreamCreate", 1) for _ in range(STREAMS)]
-        self._events = [self._made("cuEventCreate", 2) for _ in range(EVENTS)]
+        with self._device.use():
+            self._streams = [self._made("cuStreamCreate", 1) for _ in range(STREAMS)]
+            self._events = [self._made("cuEventCreate", 2) for _ in range(EVENTS)]
         self._bytes = self._device.allocate(2)
 
     def __call__(self, name: str, *arguments: int) -> int:
-        self._device.use()
-        return int(getattr(self, "_" + name.replace(" ", "_"))(*arguments))
+        with self._device.use():
+            return int(getattr(self, "_" + name.replace(" ", "_"))(*arguments))
 
     def _made(self, function: str, flags: int) -> ctypes.c_void_p:
         handle = ctypes.c_void_p()

@@ -13,15 +13,19 @@ import numpy as np
 import pytest
 
 from l2l_engine.backends import gpu
-from l2l_engine.errors import DeviceError, DeviceMemoryError
+from l2l_engine.errors import DeviceError, DeviceLostError, DeviceMemoryError
+from l2l_engine.gpu import driver as gpu_driver
 from l2l_engine.gpu.driver import CudaDevice
 
 
 @pytest.fixture
 def device(driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> Iterator[CudaDevice]:
     monkeypatch.setattr(gpu, "_LIBRARY", driver._name)
+    monkeypatch.setattr(gpu_driver, "_lost", {})
     yield CudaDevice()
     ctypes.c_int.in_dll(driver, "fail_with").value = 0
+    ctypes.c_int.in_dll(driver, "device_count").value = 1
+    driver.cuCtxSetCurrent(None)
     ctypes.c_size_t.in_dll(driver, "most_bytes").value = (1 << 64) - 1
 
 
@@ -116,19 +120,107 @@ def test_errors_are_typed_and_say_what_failed(device: CudaDevice, driver: ctypes
             take(101)
         take(100).free()
     stream = device.stream()
-    for status, words in ((700, "an illegal memory access"), (719, "unknown error")):
+    for status in (1, 400, 600, 720, 999):
         ctypes.c_int.in_dll(driver, "fail_with").value = status
-        with pytest.raises(DeviceError, match=rf"Pretended GPU fails: cuEventRecord: {words} \({status}\)"):
+        words = rf"Pretended GPU fails: cuEventRecord: unknown error \({status}\)"
+        with pytest.raises(DeviceError, match=words) as caught:
             device.record(stream, stream)
+        assert not isinstance(caught.value, DeviceLostError)
     ctypes.c_int.in_dll(driver, "fail_with").value = 0
+    device.require()
 
     def breaks(_: int) -> None:
-        ctypes.c_int.in_dll(driver, "fail_with").value = 700
+        ctypes.c_int.in_dll(driver, "fail_with").value = 999
 
     with pytest.raises(DeviceError, match="cuGraphInstantiateWithFlags"):
         device.capture(breaks)
     with pytest.raises(DeviceError, match="cuStreamCreate"):
         device.capture(breaks)
+
+
+@pytest.mark.parametrize("status", [214, 700, 701, 702, *range(710, 720)])
+def test_after_a_sticky_error_everything_fails_at_once(
+    device: CudaDevice, driver: ctypes.CDLL, status: int
+) -> None:
+    block, stream, other, event = device.allocate(8), device.stream(), CudaDevice(), device.event()
+    ctypes.c_int.in_dll(driver, "fail_with").value = status
+    told = rf"\({status}\); it is lost to this process, which must be started anew"
+    with pytest.raises(DeviceLostError, match=told):
+        device.record(event, stream)
+    # As if CUDA forgot: nothing is asked of it any more, whoever asks.
+    ctypes.c_int.in_dll(driver, "fail_with").value = 0
+    for call in (
+        device.stream,
+        lambda: device.allocate(8),
+        lambda: device.copy(block.pointer, block.pointer, 8, stream),
+        lambda: device.capture(lambda _: None),
+        other.require,
+        block.free,
+        CudaDevice,
+    ):
+        with pytest.raises(DeviceLostError, match=told):
+            call()
+
+
+def test_a_loss_that_another_library_met_is_seen(device: CudaDevice, driver: ctypes.CDLL) -> None:
+    device.require()
+    ctypes.c_int.in_dll(driver, "fail_with").value = 719
+    with pytest.raises(DeviceLostError, match=r"cuStreamQuery: unknown error \(719\); it is lost"):
+        device.require()
+
+
+def test_each_gpu_works_in_its_own_context(device: CudaDevice, driver: ctypes.CDLL) -> None:
+    ctypes.c_int.in_dll(driver, "device_count").value = 2
+    with pytest.raises(DeviceError, match="there is no GPU 2: 2 can be used here, counted from 0"):
+        CudaDevice(2)
+    second = CudaDevice(1)
+    assert (device.name, device.number) == ("Pretended GPU", 0)
+    assert (second.name, second.number) == ("Second GPU", 1)
+    streams = device.stream(), second.stream()
+    before = count(driver, "without_context")
+    for ours, theirs in ((0, 1), (1, 0)):
+        gpu_of = (device, second)[ours]
+        source, target = gpu_of.pin(8), gpu_of.allocate(8)
+        gpu_of.upload(target.pointer, source.pointer, 8, streams[ours])
+        with pytest.raises(DeviceError, match=r"\(400\)"):
+            gpu_of.upload(target.pointer, source.pointer, 8, streams[theirs])
+    assert count(driver, "without_context") == before
+    ctypes.c_int.in_dll(driver, "fail_with").value = 700
+    with pytest.raises(DeviceLostError, match="Second GPU"):
+        second.require()
+    ctypes.c_int.in_dll(driver, "fail_with").value = 0
+    device.require()
+
+
+@pytest.mark.parametrize("own", [0, 0x99])
+def test_the_caller_keeps_its_context(device: CudaDevice, driver: ctypes.CDLL, own: int) -> None:
+    """One of its own, as ``pycuda.autoinit`` makes it, or none."""
+
+    def current() -> int:
+        found = ctypes.c_void_p()
+        driver.cuCtxGetCurrent(ctypes.byref(found))
+        return found.value or 0
+
+    driver.cuCtxSetCurrent(ctypes.c_void_p(own))
+    before = count(driver, "without_context")
+    stream, event, block, pinned = device.stream(), device.event(), device.allocate(8), device.pin(8)
+    device.upload(block.pointer, pinned.pointer, 8, stream)
+    device.record(event, stream)
+    device.synchronize(event)
+    graph = device.capture(lambda stream: device.upload(block.pointer, pinned.pointer, 8, stream))
+    device.launch(graph, stream)
+    device.end_graph(graph)
+    device.require()
+    ctypes.c_int.in_dll(driver, "fail_with").value = 999
+    with pytest.raises(DeviceError):
+        device.record(event, stream)
+    ctypes.c_int.in_dll(driver, "fail_with").value = 0
+    block.free()
+    assert current() == own
+    with device.use():
+        assert current() == 0x77
+    assert current() == own
+    assert count(driver, "without_context") == before
 
 
 def test_a_driver_that_is_too_old(

@@ -20,7 +20,7 @@ def _all_there(monkeypatch: pytest.MonkeyPatch) -> None:
     here = ModuleType("_cuda")
     here.require_device = lambda device: None  # type: ignore[attr-defined]
     monkeypatch.setattr(native, "module", lambda: here)
-    monkeypatch.setattr(loading, "find_gpu", lambda: gpu.GPU("Some GPU", (9, 0), (13, 0)))
+    monkeypatch.setattr(loading, "find_gpu", lambda number: gpu.GPU("Some GPU", (9, 0), (13, 0)))
     monkeypatch.setattr(loading, "load_library", lambda flavour: None)
 
 

@@ -23,6 +23,7 @@ def module(monkeypatch):
     module.pretended.waits = []
     yield module
     module.pretended.missing, module.pretended.captured, module.pretended.most_bytes = "", 0, BIG
+    module.pretended.devices = 1
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,18 @@ class ByInterface:
     """An array as PyCUDA offers it."""
 
     def __init__(self, array, **changes):
-        self._array = on_device(array)
-        self.__cuda_array_interface__ = {**self._array.__cuda_array_interface__, "stream": None, **changes}
+        self._take(on_device(array), changes)
+
+    @classmethod
+    def of(cls, array, **changes):
+        """One that is there already."""
+        made = cls.__new__(cls)
+        made._take(array, changes)
+        return made
+
+    def _take(self, array, changes):
+        self._array = array
+        self.__cuda_array_interface__ = {**array.__cuda_array_interface__, "stream": None, **changes}
 
 
 class ByCapsule:

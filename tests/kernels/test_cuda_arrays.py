@@ -4,6 +4,7 @@ The kernels and bindings are the GPU's, compiled for the host; what needs a real
 """
 
 import gc
+from dataclasses import fields, replace
 
 import ml_dtypes
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from device_arrays import ByCapsule, ByInterface, on_device
 from skim_cases import reference, worst_error
 
-from l2l_engine import DeviceError
+from l2l_engine import DeviceError, DeviceLostError
 from l2l_engine.cuda import CudaSkimmer, interpolate
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -151,3 +152,172 @@ def test_streams_of_other_libraries(module):
     for wrong, error in ((object(), TypeError), (1.5, TypeError), (True, TypeError), (-3, ValueError)):
         with pytest.raises(error, match=r"^stream: "):
             interpolate(*arguments, stream=wrong)
+
+
+def test_memory_is_freed_after_all_that_read_it(module):
+    """By streams of ours, by a second array on it, or by whoever took it through DLPack."""
+    times = ([[0.0, 1.0]], [[0.5]])
+    features = np.ones((1, 2, 4), np.float32)
+
+    def second(array):
+        interpolate(array, *times, stream=9)
+
+    def wrapped(array):
+        interpolate(ByInterface.of(array, stream=6), *times, stream=9)
+
+    def taken(array):
+        array.__dlpack__(stream=9)
+        array.__dlpack__(stream=9)
+
+    gc.collect()
+    before = module.pretended.in_use
+    for use in (second, wrapped, taken):
+        array = on_device(features, 6)
+        use(array)
+        del array
+        # The last of all: whatever was queued on 9 was so before.
+        assert module.pretended.waits[-1] == (6, 9), use.__name__
+        assert module.pretended.in_use == before
+        module.pretended.waits = []
+    for stream, waits in ((6, []), (1, [(6, 0)]), (-1, [])):
+        array = on_device(features, 6)
+        array.__dlpack__(stream=stream)
+        module.pretended.waits = []
+        del array
+        assert module.pretended.waits == waits
+
+
+def test_a_space_is_freed_after_the_runs_in_it(module, weights, batch):
+    skimmer = CudaSkimmer(weights, precision="fp32")
+    space = skimmer.space(3, 9, 4, 6, 3, stream=6)
+    result = skimmer.run(*batch.arguments, 3, **batch.lengths, stream=9, space=space)
+    gc.collect()
+    module.pretended.waits = []
+    arrays = 1 + len(fields(result))
+    del space, result
+    gc.collect()
+    assert module.pretended.waits.count((6, 9)) == arrays
+
+
+def test_what_is_captured_is_the_graphs_owners_affair(module):
+    """A capture's stream may be gone long before, and to wait for it would have become part of the graph."""
+    array = on_device(np.ones((1, 2, 4), np.float32), 0x55)
+    module.pretended.captured = 0x56
+    module.await_array(array, module.Stream(0x56, None))
+    module.pretended.captured = 0
+    module.pretended.waits = []
+    del array
+    assert not module.pretended.waits
+
+
+def test_events_are_recorded_on_the_arrays_device(module):
+    """An event is of the device that is current when it is made, and a stream takes only its own device's."""
+    module.pretended.devices = 2
+    stream = module.Stream(9, None)
+    array = module.upload(np.ones((1, 2, 4), np.float32), 1, module.Stream(6, None))
+    assert array.device == 1
+    uses = (
+        lambda given: module.await_array(given, stream),
+        lambda given: module.from_interface("x", ByInterface.of(given, stream=6), stream),
+        lambda given: given.__dlpack__(stream=9),
+    )
+    for use in uses:
+        module.pretended.events = []
+        use(array)
+        assert module.pretended.events
+        assert {device for _, device in module.pretended.events} == {1}
+    module.pretended.events = []
+    del array
+    assert set(module.pretended.events) == {(9, 1)}
+
+
+class ReadOnly:
+    """An array as JAX offers it."""
+
+    def __init__(self, array):
+        self._array, self.shape = array, array.shape
+
+    def __dlpack_device__(self):
+        return (2, 0)
+
+    def __dlpack__(self, **options):
+        return self._array.__dlpack__(**options)
+
+
+@pytest.mark.parametrize("way", ["interface", "DLPack"])
+def test_read_only_arrays_are_not_written(module, weights, batch, way):
+    features = np.ones((1, 2, 4), np.float32)
+
+    def read_only(array):
+        pointer = array.__cuda_array_interface__["data"][0]
+        made = ByInterface.of(array, data=(pointer, True))
+        if way == "interface":
+            return made
+        return ReadOnly(module.from_interface("x", made, module.Stream(0, None)))
+
+    given, out = read_only(on_device(features)), read_only(on_device(np.zeros((1, 1, 4), np.float32)))
+    assert interpolate(given, [[0.0, 1.0]], [[0.5]]).numpy().tolist() == [[[1.0] * 4]]
+    with pytest.raises(ValueError, match=r"^out: is read-only"):
+        interpolate(features, [[0.0, 1.0]], [[0.5]], out=out)
+    taken = module.from_interface("x", given, module.Stream(0, None)) if way == "interface" else given._array
+    assert taken.read_only
+    assert taken.__cuda_array_interface__["data"][1] is True
+    with pytest.raises(BufferError, match="read-only"):
+        taken.__dlpack__()
+    skimmer = CudaSkimmer(weights, precision="fp32")
+    space = skimmer.space(3, 9, 4, 6, 3)
+    locked = module.from_interface(
+        "x",
+        ByInterface.of(space.workspace, data=(space.workspace.__cuda_array_interface__["data"][0], True)),
+        module.Stream(0, None),
+    )
+    with pytest.raises(ValueError, match=r"^space: is read-only"):
+        skimmer.run(*batch.arguments, 3, **batch.lengths, space=replace(space, workspace=locked))
+
+
+@pytest.mark.parametrize("context", [0, 99])
+def test_the_caller_keeps_its_context(module, weights, batch, context):
+    """None at all, or one of its own, as ``pycuda.autoinit`` makes it."""
+    module.pretended.context = context
+    try:
+        array = on_device(np.ones((1, 2, 4), np.float32), 6)
+        result = interpolate(ByInterface.of(array, stream=6), [[0.0, 1.0]], [[0.5]], stream=9)
+        result.__dlpack__(stream=4)
+        skimmer = CudaSkimmer(weights, precision="fp32")
+        space = skimmer.space(3, 9, 4, 6, 3)
+        skimmer.run(*batch.arguments, 3, **batch.lengths, space=space, stream=9).numpy()
+        with pytest.raises(ValueError, match=r"^knot_times: "):
+            interpolate(array, [[0.0]], [[0.5]])
+        del array, result, space, skimmer
+        gc.collect()
+        assert module.pretended.context == context
+    finally:
+        module.pretended.context = 0
+
+
+@pytest.mark.parametrize("maker", [ByInterface, ByCapsule])
+def test_memory_of_another_context_is_refused(module, maker):
+    features = maker(np.ones((1, 2, 4), np.float32))
+    module.pretended.make_foreign(features._array.__cuda_array_interface__["data"][0])
+    try:
+        with pytest.raises(
+            ValueError, match=r"^features: .*context.*pycuda\.autoprimaryctx.*copy on the host"
+        ):
+            interpolate(features, [[0.0, 1.0]], [[0.5]])
+    finally:
+        module.pretended.forget_foreign()
+
+
+@pytest.mark.parametrize("status", [214, 700, 701, 702, *range(710, 720)])
+def test_a_sticky_error_is_a_lost_device(module, status):
+    array = on_device(np.ones(3, np.float32))
+    module.pretended.failing = status
+    try:
+        with pytest.raises(DeviceLostError, match=rf"\({status}\)"):
+            array.numpy()
+        module.pretended.failing = 1
+        with pytest.raises(DeviceError) as caught:
+            array.numpy()
+        assert not isinstance(caught.value, DeviceLostError)
+    finally:
+        module.pretended.failing = 0

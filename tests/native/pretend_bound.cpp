@@ -1,6 +1,8 @@
 // What only the tests see of the module: the pretended device.
 #include "pretend.h"
 
+#include <pybind11/functional.h>
+
 #include "bindings/cuda_module.h"
 
 namespace l2l::bindings {
@@ -11,6 +13,16 @@ void bind_pretended(py::module_& module) {
   py::class_<Pretended>(module, "Pretended")
       .def_readwrite("missing", &Pretended::missing)
       .def_readwrite("most_bytes", &Pretended::most_bytes)
+      .def_readwrite("devices", &Pretended::devices)
+      .def_readwrite("failing", &Pretended::failing)
+      .def_readwrite("late_wait", &Pretended::late_wait)
+      .def_readwrite("late_work", &Pretended::late_work)
+      .def_readwrite("events", &Pretended::events)
+      .def_property(
+          "context", [](const Pretended&) { return cuda::current_context(); },
+          [](Pretended&, int context) { cuda::current_context() = context; })
+      .def("make_foreign", [](Pretended& p, std::uintptr_t at) { p.foreign.insert(reinterpret_cast<void*>(at)); })
+      .def("forget_foreign", [](Pretended& p) { p.foreign.clear(); })
       .def_readonly("in_use", &Pretended::in_use)
       .def_readwrite("waits", &Pretended::waits)
       .def_readonly("synchronised", &Pretended::synchronised)
