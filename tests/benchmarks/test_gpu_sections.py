@@ -21,7 +21,7 @@ from benchmarks.networks import SMALL, Networks, networks
 from l2l_engine.errors import DeviceError
 from l2l_engine.gpu import loading
 from l2l_engine.gpu.device import View
-from tests.gpu.conftest import device, module  # noqa: F401 - fixtures
+from tests.gpu.conftest import device, devices, module  # noqa: F401 - fixtures
 from tests.gpu.conftest import networks as stand_in  # noqa: F401
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
