@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import av.error
@@ -19,6 +19,7 @@ from l2l_engine.errors import MediaError
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.opening import Reader, open_container, translated
 from l2l_engine.media.source import Poll
+from l2l_engine.media.timeline import Timeline
 from l2l_engine.result import StreamInfo
 
 _NOT_A_MOVIE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -28,6 +29,10 @@ _ROUNDING = 1e-7
 """Seconds by which a tick turned into seconds may miss itself; going there must lead to it."""
 _PROBED_S = 100.0
 """Seconds of a file that FFmpeg reads at most to find out what it is."""
+_FREE = {"mpegts", "mpeg", "ogg", "flv"}
+_NO_TAG = "\\x00\\x00\\x00\\x00"
+_LONGEST = 10.0
+"""Seconds that a packet may last by its own claim alone; more must lie within the declared length."""
 _MAX_READ_ERRORS = 8
 """Consecutive failed reads after which the rest of a damaged file is given up."""
 
@@ -57,6 +62,8 @@ class Demuxer:
             self.audio = _audio_track(self.container)
         self._fresh = True
         self._whole = self._audio_unused = True
+        self._timeline: Timeline | None = None
+        self._late: dict[int, float] = {}
         if self.video is None and self.audio is None:
             self.container.close()
             raise MediaError(f"{name}: holds neither a video nor an audio stream that can be decoded")
@@ -80,6 +87,60 @@ class Demuxer:
         """The FFmpeg stream of ``track``; another object after ``rewind`` had to open the file again."""
         return self.container.streams[track.index]
 
+    @property
+    def seeks(self) -> bool:
+        """Whether a moment can be found but by reading up to it: not where clocks restart."""
+        return self._timeline is None
+
+    @property
+    def counts_freely(self) -> bool:
+        """Whether the stamps are those of a clock that ran without regard to the file."""
+        return not _FREE.isdisjoint(self.container.format.name.split(","))
+
+    def by_order(self, track: Track) -> bool:
+        """Whether frames of a video are shown in another order than stored, and no stamp says which.
+
+        Packets then have their place in the file for a stamp. The frames that come of them take the places
+        one after the other in the order in which the decoder shows them.
+        """
+        stream = self.stream(track)
+        if not isinstance(stream, VideoStream) or not stream.codec_context.has_b_frames:
+            return False
+        names = self.container.format.name.split(",")
+        # Matroska gives a tag only to streams in Microsoft's old fashion: no other has one.
+        return "avi" in names or ("matroska" in names and stream.codec_context.codec_tag != _NO_TAG)
+
+    def join(self, timeline: Timeline) -> None:
+        """From now on let the parts of a file, each with a clock of its own, follow each other on one."""
+        self.rewind()
+        self._timeline = timeline
+        # What is said of the end was found by stamps of several clocks.
+        self.video = None if self.video is None else replace(self.video, declared_end=None)
+        self.audio = None if self.audio is None else replace(self.audio, declared_end=None)
+
+    def length(self, packet: Packet[Stream], track: Track) -> float:
+        """How long a packet lasts, in seconds: its own claim, if that can be; else 0."""
+        claim = (packet.duration or 0) * track.time_base
+        if 0.0 < claim <= _LONGEST:
+            return claim
+        time, end = self.time(packet, track), track.declared_end
+        end = container_end(self.container) if end is None and self.seeks else end
+        known = claim > 0.0 and time is not None and end is not None
+        return claim if known and time + claim <= end + _LONGEST else 0.0
+
+    def earliest(self, packet: Packet[Stream], track: Track) -> float | None:
+        """Before when no packet is shown that comes after this one, in container seconds.
+
+        Frames are shown no earlier than they are decoded, but for some QuickTime files: there all frames
+        may be early, by as much as the packets so far show.
+        """
+        time = self.time(packet, track)
+        if time is None or packet.dts is None:
+            return time
+        decoded = packet.dts * track.time_base
+        late = self._late[track.index] = max(self._late.get(track.index, 0.0), decoded - time)
+        return min(decoded - late, time)
+
     def time(self, packet: Packet[Stream], track: Track) -> float | None:
         """When ``packet`` is shown, in container seconds."""
         stamp = packet.dts if packet.pts is None else packet.pts
@@ -88,7 +149,7 @@ class Demuxer:
     def seek(self, track: Track, seconds: float, *, any_packet: bool = False) -> bool:
         """Go to a key packet, or any packet, at or before ``seconds``; False if the format cannot."""
         stamp = (seconds + _ROUNDING) / track.time_base
-        if not abs(stamp) < 2**62:
+        if not self.seeks or not abs(stamp) < 2**62:
             return False
         self._fresh = False
         try:
@@ -158,6 +219,8 @@ class Demuxer:
         self.reader.poll = poll
         self._fresh = False
         source = self.container.demux(*streams)
+        numbers = dict.fromkeys(used, 0)
+        ordered = {track.index for track in tracks if self.by_order(track)}
         errors = 0
         while errors < _MAX_READ_ERRORS:
             try:
@@ -176,7 +239,20 @@ class Demuxer:
                 poll()
             if packet.size:  # the empty ones at the end only ask decoders to drain
                 errors = 0
+                index = packet.stream_index
+                if index in ordered:
+                    packet.pts = packet.dts
+                if self._timeline is not None:
+                    self._put(packet, self._timeline.shift(index, numbers[index]))
+                numbers[index] += 1
                 yield packet
+
+    @staticmethod
+    def _put(packet: Packet[Stream], shift: float) -> None:
+        """Move a packet by some seconds."""
+        ticks = round(shift / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts + ticks
+        packet.dts = None if packet.dts is None else packet.dts + ticks
 
     def close(self) -> None:
         """Close the container and, if it is ours, the file."""
