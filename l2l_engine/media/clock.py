@@ -42,11 +42,14 @@ class Clock:
     def __init__(self, demuxer: Demuxer, limits: Limits, poll: Poll | None) -> None:
         self._demuxer, self._limits = demuxer, limits
         self._holes: list[tuple[float, float]] | None = None
+        self._declares = demuxer.declares
         self.zero = min(track.start for track in demuxer.tracks)
         declared = _declared_end(demuxer) - self.zero
         if not _plausible(declared, demuxer.container.size, limits):
             declared = math.nan
         readable = _readable_end(demuxer, declared + self.zero, limits, poll) - self.zero
+        if not self._declares and abs(declared - readable) > CUT_SHORT:
+            declared = math.nan  # an estimate, and a bad one
         ends = [end for end in (declared, readable) if math.isfinite(end)]
         if not ends:
             raise MediaError(f"{demuxer.name}: no packet of its streams can be read")
@@ -67,7 +70,7 @@ class Clock:
         A track may well end before the others do; it is cut short if it ends before its own declared end,
         or, where only the file has one, before that together with all others.
         """
-        if track.declared_end is not None:
+        if track.declared_end is not None and self._declares:
             expected = track.declared_end
         else:
             expected = self.zero + self.duration if self.cut_short else seen_end
@@ -114,7 +117,7 @@ def _readable_end(demuxer: Demuxer, declared_end: float, limits: Limits, poll: P
     """
     lead, listed = demuxer.tracks[0], demuxer.lists_packets
     goal = declared_end - _TAIL if listed else declared_end
-    if math.isfinite(declared_end) and demuxer.seek(lead, goal, any_packet=listed):
+    if math.isfinite(declared_end) and demuxer.timed and demuxer.seek(lead, goal, any_packet=listed):
         end = max((end for _, end in _spans(demuxer, limits, poll)), default=math.nan)
         if math.isfinite(end):
             return end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,7 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from l2l_engine.errors import MediaError
+from l2l_engine.media.containers import container, counts_frames, tag_bytes
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.opening import Reader, open_container, translated
 from l2l_engine.media.source import Poll
@@ -23,11 +25,12 @@ from l2l_engine.result import StreamInfo
 
 _NOT_A_MOVIE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _NOT_MAIN = Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.comment
-_INDEXED = {"mov", "matroska"}
 _ROUNDING = 1e-7
 """Seconds by which a tick turned into seconds may miss itself; going there must lead to it."""
 _PROBED_S = 100.0
 """Seconds of a file that FFmpeg reads at most to find out what it is."""
+_PEEKED = 1024
+"""Bytes at the beginning of an MP3 file that show whether it counts its frames."""
 _MAX_READ_ERRORS = 8
 """Consecutive failed reads after which the rest of a damaged file is given up."""
 
@@ -52,6 +55,7 @@ class Demuxer:
         self._limits = limits
         self.name = name
         self.container = open_container(reader, name, limits)
+        self._facts = container(self.container.format.name)
         with translated(reader, name, "its streams cannot be read"):
             self.video = _video_track(self.container)
             self.audio = _audio_track(self.container)
@@ -69,12 +73,42 @@ class Demuxer:
     @property
     def indexed(self) -> bool:
         """Whether the container's index names key frames, at the times that reading on would show."""
-        return not _INDEXED.isdisjoint(self.container.format.name.split(","))
+        return self._facts.index is not None
 
     @property
     def lists_packets(self) -> bool:
         """Whether the index names every packet, at its decoding time, not key frames when they are shown."""
-        return "mov" in self.container.format.name.split(",")
+        return self._facts.index == "packets"
+
+    @property
+    def timed(self) -> bool:
+        """Whether packets have the times that reading on would show also after a seek."""
+        return self._holds(self._facts.timed)
+
+    @property
+    def finds_sound(self) -> bool:
+        """Whether sound may be sought, not only read on to."""
+        return self.timed and self._facts.finds_sound
+
+    @property
+    def declares(self) -> bool:
+        """Whether the header says how long the file is; otherwise FFmpeg estimated it."""
+        if self.container.format.name == "mp3":
+            first = self.reader.peek(0, _PEEKED)
+            return counts_frames(self.reader.peek(tag_bytes(first), _PEEKED))
+        return self._holds(self._facts.declares)
+
+    def _holds(self, fact: bool | Literal["linear"]) -> bool:
+        return fact is True or (fact == "linear" and self.audio is not None and self._linear(self.audio))
+
+    def _linear(self, track: Track) -> bool:
+        """Whether every sample takes the same number of bytes, and the header says so too."""
+        stream = self.stream(track)
+        assert isinstance(stream, AudioStream)
+        codec = stream.codec_context
+        size = re.fullmatch(r"pcm_(?:(?:[suf])(\d+)(?:[bl]e)?|alaw|mulaw)", codec.name)
+        bits = 0 if size is None else int(size[1] or 8)
+        return bits > 0 and codec.bit_rate == codec.sample_rate * codec.layout.nb_channels * bits
 
     def stream(self, track: Track) -> Stream:
         """The FFmpeg stream of ``track``; another object after ``rewind`` had to open the file again."""

@@ -15,11 +15,9 @@ import av.error
 from av.container import InputContainer
 
 from l2l_engine.errors import L2LError, MediaAccessError, MediaError, MediaNotFoundError
+from l2l_engine.media.containers import CONTAINERS
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.source import MediaFile, Poll
-
-FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,ogg,asf,wav,w64,flac,mp3,aac"
-"""FFmpeg demuxers we use. None of them reads a second file; playlists, image patterns and devices are out."""
 
 _BUFFER_BYTES = 64 * 1024
 _TEXT = "the file object gives text: open the file in binary mode, 'rb'"
@@ -152,6 +150,14 @@ class Reader:
         """The position; PyAV takes only an object that has this for seekable."""
         return self._file.tell()
 
+    def peek(self, offset: int, size: int) -> bytes:
+        """Some of the file, while FFmpeg stands elsewhere in it and does not notice."""
+        at = self.tell()
+        self.seek(offset)
+        data = self.read(size)
+        self.seek(at)
+        return data
+
     def begin(self, poll: Poll | None) -> bool:
         """Start another piece of work; False if something stopped the last one, which is over now."""
         stopped = self._failure is not None
@@ -265,7 +271,7 @@ def open_container(reader: Reader, name: str, limits: Limits) -> InputContainer:
             # Decoders that FFmpeg opens while probing must not allocate huge frames either; but they should
             # get far enough to say how large a frame is that is refused.
             options={"max_pixels": str(_PROBE_PIXELS * limits.pixels)},
-            container_options={"format_whitelist": FORMATS, "protocol_whitelist": "none"},
+            container_options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "none"},
             metadata_errors="replace",
             buffer_size=_BUFFER_BYTES,
         )
