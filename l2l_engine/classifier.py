@@ -199,7 +199,7 @@ class Classifier:
             paths: Files as for :meth:`predict`; read lazily, a few ahead of the results.
             workers: Files in work at once; by default as many as threads.
             on_error: "raise" ends the iteration at the first file that fails; "yield" yields that file's
-                L2LError in its place and goes on.
+                L2LError in its place and goes on. Also what nobody expected is one: an UnexpectedError.
             **options: Handed to :meth:`predict`.
 
         Returns:
@@ -214,7 +214,23 @@ class Classifier:
             raise TypeError("paths must be several files, not one; use predict for one")
         arguments.one_of("on_error", on_error, ("raise", "yield"))
         workers = self._threads if workers is None else arguments.positive("workers", workers)
+        self._check(**options)
         return in_order(self.predict, paths, workers=workers, keep_errors=on_error == "yield", **options)
+
+    def _check(
+        self,
+        *,
+        top_k: int = 5,
+        timeout_s: float | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> None:
+        """Refuse options of :meth:`predict` that are out of range, before a file is blamed for them."""
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress must be callable, not {progress!r}")
+        call.ask(self._plan.document, **options)
+        arguments.positive("top_k", top_k)
+        calls.seconds_allowed(timeout_s, self._limits)
 
     def features(
         self,

@@ -18,11 +18,12 @@ from av.packet import Packet
 from av.stream import Stream
 
 from l2l_engine.errors import LimitError
-from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.mono import mono
 from l2l_engine.media.resample import FloatArray, Resampler
 from l2l_engine.media.source import Poll, WindowsAt
+from l2l_engine.media.tracks import Track
 
 _PREROLL = 0.25
 """Seconds decoded before a window after a jump: overlapping transforms and bit reservoirs settle in it."""
@@ -37,9 +38,6 @@ _SEEK_AHEAD = 10.0
 """Seconds to a window below which reading on costs less than seeking."""
 _LEAP_AHEAD = 0.5
 """The same where the container knows the place of every packet."""
-_EVERY_PACKET = {"mov"}
-_SEEKABLE = {"mov", "matroska", "wav", "flac", "ogg"}
-"""Formats whose timestamps after a seek are those of the file, not an estimate from the bit rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +90,8 @@ class AudioWalker:
         """Where the last decoded sample ends, container seconds."""
         self.covered = 0.0
         """Seconds of decoded sound in the last window."""
-        formats = set(demuxer.container.format.name.split(","))
-        self._can_seek = not formats.isdisjoint(_SEEKABLE)
-        self._far = _SEEK_AHEAD if formats.isdisjoint(_EVERY_PACKET) else _LEAP_AHEAD
+        self._can_seek = demuxer.finds_sound
+        self._far = _LEAP_AHEAD if demuxer.lists_packets else _SEEK_AHEAD
         self._pieces: deque[Piece] = deque()
         self._held = 0
         self._run: AudioFifo | None = None

@@ -17,8 +17,9 @@ from av.packet import Packet
 from av.stream import Stream
 
 from l2l_engine.errors import MediaError
-from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.source import Poll
+from l2l_engine.media.tracks import Track
 
 _EPSILON = 1e-6
 """Seconds; timestamps are ticks of a clock, and moments are sums of hops in floating point."""

@@ -3,50 +3,37 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import av.error
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.index import IndexEntries
 from av.packet import Packet
-from av.stream import Discard, Disposition, Stream
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from l2l_engine.errors import MediaError
+from l2l_engine.media.containers import container, counts_frames, tag_bytes
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.opening import Reader, open_container, translated
 from l2l_engine.media.source import Poll
 from l2l_engine.media.timeline import Timeline
-from l2l_engine.result import StreamInfo
+from l2l_engine.media.tracks import Track, audio_track, container_end, video_track
 
-_NOT_A_MOVIE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-_NOT_MAIN = Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.comment
-_INDEXED = {"mov", "matroska"}
 _ROUNDING = 1e-7
 """Seconds by which a tick turned into seconds may miss itself; going there must lead to it."""
 _PROBED_S = 100.0
 """Seconds of a file that FFmpeg reads at most to find out what it is."""
-_FREE = {"mpegts", "mpeg", "ogg", "flv"}
 _NO_TAG = "\\x00\\x00\\x00\\x00"
 _LONGEST = 10.0
 """Seconds that a packet may last by its own claim alone; more must lie within the declared length."""
+_PEEKED = 1024
+"""Bytes at the beginning of an MP3 file that show whether it counts its frames."""
 _MAX_READ_ERRORS = 8
 """Consecutive failed reads after which the rest of a damaged file is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """A stream in use; times in seconds on the container's own clock."""
-
-    index: int
-    time_base: float
-    start: float
-    declared_end: float | None
-    """Where the container says the stream ends; a hint that shows whether a file was cut short."""
-    info: StreamInfo
 
 
 class Demuxer:
@@ -57,9 +44,10 @@ class Demuxer:
         self._limits = limits
         self.name = name
         self.container = open_container(reader, name, limits)
+        self._facts = container(self.container.format.name)
         with translated(reader, name, "its streams cannot be read"):
-            self.video = _video_track(self.container)
-            self.audio = _audio_track(self.container)
+            self.video = video_track(self.container)
+            self.audio = audio_track(self.container)
         self._fresh = True
         self._whole = self._audio_unused = True
         self._timeline: Timeline | None = None
@@ -76,12 +64,42 @@ class Demuxer:
     @property
     def indexed(self) -> bool:
         """Whether the container's index names key frames, at the times that reading on would show."""
-        return not _INDEXED.isdisjoint(self.container.format.name.split(","))
+        return self._facts.index is not None
 
     @property
     def lists_packets(self) -> bool:
         """Whether the index names every packet, at its decoding time, not key frames when they are shown."""
-        return "mov" in self.container.format.name.split(",")
+        return self._facts.index == "packets"
+
+    @property
+    def timed(self) -> bool:
+        """Whether packets have the times that reading on would show also after a seek."""
+        return self._holds(self._facts.timed)
+
+    @property
+    def finds_sound(self) -> bool:
+        """Whether sound may be sought, not only read on to."""
+        return self.timed and self._facts.finds_sound
+
+    @property
+    def declares(self) -> bool:
+        """Whether the header says how long the file is; otherwise FFmpeg estimated it."""
+        if self.container.format.name == "mp3":
+            first = self.reader.peek(0, _PEEKED)
+            return counts_frames(self.reader.peek(tag_bytes(first), _PEEKED))
+        return self._holds(self._facts.declares)
+
+    def _holds(self, fact: bool | Literal["linear"]) -> bool:
+        return fact is True or (fact == "linear" and self.audio is not None and self._linear(self.audio))
+
+    def _linear(self, track: Track) -> bool:
+        """Whether every sample takes the same number of bytes, and the header says so too."""
+        stream = self.stream(track)
+        assert isinstance(stream, AudioStream)
+        codec = stream.codec_context
+        size = re.fullmatch(r"pcm_(?:(?:[suf])(\d+)(?:[bl]e)?|alaw|mulaw)", codec.name)
+        bits = 0 if size is None else int(size[1] or 8)
+        return bits > 0 and codec.bit_rate == codec.sample_rate * codec.layout.nb_channels * bits
 
     def stream(self, track: Track) -> Stream:
         """The FFmpeg stream of ``track``; another object after ``rewind`` had to open the file again."""
@@ -93,9 +111,9 @@ class Demuxer:
         return self._timeline is None
 
     @property
-    def counts_freely(self) -> bool:
+    def free(self) -> bool:
         """Whether the stamps are those of a clock that ran without regard to the file."""
-        return not _FREE.isdisjoint(self.container.format.name.split(","))
+        return self._facts.free
 
     def by_order(self, track: Track) -> bool:
         """Whether frames of a video are shown in another order than stored, and no stamp says which.
@@ -106,9 +124,9 @@ class Demuxer:
         stream = self.stream(track)
         if not isinstance(stream, VideoStream) or not stream.codec_context.has_b_frames:
             return False
-        names = self.container.format.name.split(",")
+        order = self._facts.order
         # Matroska gives a tag only to streams in Microsoft's old fashion: no other has one.
-        return "avi" in names or ("matroska" in names and stream.codec_context.codec_tag != _NO_TAG)
+        return order == "stored" or (order == "tagged" and stream.codec_context.codec_tag != _NO_TAG)
 
     def join(self, timeline: Timeline) -> None:
         """From now on let the parts of a file, each with a clock of its own, follow each other on one."""
@@ -272,81 +290,3 @@ def open_demuxer(reader: Reader, name: str, limits: Limits, poll: Poll | None) -
     except BaseException:
         reader.close()
         raise
-
-
-def _video_track(container: InputContainer) -> Track | None:
-    """The default video: never cover art; among several defaults the largest picture."""
-
-    def rank(stream: VideoStream) -> tuple[bool, bool, int, int]:
-        default = bool(stream.disposition & Disposition.default)
-        return default, not stream.disposition & _NOT_MAIN, stream.width * stream.height, -stream.index
-
-    usable = [s for s in container.streams.video if _decodable(s) and not s.disposition & _NOT_A_MOVIE]
-    if not usable:
-        return None
-    stream = max(usable, key=rank)
-    rate = stream.average_rate or stream.guessed_rate
-    codec = stream.codec_context
-    info = _info(stream, "video", width=codec.width, height=codec.height, rate=float(rate) if rate else None)
-    return _track(container, stream, info)
-
-
-def _audio_track(container: InputContainer) -> Track | None:
-    """The default audio track; among several defaults the first, as players do."""
-
-    def rank(stream: AudioStream) -> tuple[bool, bool, int]:
-        default = bool(stream.disposition & Disposition.default)
-        return default, not stream.disposition & _NOT_MAIN, -stream.index
-
-    usable = [s for s in container.streams.audio if _decodable(s)]
-    if not usable:
-        return None
-    stream = max(usable, key=rank)
-    codec = stream.codec_context
-    info = _info(stream, "audio", sample_rate=codec.sample_rate, channels=codec.layout.nb_channels)
-    return _track(container, stream, info)
-
-
-def _decodable(stream: Stream) -> bool:
-    # PyAV's types do not say that both may be missing: no decoder for the codec, a clock without a rate.
-    return bool(stream.codec_context) and bool(stream.time_base)
-
-
-def _start(stream: Stream) -> float:
-    base = stream.time_base
-    return float(stream.start_time * base) if base and stream.start_time is not None else 0.0
-
-
-def _info(
-    stream: Stream,
-    kind: Literal["video", "audio"],
-    *,
-    width: int | None = None,
-    height: int | None = None,
-    rate: float | None = None,
-    sample_rate: int | None = None,
-    channels: int | None = None,
-) -> StreamInfo:
-    codec = stream.codec_context.codec.canonical_name
-    return StreamInfo(kind, codec, _start(stream), width, height, rate, sample_rate, channels)
-
-
-def container_end(container: InputContainer) -> float | None:
-    """Where the header says the whole file ends, in seconds on its own clock."""
-    if container.duration is None or container.duration <= 0:
-        return None
-    if "matroska" in container.format.name.split(","):
-        return container.duration / 1e6  # the one format whose header gives the end, not the length
-    start: int | None = container.start_time  # None where it is unknown, whatever PyAV's types say
-    return ((start or 0) + container.duration) / 1e6
-
-
-def _track(container: InputContainer, stream: Stream, info: StreamInfo) -> Track:
-    base = stream.time_base
-    assert base is not None  # _decodable saw to it
-    end = None
-    if stream.duration is not None and stream.duration > 0:
-        end = info.start + float(stream.duration * base)
-    elif len(container.streams) == 1:
-        end = container_end(container)
-    return Track(stream.index, float(base), info.start, end, info)

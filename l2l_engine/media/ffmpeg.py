@@ -13,7 +13,7 @@ from l2l_engine.errors import ClosedError, LimitError, MediaError
 from l2l_engine.media.audio import AudioWalker
 from l2l_engine.media.clips import Clip, ClipCutter
 from l2l_engine.media.clock import Clock
-from l2l_engine.media.demux import Demuxer, Track, open_demuxer
+from l2l_engine.media.demux import Demuxer, open_demuxer
 from l2l_engine.media.frames import iter_frames
 from l2l_engine.media.keys import indexed_key_times, read_key_times
 from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
@@ -21,6 +21,7 @@ from l2l_engine.media.opening import open_reader, translated
 from l2l_engine.media.picture import PictureMaker
 from l2l_engine.media.source import AudioWindows, FrameAt, Frames, MediaFile, MediaSource, Poll, WindowsAt
 from l2l_engine.media.spare import Beside, Spare
+from l2l_engine.media.tracks import Track
 from l2l_engine.media.video import FrameWalker
 from l2l_engine.media.windows import iter_windows
 from l2l_engine.result import StreamInfo

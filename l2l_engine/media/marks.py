@@ -19,9 +19,10 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.source import Poll
+from l2l_engine.media.tracks import Track
 
 EPSILON = 1e-6
 """Seconds; timestamps are ticks of a clock, and moments are sums of hops in floating point."""
@@ -63,7 +64,9 @@ class Marks:
 
     def between(self, since: float, to: float) -> bool:
         """Whether a confirmed key frame is shown after one moment, and by another."""
-        return bisect.bisect_right(self.times, to + EPSILON) > bisect.bisect_right(self.times, since + EPSILON)
+        return bisect.bisect_right(self.times, to + EPSILON) > bisect.bisect_right(
+            self.times, since + EPSILON
+        )
 
     def confirm(self, demuxer: Demuxer, track: Track, limits: Limits, poll: Poll | None) -> None:
         """Try all marks of the track; whoever reads from ``demuxer`` has to begin anew afterwards."""
@@ -88,9 +91,7 @@ def open_decoder(demuxer: Demuxer, track: Track, limits: Limits, threads: int) -
     return codec
 
 
-def _tried(
-    demuxer: Demuxer, track: Track, limits: Limits, poll: Poll | None
-) -> Iterator[tuple[int, float]]:
+def _tried(demuxer: Demuxer, track: Track, limits: Limits, poll: Poll | None) -> Iterator[tuple[int, float]]:
     """The stamps of packets that are key frames by the decoder, and when those are shown."""
     demuxer.rewind()
     codec = open_decoder(demuxer, track, limits, 1)

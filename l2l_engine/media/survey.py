@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.source import Poll
 from l2l_engine.media.timeline import Joiner, Timeline
+from l2l_engine.media.tracks import Track
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,9 +16,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from l2l_engine.errors import LimitError
-from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.source import Poll
+from l2l_engine.media.tracks import Track
 
 _EPSILON = 1e-6
 """Seconds; timestamps are ticks of a clock, and moments are sums of hops in floating point."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from l2l_engine.media.audio import AudioWalker, Sound
 from l2l_engine.media.clock import Clock
-from l2l_engine.media.demux import Track
 from l2l_engine.media.source import WindowsAt
+from l2l_engine.media.tracks import Track
 
 _BLOCK = 16
 """Windows of sound that are resampled together: each costs less so."""
