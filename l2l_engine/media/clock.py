@@ -116,11 +116,11 @@ class Clock:
         demuxer, limits = self._demuxer, self._limits
         lead, listed = demuxer.tracks[0], demuxer.lists_packets
         goal = declared_end - _TAIL if listed else declared_end
-        if self.survey is None and math.isfinite(declared_end) and demuxer.timed:
-            if demuxer.seek(lead, goal, any_packet=listed):
-                end = max((end for _, end in _spans(demuxer, limits, poll)), default=math.nan)
-                if math.isfinite(end):
-                    return end
+        told = self.survey is None and math.isfinite(declared_end) and demuxer.timed
+        if told and demuxer.seek(lead, goal, any_packet=listed):
+            end = max((end for _, end in _spans(demuxer, limits, poll)), default=math.nan)
+            if math.isfinite(end):
+                return end
         return max((end for _, end in self._all_spans(poll)), default=math.nan)
 
 

@@ -27,7 +27,7 @@ _ROUNDING = 1e-7
 """Seconds by which a tick turned into seconds may miss itself; going there must lead to it."""
 _PROBED_S = 100.0
 """Seconds of a file that FFmpeg reads at most to find out what it is."""
-_NO_TAG = "\\x00\\x00\\x00\\x00"
+_NO_TAG = "\0\0\0\0"
 _LONGEST = 10.0
 """Seconds that a packet may last by its own claim alone; more must lie within the declared length."""
 _PEEKED = 1024
@@ -143,8 +143,9 @@ class Demuxer:
             return claim
         time, end = self.time(packet, track), track.declared_end
         end = container_end(self.container) if end is None and self.seeks else end
-        known = claim > 0.0 and time is not None and end is not None
-        return claim if known and time + claim <= end + _LONGEST else 0.0
+        if time is None or end is None or not 0.0 < claim <= end + _LONGEST - time:
+            return 0.0
+        return claim
 
     def earliest(self, packet: Packet[Stream], track: Track) -> float | None:
         """Before when no packet is shown that comes after this one, in container seconds.

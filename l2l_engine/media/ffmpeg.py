@@ -17,6 +17,7 @@ from l2l_engine.media.demux import Demuxer, open_demuxer
 from l2l_engine.media.frames import iter_frames
 from l2l_engine.media.keys import indexed_key_times, read_key_times
 from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
+from l2l_engine.media.marks import Marks
 from l2l_engine.media.opening import open_reader, translated
 from l2l_engine.media.picture import PictureMaker
 from l2l_engine.media.source import AudioWindows, FrameAt, Frames, MediaFile, MediaSource, Poll, WindowsAt
@@ -93,6 +94,7 @@ class FFmpegSource:
         self._closed = False
         self._frames_decoded = 0
         self._groups: list[NDArray[np.float64] | None] = []
+        self._marks = Marks()
         self._maker: tuple[int, int, PictureMaker] | None = None
 
     @property
@@ -146,7 +148,9 @@ class FFmpegSource:
             demuxer.close()
             raise MediaError(f"{self._name}: its streams changed while it was read")
         clock = self._clock.on(demuxer)
-        return FFmpegSource(demuxer, clock, limits=self._limits, threads=self._threads)
+        other = FFmpegSource(demuxer, clock, limits=self._limits, threads=self._threads)
+        other._marks = self._marks
+        return other
 
     def frames(
         self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
@@ -175,7 +179,8 @@ class FFmpegSource:
         """
         track = self._begin(self._demuxer.video, "video", times, poll)
         make = self._picture_maker(short_side, crop)
-        walker = FrameWalker(self._demuxer, track, self._limits, self._threads, poll)
+        self._learn_order(track, poll)
+        walker = FrameWalker(self._demuxer, track, self._limits, self._threads, poll=poll, marks=self._marks)
         try:
             with translated(self._demuxer.reader, self._name, "its video cannot be decoded"):
                 yield from iter_frames(walker, track, self._clock, times, make)
@@ -215,17 +220,28 @@ class FFmpegSource:
         if found is not None:
             return found
         track = self._begin(self._demuxer.video, "video", np.zeros(0), poll)
+        if self._clock.survey is not None:
+            return self._on_clock(self._clock.survey.keys.tolist())
         with translated(self._demuxer.reader, self._name, "its video cannot be read"):
             return self._on_clock(read_key_times(self._demuxer, track, poll))
 
     def groups(self, *, poll: Poll | None = None) -> NDArray[np.float64] | None:
         """When key frames are shown, where an index tells; see :meth:`MediaSource.groups`."""
         track = self._begin(self._demuxer.video, "video", np.zeros(0), poll)
+        self._learn_order(track, poll)
+        if self._marks.confirmed is not None:
+            return self._on_clock(self._marks.times)
         if not self._groups:
             with translated(self._demuxer.reader, self._name, "its video cannot be read"):
                 times = indexed_key_times(self._demuxer, track, poll)
             self._groups = [None if times is None else self._on_clock(times)]
         return self._groups[0]
+
+    def _learn_order(self, track: Track, poll: Poll | None) -> None:
+        """Where only the order of frames says when they are shown, find out where key frames come in it."""
+        if self._marks.confirmed is None and self._demuxer.by_order(track):
+            with translated(self._demuxer.reader, self._name, "its video cannot be read"):
+                self._marks.confirm(self._demuxer, track, self._limits, poll)
 
     def _on_clock(self, times: list[float]) -> NDArray[np.float64]:
         return np.unique(np.clip(np.array(times) - self._clock.zero, 0.0, None))

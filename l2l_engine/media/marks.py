@@ -32,7 +32,7 @@ _LEADING = 24
 """Packets after a key frame among which are all that are shown before it."""
 
 
-class FalseMark(Exception):
+class FalseMarkError(Exception):
     """A packet that is marked as a key frame is none; nothing decoded from it on is right."""
 
 

@@ -7,6 +7,7 @@ import operator
 from dataclasses import dataclass
 
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
@@ -45,9 +46,9 @@ def orientation(frame: VideoFrame) -> Orientation:
     (a x + c y, b x + d y), with y downwards. A rotation alone would not tell a mirrored picture.
     """
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
+    if not isinstance(matrix, SideData):
         return Orientation()
-    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).tolist()
+    a, b, _, c, d, *_ = np.frombuffer(memoryview(matrix), np.int32).tolist()
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Orientation(False, d < 0, a < 0)
     return Orientation(True, b < 0, c < 0)

@@ -44,7 +44,7 @@ class _Record:
         self.keys = array("b")
 
     def joined(self, stream: int, timeline: Timeline) -> NDArray[np.float64]:
-        spans = np.array([self.begins, self.ends], np.float64).T.reshape(-1, 2)
+        spans: NDArray[np.float64] = np.array([self.begins, self.ends], np.float64).T.reshape(-1, 2)
         shifts = [0.0, *(shift for _, shift in timeline.parts.get(stream, []))]
         firsts = [first for first, _ in timeline.parts.get(stream, [])]
         part = np.searchsorted(np.array(firsts, np.int64), np.array(self.numbers, np.int64), side="right")
