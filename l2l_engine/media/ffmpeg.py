@@ -144,10 +144,10 @@ class FFmpegSource:
             if again is None:
                 return None
             demuxer = open_demuxer(again, self._name, self._limits, poll)
+        clock = self._clock.on(demuxer)
         if demuxer.tracks != self._demuxer.tracks:
             demuxer.close()
             raise MediaError(f"{self._name}: its streams changed while it was read")
-        clock = self._clock.on(demuxer)
         other = FFmpegSource(demuxer, clock, limits=self._limits, threads=self._threads)
         other._marks = self._marks
         return other
