@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,14 +29,17 @@ class Track:
     info: StreamInfo
 
 
-def video_track(container: InputContainer) -> Track | None:
-    """The default video: never cover art; among several defaults the largest picture."""
+def video_track(container: InputContainer, without: Collection[int] = ()) -> Track | None:
+    """The default video: never cover art; among several defaults the largest picture.
+
+    Streams ``without`` are passed over.
+    """
 
     def rank(stream: VideoStream) -> tuple[bool, bool, int, int]:
         default = bool(stream.disposition & Disposition.default)
         return default, not stream.disposition & _NOT_MAIN, stream.width * stream.height, -stream.index
 
-    usable = [s for s in container.streams.video if _decodable(s) and not s.disposition & _NOT_A_MOVIE]
+    usable = [s for s in container.streams.video if _usable(s, without) and not s.disposition & _NOT_A_MOVIE]
     if not usable:
         return None
     stream = max(usable, key=rank)
@@ -45,14 +49,17 @@ def video_track(container: InputContainer) -> Track | None:
     return _track(container, stream, info)
 
 
-def audio_track(container: InputContainer) -> Track | None:
-    """The default audio track; among several defaults the first, as players do."""
+def audio_track(container: InputContainer, without: Collection[int] = ()) -> Track | None:
+    """The default audio track; among several defaults the first, as players do.
+
+    Streams ``without`` are passed over.
+    """
 
     def rank(stream: AudioStream) -> tuple[bool, bool, int]:
         default = bool(stream.disposition & Disposition.default)
         return default, not stream.disposition & _NOT_MAIN, -stream.index
 
-    usable = [s for s in container.streams.audio if _decodable(s)]
+    usable = [s for s in container.streams.audio if _usable(s, without)]
     if not usable:
         return None
     stream = max(usable, key=rank)
@@ -61,9 +68,10 @@ def audio_track(container: InputContainer) -> Track | None:
     return _track(container, stream, info)
 
 
-def _decodable(stream: Stream) -> bool:
+def _usable(stream: Stream, without: Collection[int]) -> bool:
     # PyAV's types do not say that both may be missing: no decoder for the codec, a clock without a rate.
-    return bool(stream.codec_context) and bool(stream.time_base)
+    known = bool(stream.codec_context) and bool(stream.time_base)
+    return known and stream.index not in without
 
 
 def _start(stream: Stream) -> float:
@@ -97,7 +105,7 @@ def container_end(container: InputContainer) -> float | None:
 
 def _track(container: InputContainer, stream: Stream, info: StreamInfo) -> Track:
     base = stream.time_base
-    assert base is not None  # _decodable saw to it
+    assert base is not None  # _usable saw to it
     end = None
     if stream.duration is not None and stream.duration > 0:
         end = float(stream.duration * base)
