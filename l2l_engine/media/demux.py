@@ -54,6 +54,9 @@ class Demuxer:
         self._whole = self._audio_unused = True
         self._timeline: Timeline | None = None
         self._late: dict[int, float] = {}
+        self._absent: set[int] = set()
+        self.declared = self.tracks
+        """The tracks by the header alone."""
         if self.video is None and self.audio is None:
             self.container.close()
             raise MediaError(f"{name}: holds neither a video nor an audio stream that can be decoded")
@@ -62,6 +65,16 @@ class Demuxer:
     def tracks(self) -> tuple[Track, ...]:
         """The tracks in use."""
         return tuple(track for track in (self.video, self.audio) if track is not None)
+
+    def replace(self, track: Track, other: Track | None) -> None:
+        """Use what is known of a track by now; None if it is not there: then another of its kind, if any."""
+        if other is None:
+            self._absent.add(track.index)
+            self.video, self.audio = choose(self.container, self._programmes, self._absent)
+        elif track.info.kind == "video":
+            self.video = other
+        else:
+            self.audio = other
 
     @property
     def indexed(self) -> bool:

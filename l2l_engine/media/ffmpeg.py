@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
 from l2l_engine.media.marks import Marks
 from l2l_engine.media.opening import open_reader, translated
 from l2l_engine.media.picture import PictureMaker
+from l2l_engine.media.presence import settle, yields
 from l2l_engine.media.source import AudioWindows, FrameAt, Frames, MediaFile, MediaSource, Poll, WindowsAt
 from l2l_engine.media.spare import Beside, Spare
 from l2l_engine.media.tracks import Track
@@ -68,6 +70,7 @@ def open_media(
     try:
         demuxer = open_demuxer(reader, name, limits, poll)
         with translated(reader, name, "cannot be read"):
+            settle(demuxer, limits, poll)
             clock = Clock(demuxer, limits, poll)
         return FFmpegSource(demuxer, clock, limits=limits, threads=threads, spare=spare)
     except BaseException:
@@ -122,6 +125,12 @@ class FFmpegSource:
         """Whether there is an audio stream."""
         return self._demuxer.audio is not None
 
+    def yields(self, kind: Literal["video", "audio"], *, poll: Poll | None = None) -> bool:
+        """Whether anything of a track can be decoded; see :meth:`MediaSource.yields`."""
+        track = self._begin(getattr(self._demuxer, kind), kind, np.zeros(0), poll)
+        with translated(self._demuxer.reader, self._name, f"its {kind} cannot be read"):
+            return yields(self._demuxer, track, self._limits, poll)
+
     @property
     def frames_decoded(self) -> int:
         """Video frames that went through the decoder so far."""
@@ -144,10 +153,11 @@ class FFmpegSource:
             if again is None:
                 return None
             demuxer = open_demuxer(again, self._name, self._limits, poll)
-        clock = self._clock.on(demuxer)
-        if demuxer.tracks != self._demuxer.tracks:
+        if demuxer.declared != self._demuxer.declared:
             demuxer.close()
             raise MediaError(f"{self._name}: its streams changed while it was read")
+        demuxer.video, demuxer.audio = self._demuxer.video, self._demuxer.audio
+        clock = self._clock.on(demuxer)
         other = FFmpegSource(demuxer, clock, limits=self._limits, threads=self._threads)
         other._marks = self._marks
         return other

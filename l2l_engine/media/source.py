@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +102,9 @@ class MediaSource(Protocol):
         self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
     ) -> AudioWindows:
         """Decode ``window`` samples at ``sample_rate`` Hz from each of ``starts`` (seconds, increasing)."""
+
+    def yields(self, kind: Literal["video", "audio"], *, poll: Poll | None = None) -> bool:
+        """Whether anything of a declared track can be decoded: it is read up to its first frame."""
 
     @property
     def frames_decoded(self) -> int:

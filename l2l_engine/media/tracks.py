@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,16 +34,18 @@ Programmes = Sequence[frozenset[int]]
 
 
 def choose(
-    container: InputContainer, programmes: Callable[[], Programmes]
+    container: InputContainer, programmes: Callable[[], Programmes], without: Collection[int] = ()
 ) -> tuple[Track | None, Track | None]:
     """The video and the audio track to use, of one programme.
 
     Args:
         container: The open file.
         programmes: Says which streams belong together; asked only where there is a choice.
+        without: Indices of streams to be passed over.
     """
-    videos = [s for s in container.streams.video if _decodable(s) and not s.disposition & _NOT_A_MOVIE]
-    audios = [s for s in container.streams.audio if _decodable(s)]
+    found = container.streams.video
+    videos = [s for s in found if _usable(s, without) and not s.disposition & _NOT_A_MOVIE]
+    audios = [s for s in container.streams.audio if _usable(s, without)]
     several = bool(videos and audios) and len(videos) + len(audios) > _ONE_OF_EACH
     groups = programmes() if several else ()
     video = _best_video(videos, audios, groups)
@@ -103,9 +105,10 @@ def _audio_track(container: InputContainer, stream: AudioStream) -> Track:
     return _track(container, stream, info)
 
 
-def _decodable(stream: Stream) -> bool:
+def _usable(stream: Stream, without: Collection[int]) -> bool:
     # PyAV's types do not say that both may be missing: no decoder for the codec, a clock without a rate.
-    return bool(stream.codec_context) and bool(stream.time_base)
+    known = bool(stream.codec_context) and bool(stream.time_base)
+    return known and stream.index not in without
 
 
 def _start(stream: Stream) -> float:
@@ -139,7 +142,7 @@ def container_end(container: InputContainer) -> float | None:
 
 def _track(container: InputContainer, stream: Stream, info: StreamInfo) -> Track:
     base = stream.time_base
-    assert base is not None  # _decodable saw to it
+    assert base is not None  # _usable saw to it
     end = None
     if stream.duration is not None and stream.duration > 0:
         end = float(stream.duration * base)

@@ -96,6 +96,7 @@ class Session:
         hears = source.has_audio and "audio" in document.modalities
         self._audio = self._gather("audio", encoders["audio"]) if hears else None
         self._key_times: TimeArray | None = None
+        self._dead: dict[str, bool] = {}
         self._kept = Kept() if self._image is not None and sees_the_same(document) else None
         if self._image is not None and self._kept is not None:
             self._image.keep = self._kept.add
@@ -197,9 +198,9 @@ class Session:
             result = _spread_out(result, where)
         info = MediaInfo(
             duration=float(self._source.duration),
-            streams=self._source.streams,
-            video="present" if self._source.has_video else "absent",
-            audio="present" if self._source.has_audio else "absent",
+            streams=tuple(stream for stream in self.streams if not self._dead.get(stream.kind)),
+            video="present" if self._source.has_video and not self._dead.get("video") else "absent",
+            audio="present" if self._source.has_audio and not self._dead.get("audio") else "absent",
             coverage=coverage,
             image_knots=image,
             audio_knots=audio,
@@ -285,14 +286,25 @@ class Session:
 
     def _coverage(self) -> float:
         """Share of the moments asked for that could be decoded, if it is enough."""
-        gathered = [kind for kind in (self._image, self._audio) if kind is not None]
-        decoded = sum(kind.decoded for kind in gathered)
+        kinds: dict[Literal["video", "audio"], Gathered | None] = {"video": self._image, "audio": self._audio}
+        gathered = {name: kind for name, kind in kinds.items() if kind is not None}
+        decoded = sum(kind.decoded for kind in gathered.values())
         if not decoded:
             raise MediaError(f"{self._request.name}: {_why_nothing(self._source, self._document.modalities)}")
-        coverage = decoded / sum(kind.asked for kind in gathered)
+        asked = sum(kind.asked for name, kind in gathered.items() if not self._is_dead(name, kind))
+        coverage = decoded / asked
         if coverage < LEAST_COVERAGE:
             raise MediaError(f"{self._request.name}: only {coverage:.0%} of what was needed could be decoded")
         return coverage
+
+    def _is_dead(self, name: Literal["video", "audio"], gathered: Gathered) -> bool:
+        """Whether a track is declared and yields nothing: it is absent then, and nothing of it was lost."""
+        if gathered.decoded or not gathered.asked:
+            return False
+        if name not in self._dead:
+            stage = "frames" if name == "video" else "audio"
+            self._dead[name] = not self._read(stage, lambda source: source.yields(name, poll=self._job.check))
+        return self._dead[name]
 
 
 def _spread_out(result: SkimResult, where: NDArray[np.bool_]) -> SkimResult:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from l2l_engine.media.mono import mono
 from l2l_engine.media.picture import PictureMaker
 
+JITTER_S = 0.02
+"""By how much a frame's time may miss the end of the one before and still follow it at once."""
 JUMP_S = 10.0
 """A clock that goes on by more than this without a packet has jumped."""
 
@@ -147,6 +149,8 @@ def _decoded(container: av.container.InputContainer, stream: av.stream.Stream, b
                 track.heard.append(mono(frame))
                 track.rates.append(frame.sample_rate)
                 length = frame.samples / frame.sample_rate
+                if track.ends and abs(at - track.ends[-1]) <= JITTER_S:
+                    at = track.ends[-1]  # containers round; what follows at once, follows at once
             track.starts.append(at)
             track.ends.append(at + length)
     return track
