@@ -13,7 +13,8 @@ class Container:
     Attributes:
         index: Whether an index names every packet, at its decoding time, or the key frames, when they are
             shown; both at the times that reading on would show.
-        declares: Whether the header says how long the file is. Otherwise FFmpeg's length is an estimate.
+        declares: Whether the header says how long the file is; "linear" as below, "video" only if there is
+            one. Otherwise FFmpeg's length is an estimate.
         timed: Whether a packet has the same time after a seek as when all before it are read; "linear" only
             if every sample takes the same number of bytes. Otherwise the time is an estimate by the bit rate.
         finds_sound: Whether seeking in sound leads to all that is needed from there on.
@@ -24,7 +25,7 @@ class Container:
     """
 
     index: Literal["packets", "keys"] | None = None
-    declares: bool | Literal["linear"] = False
+    declares: bool | Literal["linear", "video"] = False
     timed: bool | Literal["linear"] = False
     finds_sound: bool = False
     free: bool = False
@@ -38,7 +39,7 @@ _FILE = Container(declares=True, timed=True)
 CONTAINERS: dict[str, Container] = {
     "mov": Container("packets", declares=True, timed=True, finds_sound=True),
     "matroska": Container("keys", declares=True, timed=True, finds_sound=True, order="tagged"),
-    "avi": Container(declares=True, timed=True, order="stored"),
+    "avi": Container(declares="video", timed=True, order="stored"),
     "mpegts": _STREAM,
     "mpeg": _STREAM,
     "flv": Container(declares=True, timed=True, free=True),
@@ -49,6 +50,31 @@ CONTAINERS: dict[str, Container] = {
     "flac": Container(declares=True, timed=True, finds_sound=True),
     "mp3": Container(),
     "aac": Container(),
+    "ac3": Container(),
+    "eac3": Container(),
+    "dts": Container(),
+    "amr": Container(),
+    "amrnb": Container(),
+    "amrwb": Container(),
+    "aiff": _LINEAR,
+    "au": _LINEAR,
+    "caf": _LINEAR,
+    "wv": Container(),
+    "tta": Container(),
+    "ape": Container(),
+    "h264": Container(),
+    "hevc": Container(),
+    "m4v": Container(),
+    "mpegvideo": Container(),
+    "obu": Container(),
+    "ivf": _FILE,
+    "gif": Container(),
+    "apng": Container(),
+    "dv": _FILE,
+    "mxf": _FILE,
+    "nut": _FILE,
+    "rm": _FILE,
+    "wtv": _FILE,
 }
 """By FFmpeg's name. None of these demuxers reads a second file; playlists, patterns and devices are out."""
 

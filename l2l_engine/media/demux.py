@@ -101,7 +101,8 @@ class Demuxer:
         if self.container.format.name == "mp3":
             first = self.reader.peek(0, _PEEKED)
             return counts_frames(self.reader.peek(tag_bytes(first), _PEEKED))
-        return self._holds(self._facts.declares)
+        fact = self._facts.declares
+        return self.video is not None if fact == "video" else self._holds(fact)
 
     def _holds(self, fact: bool | Literal["linear"]) -> bool:
         return fact is True or (fact == "linear" and self.audio is not None and self._linear(self.audio))
