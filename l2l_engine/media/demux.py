@@ -19,9 +19,10 @@ from l2l_engine.errors import MediaError
 from l2l_engine.media.containers import container, counts_frames, tag_bytes
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.opening import Reader, open_container, translated
+from l2l_engine.media.programmes import programmes
 from l2l_engine.media.source import Poll
 from l2l_engine.media.timeline import Timeline
-from l2l_engine.media.tracks import Track, audio_track, container_end, video_track
+from l2l_engine.media.tracks import Programmes, Track, choose, container_end
 
 _ROUNDING = 1e-7
 """Seconds by which a tick turned into seconds may miss itself; going there must lead to it."""
@@ -32,6 +33,8 @@ _LONGEST = 10.0
 """Seconds that a packet may last by its own claim alone; more must lie within the declared length."""
 _PEEKED = 1024
 """Bytes at the beginning of an MP3 file that show whether it counts its frames."""
+_TABLES = 1 << 20
+"""Bytes at the beginning of a transport stream in which the maps of its programmes are found."""
 _MAX_READ_ERRORS = 8
 """Consecutive failed reads after which the rest of a damaged file is given up."""
 
@@ -46,8 +49,7 @@ class Demuxer:
         self.container = open_container(reader, name, limits)
         self._facts = container(self.container.format.name)
         with translated(reader, name, "its streams cannot be read"):
-            self.video = video_track(self.container)
-            self.audio = audio_track(self.container)
+            self.video, self.audio = choose(self.container, self._programmes)
         self._fresh = True
         self._whole = self._audio_unused = True
         self._timeline: Timeline | None = None
@@ -66,11 +68,10 @@ class Demuxer:
 
     def replace(self, track: Track, other: Track | None) -> None:
         """Use what is known of a track by now; None if it is not there: then another of its kind, if any."""
-        choose = video_track if track.info.kind == "video" else audio_track
         if other is None:
             self._absent.add(track.index)
-            other = choose(self.container, self._absent)
-        if track.info.kind == "video":
+            self.video, self.audio = choose(self.container, self._programmes, self._absent)
+        elif track.info.kind == "video":
             self.video = other
         else:
             self.audio = other
@@ -103,6 +104,12 @@ class Demuxer:
             return counts_frames(self.reader.peek(tag_bytes(first), _PEEKED))
         fact = self._facts.declares
         return self.video is not None if fact == "video" else self._holds(fact)
+
+    def _programmes(self) -> Programmes:
+        """Which streams belong together; only a transport stream holds several programmes."""
+        if self.container.format.name != "mpegts":
+            return ()
+        return programmes(self.reader.peek(0, _TABLES))
 
     def _holds(self, fact: bool | Literal["linear"]) -> bool:
         return fact is True or (fact == "linear" and self.audio is not None and self._linear(self.audio))

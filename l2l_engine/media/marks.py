@@ -9,6 +9,7 @@ tried, one after the other, and only those that stood the trial are believed fro
 from __future__ import annotations
 
 import bisect
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -95,36 +96,42 @@ def _tried(demuxer: Demuxer, track: Track, limits: Limits, poll: Poll | None) ->
     """The stamps of packets that are key frames by the decoder, and when those are shown."""
     demuxer.rewind()
     codec = open_decoder(demuxer, track, limits, 1)
-    trial: _Trial | None = None
+    by_order = demuxer.by_order(track)
+    most = _LEADING if by_order else _MOST_FED
+    waiting: deque[list[Packet[Stream]]] = deque()
+    """The marks that wait for what follows them; there may be others among that."""
+
+    def tried() -> Iterator[tuple[int, float]]:
+        trial = _Trial(codec, waiting.popleft(), by_order=by_order)
+        for stamp, shown in trial.verdict():
+            yield stamp, shown * track.time_base
+
     for packet in demuxer.packets((track,), poll):
         if packet.is_keyframe:
-            if trial is not None:
-                yield from trial.verdict()
-            codec.flush_buffers()
-            trial = _Trial(demuxer, track, codec)
-        if trial is not None:
-            trial.feed(packet)
-    if trial is not None:
-        yield from trial.verdict()
+            waiting.append([])
+        for packets in waiting:
+            packets.append(packet)
+        if waiting and len(waiting[0]) > most:
+            yield from tried()
+    while waiting:
+        yield from tried()
 
 
 class _Trial:
-    """What comes out of a decoder that begins at a mark."""
+    """What comes out of a decoder that begins at a mark, the first of ``packets``."""
 
-    def __init__(self, demuxer: Demuxer, track: Track, codec: VideoCodecContext) -> None:
-        self._codec, self._base = codec, track.time_base
-        self._by_order = demuxer.by_order(track)
+    def __init__(self, codec: VideoCodecContext, packets: list[Packet[Stream]], *, by_order: bool) -> None:
+        self._codec, self._by_order = codec, by_order
+        codec.flush_buffers()
         self._fed: list[int | None] = []
         self._frames: list[tuple[int | None, bool]] = []
-        self._over = self._failed = False
-
-    def feed(self, packet: Packet[Stream]) -> None:
-        """Decode the next packet, unless it is known by now how the trial ends."""
-        if self._over or len(self._fed) > (_LEADING if self._by_order else _MOST_FED):
-            return
-        self._fed.append(packet.dts if packet.pts is None else packet.pts)
-        self._decode(packet)
-        self._over = self._failed or (not self._by_order and any(self._shown_by_mark()))
+        self._failed = False
+        for packet in packets:
+            self._fed.append(packet.dts if packet.pts is None else packet.pts)
+            self._decode(packet)
+            if self._failed or (not by_order and self._first() is not None):
+                return
+        self._decode(None)
 
     def _decode(self, packet: Packet[Stream] | None) -> None:
         try:
@@ -134,35 +141,23 @@ class _Trial:
             return
         self._frames += [(frame.dts if frame.pts is None else frame.pts, frame.key_frame) for frame in frames]
 
-    def _shown_by_mark(self) -> Iterator[bool]:
-        """The frames that count: those shown before the key frame may need what came before it."""
+    def _first(self) -> tuple[int, bool] | None:
+        """The first frame that counts: what is shown before the key frame may need what came before it."""
         mark = self._fed[0]
-        return (mark is not None and stamp is not None and stamp >= mark for stamp, _ in self._frames)
+        counts = ((at, key) for at, key in self._frames if mark is not None and at is not None and at >= mark)
+        return next(counts, None)
 
-    def verdict(self) -> Iterator[tuple[int, float]]:
-        """The mark's stamp and when its frame is shown; nothing if it was false."""
+    def verdict(self) -> Iterator[tuple[int, int]]:
+        """The mark's stamp and that of the moment when its frame is shown; nothing if it was false."""
         mark = self._fed[0]
-        if not self._over:
-            self._decode(None)
         if self._failed or mark is None:
             return
-        if self._by_order:
-            yield from self._place(mark)
-            return
-        first = next((frame for frame in self._frames if frame[0] is not None and frame[0] >= mark), None)
-        if first == (mark, True):
-            yield mark, mark * self._base
-
-    def _place(self, mark: int) -> Iterator[tuple[int, float]]:
-        """Where only the order of frames tells when they are shown: the frames before this one are counted.
-
-        They follow it in the file, and whether the decoder shows or drops them, they take their turn.
-        """
-        stamps = [stamp for stamp, _ in self._frames]
-        if (mark, True) not in self._frames:
-            return
-        here = stamps.index(mark)
-        dropped = [stamp for stamp in self._fed if stamp is not None and stamp not in stamps]
-        place = here + len(dropped)
-        if place < len(self._fed) and (stamp := self._fed[place]) is not None:
-            yield mark, stamp * self._base
+        if not self._by_order:
+            if self._first() == (mark, True):
+                yield mark, mark
+        elif (mark, True) in self._frames:
+            # What is shown before it follows it in the file, and takes its turn though the decoder drop it.
+            stamps = [stamp for stamp, _ in self._frames]
+            place = stamps.index(mark) + len([stamp for stamp in self._fed if stamp not in stamps])
+            if place < len(self._fed) and (shown := self._fed[place]) is not None:
+                yield mark, shown

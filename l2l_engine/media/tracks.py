@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,40 +29,77 @@ class Track:
     info: StreamInfo
 
 
-def video_track(container: InputContainer, without: Collection[int] = ()) -> Track | None:
-    """The default video: never cover art; among several defaults the largest picture.
+Programmes = Sequence[frozenset[int]]
+"""The identifiers of the streams of each programme; none where all streams are one."""
 
-    Streams ``without`` are passed over.
+
+def choose(
+    container: InputContainer, programmes: Callable[[], Programmes], without: Collection[int] = ()
+) -> tuple[Track | None, Track | None]:
+    """The video and the audio track to use, of one programme.
+
+    Args:
+        container: The open file.
+        programmes: Says which streams belong together; asked only where there is a choice.
+        without: Indices of streams to be passed over.
     """
+    found = container.streams.video
+    videos = [s for s in found if _usable(s, without) and not s.disposition & _NOT_A_MOVIE]
+    audios = [s for s in container.streams.audio if _usable(s, without)]
+    several = bool(videos and audios) and len(videos) + len(audios) > _ONE_OF_EACH
+    groups = programmes() if several else ()
+    video = _best_video(videos, audios, groups)
+    if video is not None:
+        audios = [s for s in audios if _together(video, s, groups)]
+    audio = _best_audio(audios)
+    return (
+        None if video is None else _video_track(container, video),
+        None if audio is None else _audio_track(container, audio),
+    )
 
-    def rank(stream: VideoStream) -> tuple[bool, bool, int, int]:
+
+_ONE_OF_EACH = 2
+
+
+def _together(one: Stream, other: Stream, programmes: Programmes) -> bool:
+    """Whether two streams are of one programme; a stream that no programme names goes with all."""
+    of_one = [ids for ids in programmes if one.id in ids]
+    of_other = [ids for ids in programmes if other.id in ids]
+    return not of_one or not of_other or any(ids in of_other for ids in of_one)
+
+
+def _best_video(
+    usable: Sequence[VideoStream], audios: Sequence[AudioStream], programmes: Programmes
+) -> VideoStream | None:
+    """The default video; among several defaults the largest picture. One with sound comes first."""
+
+    def rank(stream: VideoStream) -> tuple[bool, bool, bool, int, int]:
+        sounds = any(_together(stream, audio, programmes) for audio in audios)
         default = bool(stream.disposition & Disposition.default)
-        return default, not stream.disposition & _NOT_MAIN, stream.width * stream.height, -stream.index
+        main = not stream.disposition & _NOT_MAIN
+        return sounds, default, main, stream.width * stream.height, -stream.index
 
-    usable = [s for s in container.streams.video if _usable(s, without) and not s.disposition & _NOT_A_MOVIE]
-    if not usable:
-        return None
-    stream = max(usable, key=rank)
+    return max(usable, key=rank, default=None)
+
+
+def _best_audio(usable: Sequence[AudioStream]) -> AudioStream | None:
+    """The default audio; among several defaults the first, as players do."""
+
+    def rank(stream: AudioStream) -> tuple[bool, bool, int]:
+        default = bool(stream.disposition & Disposition.default)
+        return default, not stream.disposition & _NOT_MAIN, -stream.index
+
+    return max(usable, key=rank, default=None)
+
+
+def _video_track(container: InputContainer, stream: VideoStream) -> Track:
     rate = stream.average_rate or stream.guessed_rate
     codec = stream.codec_context
     info = _info(stream, "video", width=codec.width, height=codec.height, rate=float(rate) if rate else None)
     return _track(container, stream, info)
 
 
-def audio_track(container: InputContainer, without: Collection[int] = ()) -> Track | None:
-    """The default audio track; among several defaults the first, as players do.
-
-    Streams ``without`` are passed over.
-    """
-
-    def rank(stream: AudioStream) -> tuple[bool, bool, int]:
-        default = bool(stream.disposition & Disposition.default)
-        return default, not stream.disposition & _NOT_MAIN, -stream.index
-
-    usable = [s for s in container.streams.audio if _usable(s, without)]
-    if not usable:
-        return None
-    stream = max(usable, key=rank)
+def _audio_track(container: InputContainer, stream: AudioStream) -> Track:
     codec = stream.codec_context
     info = _info(stream, "audio", sample_rate=codec.sample_rate, channels=codec.layout.nb_channels)
     return _track(container, stream, info)
