@@ -21,7 +21,8 @@ class Container:
         free: Whether stamps are those of a clock that runs without regard to the file, and may start anew in
             the middle of it. There is no index, so all packets are read once.
         order: Whether packets have no stamp but for when they are decoded ("stored"), or only those of
-            streams with a tag of Microsoft's ("tagged"): frames are then shown in the decoder's order.
+            streams with a tag of Microsoft's ("tagged") or of H.264, or none at all, so that there is but
+            their number ("counted"): frames are then shown in the decoder's order.
     """
 
     index: Literal["packets", "keys"] | None = None
@@ -29,12 +30,13 @@ class Container:
     timed: bool | Literal["linear"] = False
     finds_sound: bool = False
     free: bool = False
-    order: Literal["stored", "tagged"] | None = None
+    order: Literal["stored", "tagged", "h264", "counted"] | None = None
 
 
 _LINEAR = Container(declares="linear", timed="linear", finds_sound=True)
 _STREAM = Container(timed=True, free=True)
 _FILE = Container(declares=True, timed=True)
+_COUNTED = Container(order="counted")
 
 CONTAINERS: dict[str, Container] = {
     "mov": Container("packets", declares=True, timed=True, finds_sound=True),
@@ -62,16 +64,16 @@ CONTAINERS: dict[str, Container] = {
     "wv": Container(),
     "tta": Container(),
     "ape": Container(),
-    "h264": Container(),
-    "hevc": Container(),
+    "h264": _COUNTED,
+    "hevc": _COUNTED,
     "m4v": Container(),
-    "mpegvideo": Container(),
+    "mpegvideo": Container(order="stored"),
     "obu": Container(),
     "ivf": _FILE,
     "gif": Container(),
     "apng": Container(),
     "dv": _FILE,
-    "mxf": _FILE,
+    "mxf": Container(declares=True, timed=True, order="h264"),
     "nut": _FILE,
     "rm": _FILE,
     "wtv": _FILE,

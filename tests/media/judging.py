@@ -61,7 +61,9 @@ def _pictures(source: MediaSource, truth: Walk, policy: str, least: float) -> li
     wrong = [] if got.valid.mean() >= least else [f"{(~got.valid).sum()} of {len(times)} moments lost"]
     for row in np.flatnonzero(got.valid):
         expected = truth.row(times[row])
-        near = range(max(0, expected - truth.rejoined), min(len(truth.video.shown), expected + 1 + truth.rejoined))
+        near = range(
+            max(0, expected - truth.rejoined), min(len(truth.video.shown), expected + 1 + truth.rejoined)
+        )
         if not any(np.array_equal(got.images[row], truth.video.shown[one]) for one in near):
             same = [i for i, one in enumerate(truth.video.shown) if np.array_equal(got.images[row], one)]
             wrong.append(f"at {times[row]:.3f} s frame {same[:3]}, not {expected}")

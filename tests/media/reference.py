@@ -126,7 +126,9 @@ def walk(content: bytes, *, by_order: bool = False, video: int = 0, audio: int =
     return Walk(tracks[0], tracks[1], rejoined)
 
 
-def _decoded(container: av.container.InputContainer, stream: av.stream.Stream, by_order: bool, crop: int) -> Track:
+def _decoded(
+    container: av.container.InputContainer, stream: av.stream.Stream, by_order: bool, crop: int
+) -> Track:
     make, track, places = PictureMaker(128, crop), Track(), []
     rate = stream.average_rate if stream.type == "video" else None
     for packet in container.demux(stream):
