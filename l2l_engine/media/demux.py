@@ -83,7 +83,7 @@ class Demuxer:
             self.audio = other
 
     def is_encrypted(self, *, thoroughly: bool = False) -> bool:
-        """Whether the file's first bytes say that it is encrypted; the formats that do not say it cost time."""
+        """Whether the first bytes say that the file is encrypted; ``thoroughly``: of any format, or cheaply."""
         told = self.container.format.name == "asf" or thoroughly
         return told and encrypted(self.reader.peek(0, LOOKED_AT))
 
