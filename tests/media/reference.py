@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass, field
 
 import av
@@ -61,6 +62,8 @@ class Track:
     heard: list[NDArray[np.float32]] = field(default_factory=list)
     """Sound, float32 [samples], mono."""
     rates: list[int] = field(default_factory=list)
+    begins: float = math.inf
+    """Where the container says the track begins: a decoder may give nothing for its first packet."""
 
     def split(self) -> list[slice]:
         """The parts between which the clock restarted or jumped."""
@@ -119,7 +122,7 @@ def walk(content: bytes, *, by_order: bool = False, video: int = 0, audio: int =
         tracks.append(track if track is not None and track.starts else None)
     used = [track for track in tracks if track is not None]
     rejoined = _join(used)
-    zero = min(min(track.starts) for track in used)
+    zero = min(min(track.begins, *track.starts) for track in used)
     for track in used:
         track.starts = [start - zero for start in track.starts]
         track.ends = [end - zero for end in track.ends]
@@ -131,6 +134,8 @@ def _decoded(
 ) -> Track:
     make, track, places = PictureMaker(128, crop), Track(), []
     rate = stream.average_rate if stream.type == "video" else None
+    if stream.start_time is not None:
+        track.begins = float(stream.start_time * stream.time_base)
     for packet in container.demux(stream):
         if packet.size:
             places.append(float(packet.dts * stream.time_base) if packet.dts is not None else 0.0)
