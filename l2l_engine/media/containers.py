@@ -13,32 +13,35 @@ class Container:
     Attributes:
         index: Whether an index names every packet, at its decoding time, or the key frames, when they are
             shown; both at the times that reading on would show.
-        declares: Whether the header says how long the file is. Otherwise FFmpeg's length is an estimate.
+        declares: Whether the header says how long the file is; "linear" as below, "video" only if there is
+            one. Otherwise FFmpeg's length is an estimate.
         timed: Whether a packet has the same time after a seek as when all before it are read; "linear" only
             if every sample takes the same number of bytes. Otherwise the time is an estimate by the bit rate.
         finds_sound: Whether seeking in sound leads to all that is needed from there on.
         free: Whether stamps are those of a clock that runs without regard to the file, and may start anew in
             the middle of it. There is no index, so all packets are read once.
         order: Whether packets have no stamp but for when they are decoded ("stored"), or only those of
-            streams with a tag of Microsoft's ("tagged"): frames are then shown in the decoder's order.
+            streams with a tag of Microsoft's ("tagged") or of H.264, or none at all, so that there is but
+            their number ("counted"): frames are then shown in the decoder's order.
     """
 
     index: Literal["packets", "keys"] | None = None
-    declares: bool | Literal["linear"] = False
+    declares: bool | Literal["linear", "video"] = False
     timed: bool | Literal["linear"] = False
     finds_sound: bool = False
     free: bool = False
-    order: Literal["stored", "tagged"] | None = None
+    order: Literal["stored", "tagged", "h264", "counted"] | None = None
 
 
 _LINEAR = Container(declares="linear", timed="linear", finds_sound=True)
 _STREAM = Container(timed=True, free=True)
 _FILE = Container(declares=True, timed=True)
+_COUNTED = Container(order="counted")
 
 CONTAINERS: dict[str, Container] = {
     "mov": Container("packets", declares=True, timed=True, finds_sound=True),
     "matroska": Container("keys", declares=True, timed=True, finds_sound=True, order="tagged"),
-    "avi": Container(declares=True, timed=True, order="stored"),
+    "avi": Container(declares="video", timed=True, order="stored"),
     "mpegts": _STREAM,
     "mpeg": _STREAM,
     "flv": Container(declares=True, timed=True, free=True),
@@ -49,6 +52,31 @@ CONTAINERS: dict[str, Container] = {
     "flac": Container(declares=True, timed=True, finds_sound=True),
     "mp3": Container(),
     "aac": Container(),
+    "ac3": Container(),
+    "eac3": Container(),
+    "dts": Container(),
+    "amr": Container(),
+    "amrnb": Container(),
+    "amrwb": Container(),
+    "aiff": _LINEAR,
+    "au": _LINEAR,
+    "caf": _LINEAR,
+    "wv": Container(),
+    "tta": Container(),
+    "ape": Container(),
+    "h264": _COUNTED,
+    "hevc": _COUNTED,
+    "m4v": Container(),
+    "mpegvideo": Container(order="stored"),
+    "obu": Container(),
+    "ivf": _FILE,
+    "gif": Container(),
+    "apng": Container(),
+    "dv": _FILE,
+    "mxf": Container(declares=True, timed=True, order="h264"),
+    "nut": _FILE,
+    "rm": _FILE,
+    "wtv": _FILE,
 }
 """By FFmpeg's name. None of these demuxers reads a second file; playlists, patterns and devices are out."""
 

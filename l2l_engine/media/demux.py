@@ -20,6 +20,7 @@ from l2l_engine.media.containers import container, counts_frames, tag_bytes
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.opening import Reader, open_container, translated
 from l2l_engine.media.programmes import programmes
+from l2l_engine.media.refusal import ENCRYPTED, LOOKED_AT, encrypted
 from l2l_engine.media.source import Poll
 from l2l_engine.media.timeline import AHEAD, BACK, Timeline
 from l2l_engine.media.tracks import Programmes, Track, choose, container_end
@@ -31,6 +32,8 @@ _PROBED_S = 100.0
 _NO_TAG = "\0\0\0\0"
 _LONGEST = 10.0
 """Seconds that a packet may last by its own claim alone; more must lie within the declared length."""
+_USUAL_RATE = 25
+"""Frames a second of a raw stream that does not say."""
 _PEEKED = 1024
 """Bytes at the beginning of an MP3 file that show whether it counts its frames."""
 _TABLES = 1 << 20
@@ -59,6 +62,9 @@ class Demuxer:
         self._absent: set[int] = set()
         self.declared = self.tracks
         """The tracks by the header alone."""
+        if any("enc_key_id" in self.stream(track).metadata for track in self.tracks) or self.is_encrypted():
+            self.container.close()
+            raise MediaError(f"{name}: {ENCRYPTED}")
         if self.video is None and self.audio is None:
             self.container.close()
             raise MediaError(f"{name}: holds neither a video nor an audio stream that can be decoded")
@@ -77,6 +83,11 @@ class Demuxer:
             self.video = other
         else:
             self.audio = other
+
+    def is_encrypted(self, *, thoroughly: bool = False) -> bool:
+        """Whether the first bytes say that the file is encrypted; ``thoroughly``: of any format, or cheaply."""
+        told = self.container.format.name == "asf" or thoroughly
+        return told and encrypted(self.reader.peek(0, LOOKED_AT))
 
     @property
     def indexed(self) -> bool:
@@ -104,7 +115,8 @@ class Demuxer:
         if self.container.format.name == "mp3":
             first = self.reader.peek(0, _PEEKED)
             return counts_frames(self.reader.peek(tag_bytes(first), _PEEKED))
-        return self._holds(self._facts.declares)
+        fact = self._facts.declares
+        return self.video is not None if fact == "video" else self._holds(fact)
 
     def _programmes(self) -> Programmes:
         """Which streams belong together; only a transport stream holds several programmes."""
@@ -130,8 +142,11 @@ class Demuxer:
 
     @property
     def seeks(self) -> bool:
-        """Whether a moment can be found but by reading up to it: not where clocks restart."""
-        return self._timeline is None
+        """Whether moments can be found but by reading up to them.
+
+        They cannot where clocks restart, and where packets have nothing but a number.
+        """
+        return self._timeline is None and self._facts.order != "counted"
 
     @property
     def free(self) -> bool:
@@ -148,8 +163,12 @@ class Demuxer:
         if not isinstance(stream, VideoStream) or not stream.codec_context.has_b_frames:
             return False
         order = self._facts.order
+        if order == "h264":
+            return stream.codec_context.codec.canonical_name == "h264"
         # Matroska gives a tag only to streams in Microsoft's old fashion: no other has one.
-        return order == "stored" or (order == "tagged" and stream.codec_context.codec_tag != _NO_TAG)
+        return order in {"stored", "counted"} or (
+            order == "tagged" and stream.codec_context.codec_tag != _NO_TAG
+        )
 
     def join(self, timeline: Timeline) -> None:
         """From now on let the parts of a file, each with a clock of its own, follow each other on one."""
@@ -282,12 +301,25 @@ class Demuxer:
             if packet.size:  # the empty ones at the end only ask decoders to drain
                 errors = 0
                 index = packet.stream_index
+                if packet.is_keyframe and self.indexed and packet.has_sidedata("encryption_info"):
+                    raise MediaError(f"{self.name}: {ENCRYPTED}")
+                if self._facts.order == "counted":
+                    self._stamp(packet, numbers[index])
                 if index in ordered or (self.free and _torn(packet)):
                     packet.pts = packet.dts
                 if self._timeline is not None:
                     packet = _put(packet, self._timeline, numbers[index])
                 numbers[index] += 1
                 yield packet
+
+    @staticmethod
+    def _stamp(packet: Packet[Stream], number: int) -> None:
+        """Give a packet of a raw stream, in which there is nothing but pictures, its place in time."""
+        stream = packet.stream
+        assert isinstance(stream, VideoStream)
+        ticks = round(1 / (stream.guessed_rate or _USUAL_RATE) / packet.time_base)
+        packet.pts = packet.dts = number * ticks
+        packet.duration = ticks
 
     def close(self) -> None:
         """Close the container and, if it is ours, the file."""

@@ -17,6 +17,7 @@ from av.container import InputContainer
 from l2l_engine.errors import L2LError, MediaAccessError, MediaError, MediaNotFoundError
 from l2l_engine.media.containers import CONTAINERS
 from l2l_engine.media.limits import Limits
+from l2l_engine.media.refusal import LOOKED_AT, why
 from l2l_engine.media.source import MediaFile, Poll
 
 _BUFFER_BYTES = 64 * 1024
@@ -158,6 +159,11 @@ class Reader:
         self.seek(at)
         return data
 
+    def looks_like(self) -> str | None:
+        """What the file is, if it is a kind that is known and not read."""
+        size = self.seek(0, io.SEEK_END)
+        return why(self.peek(0, LOOKED_AT), size, self.peek)
+
     def begin(self, poll: Poll | None) -> bool:
         """Start another piece of work; False if something stopped the last one, which is over now."""
         stopped = self._failure is not None
@@ -264,7 +270,7 @@ def open_container(reader: Reader, name: str, limits: Limits) -> InputContainer:
     Raises:
         MediaError: It is none of the supported media formats, or its header is damaged.
     """
-    with translated(reader, name, "not a readable media file of a supported format"):
+    with translated(reader, name, "not a readable media file of a supported format", refused=True):
         return av.open(
             cast(BinaryIO, reader),
             mode="r",
@@ -278,8 +284,15 @@ def open_container(reader: Reader, name: str, limits: Limits) -> InputContainer:
 
 
 @contextmanager
-def translated(reader: Reader, name: str, what: str) -> Iterator[None]:
-    """Turn FFmpeg's errors into ``MediaError`` and let what stopped the reader through."""
+def translated(reader: Reader, name: str, what: str, *, refused: bool = False) -> Iterator[None]:
+    """Turn FFmpeg's errors into ``MediaError`` and let what stopped the reader through.
+
+    Args:
+        reader: Of the file.
+        name: What messages call it.
+        what: What cannot be done.
+        refused: Whether the file itself is at fault: then the message says what it is, as far as one can see.
+    """
     try:
         yield
     except L2LError:
@@ -289,6 +302,6 @@ def translated(reader: Reader, name: str, what: str) -> Iterator[None]:
         raise MediaError(f"{name}: {what}: asks for more memory than there is") from error
     except av.error.FFmpegError as error:
         reader.check()
-        cause = getattr(error, "strerror", None) or str(error)
+        cause = (reader.looks_like() if refused else None) or getattr(error, "strerror", None) or str(error)
         raise MediaError(f"{name}: {what}: {cause}") from error
     reader.check()

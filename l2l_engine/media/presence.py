@@ -19,6 +19,7 @@ from l2l_engine.errors import MediaError
 from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.marks import open_decoder
+from l2l_engine.media.refusal import ENCRYPTED
 from l2l_engine.media.source import Poll
 from l2l_engine.media.tracks import Track
 
@@ -35,11 +36,14 @@ def settle(demuxer: Demuxer, limits: Limits, poll: Poll | None) -> None:
         MediaError: No track yields anything.
     """
     asked = False
-    while open_ones := [track for track in demuxer.tracks if _leaves_open(track)]:
+    known: set[int] = set()
+    while open_ones := [t for t in demuxer.tracks if t.index not in known and _leaves_open(demuxer, t)]:
         asked = True
+        known.add(open_ones[0].index)
         demuxer.replace(open_ones[0], _as_found(demuxer, open_ones[0], limits, poll))
     if not demuxer.tracks:
-        raise MediaError(f"{demuxer.name}: nothing can be decoded of the streams it declares")
+        cause = "nothing can be decoded of the streams it declares"
+        raise MediaError(f"{demuxer.name}: {ENCRYPTED if demuxer.is_encrypted(thoroughly=True) else cause}")
     if asked:
         demuxer.rewind()
 
@@ -51,9 +55,12 @@ def yields(demuxer: Demuxer, track: Track, limits: Limits, poll: Poll | None) ->
     return found is not None
 
 
-def _leaves_open(track: Track) -> bool:
+def _leaves_open(demuxer: Demuxer, track: Track) -> bool:
     info = track.info
-    return not (info.sample_rate if info.kind == "audio" else info.width and info.height)
+    if info.kind == "audio":
+        return not info.sample_rate
+    started: int | None = demuxer.stream(track).start_time  # whatever PyAV's types say
+    return not (info.width and info.height) or started is None
 
 
 def _as_found(demuxer: Demuxer, track: Track, limits: Limits, poll: Poll | None) -> Track | None:

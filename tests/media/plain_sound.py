@@ -49,7 +49,7 @@ def listen(content: bytes, stream: int | None = None) -> Sound:
         chosen = container.streams.audio[0] if stream is None else container.streams[stream]
         runs: list[tuple[float, int, list[NDArray[np.float32]]]] = []
         times = []
-        end = -np.inf
+        end = float(chosen.start_time * chosen.time_base) if chosen.start_time is not None else 0.0
         packets = (packet for packet in container.demux(chosen) if packet.size or packet.dts is None)
         for packet in packets:
             if packet.size and packet.pts is not None:
