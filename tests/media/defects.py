@@ -175,12 +175,18 @@ def without_presentation_times(content: bytes, fourcc: bytes, rate: int) -> byte
         _number(0x23E383, 1_000_000_000 // rate),
         video,
     )
-    info = _element(0x1549A966, _number(0x2AD7B1, 1_000_000), _element(0x4489, struct.pack(">d", len(packets) * 1000 / rate)))
+    info = _element(
+        0x1549A966,
+        _number(0x2AD7B1, 1_000_000),
+        _element(0x4489, struct.pack(">d", len(packets) * 1000 / rate)),
+    )
     clusters = b""
     for begin in range(0, len(packets), rate):
         since = begin * 1000 // rate
         blocks = [
-            _element(0xA3, b"\x81" + struct.pack(">hB", (begin + i) * 1000 // rate - since, 0x80 * key) + data)
+            _element(
+                0xA3, b"\x81" + struct.pack(">hB", (begin + i) * 1000 // rate - since, 0x80 * key) + data
+            )
             for i, (data, key) in enumerate(packets[begin : begin + rate])
         ]
         clusters += _element(0x1F43B675, _number(0xE7, since), *blocks)
