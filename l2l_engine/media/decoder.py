@@ -20,6 +20,15 @@ from l2l_engine.media.tracks import Track
 
 _REFERENCED = {"h264", "hevc"}
 """Codecs whose packets say whether other frames refer to them, one frame a packet."""
+_TELLING = frozenset(
+    [
+        *("h261", "h263", "h263i", "h263p", "h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4"),
+        *("msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2", "wmv3", "vc1", "flv1", "snow"),
+        *("rv10", "rv20", "rv30", "rv40", "theora", "vp6", "vp6a", "vp6f", "vp8", "vp9", "av1"),
+    ]
+)
+"""Codecs whose decoder says of each frame whether it is a key frame. Others say it of none, or have no other
+frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class FrameDecoder:
         self._begins: int | None = None
         self._places: list[float] = []
         self._promised = -math.inf if key is None else key[1]
-        self.trusted = key is None
+        self.trusted = key is None or self._track.info.codec not in _TELLING
         """Whether what decoding began with was seen to be a key frame, or does not matter."""
         if key is not None:
             self._begins = _stamp(key[0])

@@ -22,7 +22,7 @@ from l2l_engine.media.opening import Reader, open_container, translated
 from l2l_engine.media.programmes import programmes
 from l2l_engine.media.refusal import ENCRYPTED, LOOKED_AT, encrypted
 from l2l_engine.media.source import Poll
-from l2l_engine.media.timeline import Timeline
+from l2l_engine.media.timeline import AHEAD, BACK, Timeline
 from l2l_engine.media.tracks import Programmes, Track, choose, container_end
 
 _ROUNDING = 1e-7
@@ -38,6 +38,8 @@ _PEEKED = 1024
 """Bytes at the beginning of an MP3 file that show whether it counts its frames."""
 _TABLES = 1 << 20
 """Bytes at the beginning of a transport stream in which the maps of its programmes are found."""
+_LAST = 3
+"""Packets at the end of a part that a break in the transport's count may be laid to."""
 _MAX_READ_ERRORS = 8
 """Consecutive failed reads after which the rest of a damaged file is given up."""
 
@@ -303,10 +305,10 @@ class Demuxer:
                     raise MediaError(f"{self.name}: {ENCRYPTED}")
                 if self._facts.order == "counted":
                     self._stamp(packet, numbers[index])
-                if index in ordered:
+                if index in ordered or (self.free and _torn(packet)):
                     packet.pts = packet.dts
                 if self._timeline is not None:
-                    self._put(packet, self._timeline.shift(index, numbers[index]))
+                    packet = _put(packet, self._timeline, numbers[index])
                 numbers[index] += 1
                 yield packet
 
@@ -319,17 +321,35 @@ class Demuxer:
         packet.pts = packet.dts = number * ticks
         packet.duration = ticks
 
-    @staticmethod
-    def _put(packet: Packet[Stream], shift: float) -> None:
-        """Move a packet by some seconds."""
-        ticks = round(shift / packet.time_base)
-        packet.pts = None if packet.pts is None else packet.pts + ticks
-        packet.dts = None if packet.dts is None else packet.dts + ticks
-
     def close(self) -> None:
         """Close the container and, if it is ours, the file."""
         self.container.close()
         self.reader.close()
+
+
+def _torn(packet: Packet[Stream]) -> bool:
+    """Whether a packet is stamped by two clocks: decoded in one part, and shown in the next."""
+    if packet.pts is None or packet.dts is None:
+        return False
+    return not -BACK <= float((packet.pts - packet.dts) * packet.time_base) <= AHEAD
+
+
+def _put(packet: Packet[Stream], timeline: Timeline, number: int) -> Packet[Stream]:
+    """A packet where its part is on the joined clock.
+
+    A transport stream counts its packets, and where files were joined the count breaks. FFmpeg takes that
+    for a loss in one of the last packets of the part before, but they are whole.
+    """
+    shift = timeline.shift(packet.stream_index, number)
+    ticks = round(shift / packet.time_base)
+    moved = packet
+    if packet.is_corrupt and shift != timeline.shift(packet.stream_index, number + _LAST):
+        moved = Packet(bytes(packet))
+        moved.stream, moved.time_base, moved.duration = packet.stream, packet.time_base, packet.duration
+        moved.is_keyframe = packet.is_keyframe
+    moved.pts = None if packet.pts is None else packet.pts + ticks
+    moved.dts = None if packet.dts is None else packet.dts + ticks
+    return moved
 
 
 def open_demuxer(reader: Reader, name: str, limits: Limits, poll: Poll | None) -> Demuxer:

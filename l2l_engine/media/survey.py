@@ -6,6 +6,7 @@ Only packets are read, nothing is decoded. Files with an index are spared this.
 
 from __future__ import annotations
 
+import math
 from array import array
 from dataclasses import dataclass
 
@@ -68,7 +69,9 @@ def survey(demuxer: Demuxer, limits: Limits, poll: Poll | None) -> Survey:
             joiner.add(track.index, None, 0.0, 0.0)
             continue
         end = time + demuxer.length(packet, track)
-        joiner.add(track.index, _decoded(packet.dts, time, track), time, end)
+        # Some packets do not say how long they last; the next part begins no earlier for that.
+        lasts = max(end, time + 1 / (track.info.frame_rate or math.inf))
+        joiner.add(track.index, _decoded(packet.dts, time, track), time, lasts)
         record.numbers.append(record.count - 1)
         record.begins.append(time)
         record.ends.append(end)

@@ -154,7 +154,7 @@ def moved_tags(content: bytes, milliseconds: int) -> bytes:
 
 
 def without_presentation_times(content: bytes, fourcc: bytes, rate: int) -> bytes:
-    """A Matroska video in Microsoft's old fashion: blocks in decoding order, stamped with when they are decoded.
+    """A Matroska video in Microsoft's old fashion: blocks in decoding order, with the time of decoding.
 
     The file is made anew of as few elements as FFmpeg takes.
     """

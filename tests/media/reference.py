@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import av
 import av.error
 import numpy as np
+from av.container import InputContainer
+from av.stream import Stream
 from numpy.typing import NDArray
 
 from l2l_engine.media.mono import mono
@@ -81,7 +83,12 @@ class Walk:
 
     video: Track | None
     audio: Track | None
-    rejoined: bool = False
+    joints: list[float] = field(default_factory=list)
+    """Where one part ends and the next begins."""
+
+    @property
+    def rejoined(self) -> bool:
+        return bool(self.joints)
 
     @property
     def duration(self) -> float:
@@ -121,17 +128,15 @@ def walk(content: bytes, *, by_order: bool = False, video: int = 0, audio: int =
             track = _decoded(container, streams[index], by_order, crop) if len(streams) > index else None
         tracks.append(track if track is not None and track.starts else None)
     used = [track for track in tracks if track is not None]
-    rejoined = _join(used)
+    joints = _join(used)
     zero = min(min(track.begins, *track.starts) for track in used)
     for track in used:
         track.starts = [start - zero for start in track.starts]
         track.ends = [end - zero for end in track.ends]
-    return Walk(tracks[0], tracks[1], rejoined)
+    return Walk(tracks[0], tracks[1], [joint - zero for joint in joints])
 
 
-def _decoded(
-    container: av.container.InputContainer, stream: av.stream.Stream, by_order: bool, crop: int
-) -> Track:
+def _decoded(container: InputContainer, stream: Stream, by_order: bool, crop: int) -> Track:
     make, track, places = PictureMaker(128, crop), Track(), []
     rate = stream.average_rate if stream.type == "video" else None
     if stream.start_time is not None:
@@ -163,12 +168,13 @@ def _decoded(
     return track
 
 
-def _join(tracks: list[Track]) -> bool:
+def _join(tracks: list[Track]) -> list[float]:
     """Let each part begin where all tracks have ended the one before it."""
     parts = [track.split() for track in tracks]
     count = max(len(p) for p in parts)
     if count == 1 or any(len(p) != count for p in parts):
-        return False
+        return []
+    joints = []
     for k in range(1, count):
         before = max(max(t.ends[p[k - 1]]) for t, p in zip(tracks, parts, strict=True))
         begin = min(min(t.starts[p[k]]) for t, p in zip(tracks, parts, strict=True))
@@ -176,4 +182,5 @@ def _join(tracks: list[Track]) -> bool:
             for i in range(p[k].start, p[k].stop):
                 track.starts[i] += before - begin
                 track.ends[i] += before - begin
-    return True
+        joints.append(before)
+    return joints
