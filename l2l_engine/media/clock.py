@@ -58,8 +58,8 @@ class Clock:
         if not _plausible(declared, demuxer.container.size, limits):
             declared = math.nan
         readable = self._readable_end(declared + self.zero, poll) - self.zero
-        if not self._declares and abs(declared - readable) > CUT_SHORT:
-            declared = math.nan  # an estimate, and a bad one
+        if not self._declares and math.isfinite(readable):
+            declared = math.nan  # an estimate
         ends = [end for end in (declared, readable) if math.isfinite(end)]
         if not ends:
             raise MediaError(f"{demuxer.name}: no packet of its streams can be read")
