@@ -29,6 +29,9 @@ CUT_SHORT = 0.5
 _SHORTEST = 1e-3
 """Duration in seconds given to a file whose only frame has none; a duration is never 0."""
 
+Span = tuple[float, float, int]
+"""When a packet begins and ends, container seconds, and its stream."""
+
 
 class Clock:
     """Seconds, 0 at the earliest start of the tracks in use.
@@ -39,6 +42,7 @@ class Clock:
             longer: a truncated file keeps its full length, and its missing part is then seen as missing.
             A declaration that the file's size cannot carry is ignored.
         cut_short: Whether the packets end before the declared duration does.
+        readable: Seconds until which there are packets, at most the duration.
     """
 
     def __init__(self, demuxer: Demuxer, limits: Limits, poll: Poll | None) -> None:
@@ -54,13 +58,14 @@ class Clock:
         if not _plausible(declared, demuxer.container.size, limits):
             declared = math.nan
         readable = self._readable_end(declared + self.zero, poll) - self.zero
-        if not self._declares and abs(declared - readable) > CUT_SHORT:
-            declared = math.nan  # an estimate, and a bad one
+        if not self._declares and math.isfinite(readable):
+            declared = math.nan  # an estimate
         ends = [end for end in (declared, readable) if math.isfinite(end)]
         if not ends:
             raise MediaError(f"{demuxer.name}: no packet of its streams can be read")
         self.duration = max(*ends, _SHORTEST)
         self.cut_short = not self.duration - readable <= CUT_SHORT
+        self.readable = max(0.0, readable) if self.cut_short and math.isfinite(readable) else self.duration
         if self.duration > limits.duration:
             raise LimitError(f"{demuxer.name}: lasts longer than the limit of {limits.duration:g} s")
 
@@ -94,14 +99,19 @@ class Clock:
         if self._holes is None:
             self._holes = []
             if self._demuxer.audio is not None:
+                spans = sorted(self._all_spans(poll))
+                first = {index: begin for begin, _, index in reversed(spans)}
+                last = {index: begin for begin, _, index in spans}
                 reached = self.zero
-                for begin, end in sorted(self._all_spans(poll)):
-                    if begin - reached > CUT_SHORT:
+                for begin, end, _ in spans:
+                    # Sound may begin after the picture has ended, but something has to go on behind a hole.
+                    goes_on = any(first[index] < reached and last[index] >= begin for index in first)
+                    if begin - reached > CUT_SHORT and goes_on:
                         self._holes.append((reached, begin))
                     reached = max(reached, end)
         return self._holes
 
-    def _all_spans(self, poll: Poll | None) -> Iterable[tuple[float, float]]:
+    def _all_spans(self, poll: Poll | None) -> Iterable[Span]:
         if self.survey is not None:
             return _believed(self._demuxer, self.survey, self._limits)
         self._demuxer.rewind()
@@ -118,10 +128,11 @@ class Clock:
         goal = declared_end - _TAIL if listed else declared_end
         told = self.survey is None and math.isfinite(declared_end) and demuxer.timed
         if told and demuxer.seek(lead, goal, any_packet=listed):
-            end = max((end for _, end in _spans(demuxer, limits, poll)), default=math.nan)
-            if math.isfinite(end):
+            end = max((end for _, end, _ in _spans(demuxer, limits, poll)), default=math.nan)
+            if end >= declared_end - CUT_SHORT:
                 return end
-        return max((end for _, end in self._all_spans(poll)), default=math.nan)
+            # Cut short, or another track goes on than the one that was gone by.
+        return max((end for _, end, _ in self._all_spans(poll)), default=math.nan)
 
 
 def _declared_end(demuxer: Demuxer) -> float:
@@ -143,16 +154,17 @@ def _latest(demuxer: Demuxer) -> float:
     return max(600.0, _SECONDS_PER_BYTE * demuxer.container.size)
 
 
-def _believed(demuxer: Demuxer, found: Survey, limits: Limits) -> list[tuple[float, float]]:
+def _believed(demuxer: Demuxer, found: Survey, limits: Limits) -> list[Span]:
     """When each packet begins and ends, as :func:`_spans`, of a file that was read once."""
-    spans: list[tuple[float, float]] = []
+    spans: list[Span] = []
     for track in demuxer.tracks:
         of_track = found.spans[track.index]
-        spans += map(tuple, of_track[of_track[:, 0] - track.start <= _latest(demuxer)].tolist())
+        believed = of_track[of_track[:, 0] - track.start <= _latest(demuxer)]
+        spans += [(begin, end, track.index) for begin, end in believed.tolist()]
     return spans
 
 
-def _spans(demuxer: Demuxer, limits: Limits, poll: Poll | None) -> Iterator[tuple[float, float]]:
+def _spans(demuxer: Demuxer, limits: Limits, poll: Poll | None) -> Iterator[Span]:
     """When each packet of the used tracks begins and ends, on the container's clock."""
     by_index = {track.index: track for track in demuxer.tracks}
     latest = _latest(demuxer)
@@ -161,6 +173,6 @@ def _spans(demuxer: Demuxer, limits: Limits, poll: Poll | None) -> Iterator[tupl
         time = demuxer.time(packet, track)
         if time is not None and not packet.is_discard:
             if time - track.start <= latest:
-                yield time, time + demuxer.length(packet, track)
+                yield time, time + demuxer.length(packet, track), track.index
             if time - track.start > limits.duration:
                 return  # long enough to be refused; the rest changes nothing

@@ -88,7 +88,7 @@ class Demuxer:
             self.audio = other
 
     def is_encrypted(self, *, thoroughly: bool = False) -> bool:
-        """Whether the first bytes say that the file is encrypted; ``thoroughly``: of any format, or cheaply."""
+        """Whether the first bytes say so; only ``thoroughly`` of formats of which that is costly to tell."""
         told = self.container.format.name == "asf" or thoroughly
         return told and encrypted(self.reader.peek(0, LOOKED_AT))
 

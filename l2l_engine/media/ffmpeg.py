@@ -111,6 +111,11 @@ class FFmpegSource:
         return self._clock.duration
 
     @property
+    def readable(self) -> float:
+        """Seconds of it that are there; less than the duration of a file that was cut short."""
+        return self._clock.readable
+
+    @property
     def streams(self) -> tuple[StreamInfo, ...]:
         """The video and audio stream in use, as the container declares them."""
         return tuple(track.info for track in self._demuxer.tracks)

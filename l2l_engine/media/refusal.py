@@ -57,6 +57,7 @@ KINDS: dict[str, Kind] = {
     "DSD": Kind(rb"DSD |FRM8.{8}DSD ", f"DSD: {_CONVERT}"),
     "Dirac": Kind(rb"BBCD", f"a raw Dirac stream: {_CONVERT}"),
     "MIDI": Kind(rb"MThd", "MIDI, notes without sound: play it into a sound file first"),
+    "WTV": Kind(rb"\xb7\xd8\x00\x20\x37\x49\xda\x11", "WTV that was cut short: its tables lie at its end"),
     "PDF": Kind(rb"%PDF-", "a PDF"),
 }
 """Of what nobody reads here, what a user may well try."""
@@ -85,9 +86,8 @@ def encrypted(head: bytes) -> bool:
         return any(identifier in head for identifier in _ASF_PROTECTION)
     packets = [head[at : at + 4] for at in range(0, len(head) - 4, 188)]
     with_payload = [p for p in packets if p[0] == 0x47 and p[3] & 0x10 and (p[1] & 0x1F or p[2])]
-    return len(with_payload) > len(packets) / 4 and all(
-        p[3] & 0xC0 for p in with_payload[len(packets) // 8 :]
-    )
+    scrambled = [packet for packet in with_payload if packet[3] & 0xC0]
+    return len(scrambled) > len(packets) / 4  # tables, and often the sound, are not
 
 
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")

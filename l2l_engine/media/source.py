@@ -87,6 +87,10 @@ class MediaSource(Protocol):
         """Seconds, always finite and > 0; measured from packets when the container does not say."""
 
     @property
+    def readable(self) -> float:
+        """Seconds of it that are there: the duration, or less of a file that was cut short."""
+
+    @property
     def streams(self) -> tuple[StreamInfo, ...]:
         """The video and audio stream used (at most one each)."""
 

@@ -17,6 +17,10 @@ _NOT_A_MOVIE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposi
 _NOT_MAIN = Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.comment
 
 
+_ONE_END = {"asf", "wtv"}
+"""Formats whose header tells the length of the whole; FFmpeg says it of each stream, which may end before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
     """A stream in use; times in seconds on the container's own clock."""
@@ -144,7 +148,8 @@ def _track(container: InputContainer, stream: Stream, info: StreamInfo) -> Track
     base = stream.time_base
     assert base is not None  # _usable saw to it
     end = None
-    if stream.duration is not None and stream.duration > 0:
+    own = container.format.name not in _ONE_END
+    if own and stream.duration is not None and stream.duration > 0:
         end = float(stream.duration * base)
         # Of an MP4 in fragments, which counts no frames, it is the end already.
         if stream.frames or "mov" not in container.format.name.split(","):

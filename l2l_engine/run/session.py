@@ -172,6 +172,9 @@ class Session:
             MediaError: If the file cannot be read. Moments that cannot be decoded lower the coverage.
         """
         extraction = self._extraction()
+        there = self._source.readable  # what was cut off is not asked for, and known to be missing
+        if there < self._source.duration:
+            image_knots, audio_knots = (knots[knots < there] for knots in (image_knots, audio_knots))
         audio = [] if self._audio is None else audio_parts(self._audio, self._audio.new(audio_knots))
         image = [] if self._image is None else self._image_parts(self._image, self._image.new(image_knots))
         # The sound first: it is one long part, and its end should not be waited for.
@@ -292,9 +295,14 @@ class Session:
         if not decoded:
             raise MediaError(f"{self._request.name}: {_why_nothing(self._source, self._document.modalities)}")
         asked = sum(kind.asked for name, kind in gathered.items() if not self._is_dead(name, kind))
-        coverage = decoded / asked
+        there, duration = self._source.readable, self._source.duration
+        coverage = decoded / asked * there / duration
         if coverage < LEAST_COVERAGE:
-            raise MediaError(f"{self._request.name}: only {coverage:.0%} of what was needed could be decoded")
+            cut = f": the file was cut short, {there:.1f} of {duration:.1f} s are there"
+            cause = (
+                f"only {coverage:.0%} of what was needed could be decoded{cut if there < duration else ''}"
+            )
+            raise MediaError(f"{self._request.name}: {cause}")
         return coverage
 
     def _is_dead(self, name: Literal["video", "audio"], gathered: Gathered) -> bool:

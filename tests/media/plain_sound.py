@@ -68,3 +68,10 @@ def listen(content: bytes, stream: int | None = None) -> Sound:
         start = chosen.start_time
         known = float(start * chosen.time_base) if start is not None else min(times, default=0.0)
     return Sound([(begin, rate, np.concatenate(parts)) for begin, rate, parts in runs], known)
+
+
+def differs(got: NDArray[np.float32], want: NDArray[np.float32], *, lag: int = 0) -> float:
+    """Share of the energy that differs, at the best of a few shifts of samples: containers round times."""
+    inner = slice(lag, len(want) - lag)
+    least = min(float(np.mean((np.roll(got, by) - want)[inner] ** 2)) for by in range(-lag, lag + 1))
+    return least / max(1e-4, float(np.mean(want**2)))
