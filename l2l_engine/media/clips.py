@@ -142,9 +142,9 @@ class ClipCutter:
         stamp = packet.dts if packet.pts is None else packet.pts
         if time is None or stamp is None or (not self._groups and not packet.is_keyframe):
             return
-        order = time if packet.dts is None else packet.dts * self._track.time_base
-        # Frames are shown no earlier than they are decoded: all later packets have dts, pts >= this.
-        self._horizon = max(self._horizon, min(order, time))
+        earliest = self._demuxer.earliest(packet, self._track)
+        if earliest is not None:
+            self._horizon = max(self._horizon, earliest)
         timed = _Timed(time, packet, stamp, packet.dts)
         if packet.is_keyframe:
             for group in self._groups:  # frames shown before it may be decoded after it

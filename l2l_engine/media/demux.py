@@ -38,6 +38,8 @@ _PEEKED = 1024
 """Bytes at the beginning of an MP3 file that show whether it counts its frames."""
 _TABLES = 1 << 20
 """Bytes at the beginning of a transport stream in which the maps of its programmes are found."""
+_REORDERED = 16
+"""Packets that at most are decoded before one that is shown before them all."""
 _LAST = 3
 """Packets at the end of a part that a break in the transport's count may be laid to."""
 _MAX_READ_ERRORS = 8
@@ -59,6 +61,7 @@ class Demuxer:
         self._whole = self._audio_unused = True
         self._timeline: Timeline | None = None
         self._late: dict[int, float] = {}
+        self._undated = 0
         self._absent: set[int] = set()
         self.declared = self.tracks
         """The tracks by the header alone."""
@@ -192,12 +195,16 @@ class Demuxer:
     def earliest(self, packet: Packet[Stream], track: Track) -> float | None:
         """Before when no packet is shown that comes after this one, in container seconds.
 
-        Frames are shown no earlier than they are decoded, but for some QuickTime files: there all frames
+        None if this packet does not tell: after a seek FFmpeg does not know of the first ones when they are
+        decoded. Frames are shown no earlier than they are decoded, but for some QuickTime files: there all frames
         may be early, by as much as the packets so far show.
         """
         time = self.time(packet, track)
-        if time is None or packet.dts is None:
-            return time
+        if packet.dts is None:
+            self._undated += 1
+            return time if self._undated > _REORDERED else None
+        if time is None:
+            return None
         decoded = packet.dts * track.time_base
         late = self._late[track.index] = max(self._late.get(track.index, 0.0), decoded - time)
         return min(decoded - late, time)
@@ -281,6 +288,7 @@ class Demuxer:
         self._fresh = False
         source = self.container.demux(*streams)
         numbers = dict.fromkeys(used, 0)
+        self._undated = 0
         ordered = {track.index for track in tracks if self.by_order(track)}
         errors = 0
         while errors < _MAX_READ_ERRORS:

@@ -213,11 +213,12 @@ class FrameWalker:
             self._horizon = math.inf
             return None
         time, earliest = self._demuxer.time(packet, self._track), self._demuxer.earliest(packet, self._track)
-        if time is not None and earliest is not None:
+        if time is not None:
             # Where only their order tells when frames are shown, none takes a place before the key frame.
             if not self._decoder.by_order or not self._times or time > self._times[0]:
                 bisect.insort(self._times, time)
             self.end = max(self.end, time + self._demuxer.length(packet, self._track))
+        if earliest is not None:
             self._horizon = max(self._horizon, earliest)
         self._queue.append(packet)
         return packet

@@ -156,7 +156,7 @@ def _decoded(container: InputContainer, stream: Stream, by_order: bool, crop: in
             if stream.type == "video":
                 at = places[len(track.starts)] if by_order else at
                 track.shown.append(make(frame))
-                length = float(1 / rate) if rate else 0.04
+                length = float(frame.duration * stream.time_base) or float(1 / (rate or 25))
             else:
                 track.heard.append(mono(frame))
                 track.rates.append(frame.sample_rate)
