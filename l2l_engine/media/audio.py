@@ -113,6 +113,7 @@ class AudioWalker:
         self._held = 0
         self._run: AudioFifo | None = None
         self._run_first = 0
+        self._run_kind: tuple[str, str, int, int] | None = None
         # The decoder must be one that was never used: some add noise from a generator that no flush sets
         # back, and a window should hold the same samples whatever was decoded before.
         if self._can_seek and self._far == _LEAP_AHEAD and demuxer.take_unused_audio():
@@ -265,16 +266,13 @@ class AudioWalker:
 
     def _append(self, frame: AudioFrame, first: int) -> None:
         """Add a frame to those it follows without a gap: they are converted together."""
-        if self._run is None or first != self._next:
+        # PyAV's queue looks at the format, not at the channels: with fewer of them it would read past the end.
+        kind = frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate
+        if self._run is None or first != self._next or kind != self._run_kind:
             self._flush()
-            self._run, self._run_first = AudioFifo(), first
+            self._run, self._run_first, self._run_kind = AudioFifo(), first, kind
         frame.pts = None  # counted here; the queue's own count knows no jitter
-        try:
-            self._run.write(frame)
-        except ValueError:  # another format from here on
-            self._flush()
-            self._run, self._run_first = AudioFifo(), first
-            self._run.write(frame)
+        self._run.write(frame)
         self._held += frame.samples
         self._ends(first + frame.samples)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from l2l_engine.errors import LimitError, MediaError
 from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.limits import Limits
+from l2l_engine.media.presence import yields
 from l2l_engine.media.source import Poll
 from l2l_engine.media.survey import Survey, survey
 from l2l_engine.media.tracks import Track, container_end
@@ -48,6 +49,7 @@ class Clock:
     def __init__(self, demuxer: Demuxer, limits: Limits, poll: Poll | None) -> None:
         self._demuxer, self._limits = demuxer, limits
         self._holes: list[tuple[float, float]] | None = None
+        self._yields: dict[int, bool] = {}
         self._declares = demuxer.declares
         self.zero = min(track.start for track in demuxer.tracks)
         self.survey = survey(demuxer, limits, poll) if demuxer.free else None
@@ -88,6 +90,12 @@ class Clock:
         else:
             expected = self.zero + self.duration if self.cut_short else seen_end
         return expected if expected - seen_end > CUT_SHORT else seen_end
+
+    def yields(self, track: Track, poll: Poll | None) -> bool:
+        """Whether anything of a track can be decoded; decoding that is under way cannot go on afterwards."""
+        if track.index not in self._yields:
+            self._yields[track.index] = yields(self._demuxer, track, self._limits, poll)
+        return self._yields[track.index]
 
     def holes(self, poll: Poll | None) -> list[tuple[float, float]]:
         """Where all tracks pause at once, in container seconds: there the file lost something.

@@ -21,7 +21,7 @@ from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
 from l2l_engine.media.marks import Marks
 from l2l_engine.media.opening import open_reader, translated
 from l2l_engine.media.picture import PictureMaker
-from l2l_engine.media.presence import settle, yields
+from l2l_engine.media.presence import settle
 from l2l_engine.media.source import AudioWindows, FrameAt, Frames, MediaFile, MediaSource, Poll, WindowsAt
 from l2l_engine.media.spare import Beside, Spare
 from l2l_engine.media.tracks import Track
@@ -134,7 +134,7 @@ class FFmpegSource:
         """Whether anything of a track can be decoded; see :meth:`MediaSource.yields`."""
         track = self._begin(getattr(self._demuxer, kind), kind, np.zeros(0), poll)
         with translated(self._demuxer.reader, self._name, f"its {kind} cannot be read"):
-            return yields(self._demuxer, track, self._limits, poll)
+            return self._clock.yields(track, poll)
 
     @property
     def frames_decoded(self) -> int:
