@@ -156,7 +156,13 @@ class AudioWalker:
         Raises:
             LimitError: The decoded sound does not fit the limit.
         """
-        self._read(moment, moment + self._count / self._sample_rate)
+        preroll, stop = self._preroll, moment + self._count / self._sample_rate
+        self._read(moment, stop)
+        if self._preroll > preroll:  # the rate fell on the way: decoding should have begun earlier
+            self._restart(rewind=True)
+            self._run, self._held = None, 0
+            self._pieces.clear()
+            self._read(moment, stop)
         self._flush()
         self.covered = 0.0
         first = math.floor((moment - self._track.start) * self._sample_rate + 0.5)
@@ -243,13 +249,14 @@ class AudioWalker:
             self._keep(frame)
 
     def _keep(self, frame: AudioFrame) -> None:
-        if frame.sample_rate != self.rate and not self._take_rate(frame):
+        changes = frame.sample_rate != self.rate
+        if changes and not self._take_rate(frame):
             return
         if frame.pts is None:
             first = self._next or 0
         else:
             first = round((frame.pts * self._track.time_base - self._track.start) * self.rate)
-        if self._next is not None and abs(first - self._next) <= _JITTER * self.rate:
+        if self._next is not None and not changes and abs(first - self._next) <= _JITTER * self.rate:
             first = self._next
         if self._next is not None and first < self._next:
             self._flush()
@@ -300,4 +307,5 @@ class AudioWalker:
         if self._next is not None:
             self._next = round(self._next * frame.sample_rate / self.rate)
         self.rate = frame.sample_rate
+        self._preroll = max(self._preroll, self._preroll_of(self._codec))
         return True

@@ -60,9 +60,12 @@ def listen(content: bytes, stream: int | None = None) -> Sound:
                 continue
             for frame in frames:
                 time = end if frame.pts is None else float(frame.pts * frame.time_base)
+                samples = mono(frame)
                 if not runs or frame.sample_rate != runs[-1][1] or abs(time - end) > JITTER:
-                    runs.append((end if abs(time - end) <= JITTER else time, frame.sample_rate, []))
-                runs[-1][2].append(mono(frame))
+                    again = max(0, round((end - time) * frame.sample_rate)) if runs else 0
+                    runs.append((time + again / frame.sample_rate, frame.sample_rate, []))
+                    samples = samples[again:]
+                runs[-1][2].append(samples)
                 begin, rate, parts = runs[-1]
                 end = begin + sum(map(len, parts)) / rate
         start = chosen.start_time

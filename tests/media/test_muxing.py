@@ -22,9 +22,7 @@ def files(draw: st.DrawFn) -> dict[str, object]:
     audio = draw(st.sampled_from([None, "aac"]))
     # Where all tracks pause for longer than half a second something was lost.
     longest = 0.9 if audio is None else 0.3
-    gaps = draw(
-        st.lists(st.sampled_from([0.02, 0.04, 0.05, 0.2, longest]), min_size=count, max_size=count)
-    )
+    gaps = draw(st.lists(st.sampled_from([0.02, 0.04, 0.05, 0.2, longest]), min_size=count, max_size=count))
     start = draw(st.sampled_from([0.0, 0.5, 3.0, 700.0, 30_000.0]))
     options = {
         "bf": draw(st.sampled_from(["0", "1", "3"])),
