@@ -34,6 +34,8 @@ _MAX_RATE = 400_000
 _JITTER = 0.02
 """Seconds by which timestamps may disagree with the count of samples before they are believed: containers
 round to milliseconds, and taking that literally would tear clicks into the sound."""
+_INTERPOLATED = 0.25
+"""The same where FFmpeg interpolates them by a rate that is no longer true."""
 _SEEK_AHEAD = 10.0
 """Seconds to a window below which reading on costs less than seeking."""
 _LEAP_AHEAD = 0.5
@@ -104,6 +106,7 @@ class AudioWalker:
         self.covered = 0.0
         """Seconds of decoded sound in the last window."""
         self._goes_on = _goes_on(track.info.codec)
+        self._jitter = _JITTER
         self._can_seek = demuxer.finds_sound and not self._goes_on
         self._stamped = False
         self._far = _LEAP_AHEAD if demuxer.lists_packets else _SEEK_AHEAD
@@ -158,7 +161,8 @@ class AudioWalker:
         """
         preroll, stop = self._preroll, moment + self._count / self._sample_rate
         self._read(moment, stop)
-        if self._preroll > preroll:  # the rate fell on the way: decoding should have begun earlier
+        if self._counts_from_now_on() or self._preroll > preroll:
+            # The rate changed on the way: decoding should have begun earlier.
             self._restart(rewind=True)
             self._run, self._held = None, 0
             self._pieces.clear()
@@ -177,6 +181,16 @@ class AudioWalker:
                 samples = found.setdefault(piece.rate, np.zeros(stop - start, np.float32))
                 samples[low - start : high - start] = piece.samples[low - piece.first : high - piece.first]
         return Sound(first, found)
+
+    def _counts_from_now_on(self) -> bool:
+        """Whether stamps have turned out to be worth less than a count of samples.
+
+        Where the header says nothing, FFmpeg interpolates stamps by the rate that the file began with.
+        """
+        if not self._demuxer.free or self._goes_on or self.rate == self._track.info.sample_rate:
+            return False
+        self._goes_on, self._jitter = True, _INTERPOLATED
+        return True
 
     def resampled(self, sounds: list[tuple[int, Sound]]) -> WindowsAt:
         """Windows from what was decoded for them; zero where there is no sound."""
@@ -256,7 +270,7 @@ class AudioWalker:
             first = self._next or 0
         else:
             first = round((frame.pts * self._track.time_base - self._track.start) * self.rate)
-        if self._next is not None and not changes and abs(first - self._next) <= _JITTER * self.rate:
+        if self._next is not None and not changes and abs(first - self._next) <= self._jitter * self.rate:
             first = self._next
         if self._next is not None and first < self._next:
             self._flush()
@@ -269,7 +283,7 @@ class AudioWalker:
 
     def _append(self, frame: AudioFrame, first: int) -> None:
         """Add a frame to those it follows without a gap: they are converted together."""
-        # PyAV's queue looks at the format, not at the channels: with fewer of them it would read past the end.
+        # PyAV's queue looks at the format, not at the channels: fewer of them, and it reads past their end.
         kind = frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate
         if self._run is None or first != self._next or kind != self._run_kind:
             self._flush()

@@ -196,8 +196,8 @@ class Demuxer:
         """Before when no packet is shown that comes after this one, in container seconds.
 
         None if this packet does not tell: after a seek FFmpeg does not know of the first ones when they are
-        decoded. Frames are shown no earlier than they are decoded, but for some QuickTime files: there all frames
-        may be early, by as much as the packets so far show.
+        decoded. Frames are shown no earlier than they are decoded, but for some QuickTime files: there all
+        frames may be early, by as much as the packets so far show.
         """
         time = self.time(packet, track)
         if packet.dts is None:
