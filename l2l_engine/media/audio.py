@@ -34,6 +34,8 @@ _MAX_RATE = 400_000
 _JITTER = 0.02
 """Seconds by which timestamps may disagree with the count of samples before they are believed: containers
 round to milliseconds, and taking that literally would tear clicks into the sound."""
+_INTERPOLATED = 0.25
+"""The same where FFmpeg interpolates them by a rate that is no longer true."""
 _SEEK_AHEAD = 10.0
 """Seconds to a window below which reading on costs less than seeking."""
 _LEAP_AHEAD = 0.5
@@ -106,6 +108,7 @@ class AudioWalker:
         self.covered = 0.0
         """Seconds of decoded sound in the last window."""
         self._goes_on = _goes_on(track.info.codec)
+        self._jitter = _JITTER
         self._can_seek = demuxer.finds_sound and not self._goes_on
         self._stamped = False
         self._far = _LEAP_AHEAD if demuxer.lists_packets else _SEEK_AHEAD
@@ -158,7 +161,14 @@ class AudioWalker:
         Raises:
             LimitError: The decoded sound does not fit the limit.
         """
-        self._read(moment, moment + self._count / self._sample_rate)
+        preroll, stop = self._preroll, moment + self._count / self._sample_rate
+        self._read(moment, stop)
+        if self._counts_from_now_on() or self._preroll > preroll:
+            # The rate changed on the way: decoding should have begun earlier.
+            self._restart(rewind=True)
+            self._run, self._held = None, 0
+            self._pieces.clear()
+            self._read(moment, stop)
         self._flush()
         self.covered = 0.0
         first = math.floor((moment - self._track.start) * self._sample_rate + 0.5)
@@ -173,6 +183,16 @@ class AudioWalker:
                 samples = found.setdefault(piece.rate, np.zeros(stop - start, np.float32))
                 samples[low - start : high - start] = piece.samples[low - piece.first : high - piece.first]
         return Sound(first, found)
+
+    def _counts_from_now_on(self) -> bool:
+        """Whether stamps have turned out to be worth less than a count of samples.
+
+        Where the header says nothing, FFmpeg interpolates stamps by the rate that the file began with.
+        """
+        if not self._demuxer.free or self._goes_on or self.rate == self._track.info.sample_rate:
+            return False
+        self._goes_on, self._jitter = True, _INTERPOLATED
+        return True
 
     def resampled(self, sounds: list[tuple[int, Sound]]) -> WindowsAt:
         """Windows from what was decoded for them; zero where there is no sound."""
@@ -247,13 +267,14 @@ class AudioWalker:
             self._keep(frame)
 
     def _keep(self, frame: AudioFrame) -> None:
-        if frame.sample_rate != self.rate and not self._take_rate(frame):
+        changes = frame.sample_rate != self.rate
+        if changes and not self._take_rate(frame):
             return
         if frame.pts is None:
             first = self._next or 0
         else:
             first = round((frame.pts * self._track.time_base - self._track.start) * self.rate)
-        if self._next is not None and abs(first - self._next) <= _JITTER * self.rate:
+        if self._next is not None and not changes and abs(first - self._next) <= self._jitter * self.rate:
             first = self._next
         if self._next is not None and first < self._next:
             self._flush()
@@ -266,7 +287,7 @@ class AudioWalker:
 
     def _append(self, frame: AudioFrame, first: int) -> None:
         """Add a frame to those it follows without a gap: they are converted together."""
-        # PyAV's queue looks at the format, not at the channels: with fewer of them it would read past the end.
+        # PyAV's queue looks at the format, not at the channels: fewer of them, and it reads past their end.
         kind = frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate
         if self._run is None or first != self._next or kind != self._run_kind:
             self._flush()
@@ -304,4 +325,5 @@ class AudioWalker:
         if self._next is not None:
             self._next = round(self._next * frame.sample_rate / self.rate)
         self.rate = frame.sample_rate
+        self._preroll = max(self._preroll, self._preroll_of(self._codec))
         return True

@@ -1,4 +1,4 @@
-"""Sound decoded in the plainest way: every packet from the first to the last, every frame where it says."""
+"""Sound decoded in the plainest way: every packet from first to last, every frame behind the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from l2l_engine.media.mono import mono
 from l2l_engine.media.resample import Resampler
 
-JITTER = 0.02
+GAP = 0.02
 """Seconds by which a frame's time may miss the end of the one before and still follow it at once."""
 
 
@@ -43,7 +43,7 @@ class Sound:
         return total
 
 
-def listen(content: bytes, stream: int | None = None) -> Sound:
+def listen(content: bytes, stream: int | None = None, *, gap: float = GAP) -> Sound:
     """Decode all sound of a file; nothing where nothing can be decoded."""
     with av.open(io.BytesIO(content)) as container:
         chosen = container.streams.audio[0] if stream is None else container.streams[stream]
@@ -60,9 +60,12 @@ def listen(content: bytes, stream: int | None = None) -> Sound:
                 continue
             for frame in frames:
                 time = end if frame.pts is None else float(frame.pts * frame.time_base)
-                if not runs or frame.sample_rate != runs[-1][1] or abs(time - end) > JITTER:
-                    runs.append((end if abs(time - end) <= JITTER else time, frame.sample_rate, []))
-                runs[-1][2].append(mono(frame))
+                samples = mono(frame)
+                if not runs or frame.sample_rate != runs[-1][1] or abs(time - end) > gap:
+                    again = max(0, round((end - time) * frame.sample_rate)) if runs else 0
+                    runs.append((time + again / frame.sample_rate, frame.sample_rate, []))
+                    samples = samples[again:]
+                runs[-1][2].append(samples)
                 begin, rate, parts = runs[-1]
                 end = begin + sum(map(len, parts)) / rate
         start = chosen.start_time
