@@ -63,6 +63,7 @@ class Demuxer:
         self._grown = self._is_grown()
         self._late: dict[int, float] = {}
         self._undated = 0
+        self._ordered: dict[int, bool] = {}
         self._absent: set[int] = set()
         self.declared = self.tracks
         """The tracks by the header alone."""
@@ -168,6 +169,11 @@ class Demuxer:
         Packets then have their place in the file for a stamp. The frames that come of them take the places
         one after the other in the order in which the decoder shows them.
         """
+        if track.index not in self._ordered:
+            self._ordered[track.index] = self._is_by_order(track)
+        return self._ordered[track.index]
+
+    def _is_by_order(self, track: Track) -> bool:
         stream = self.stream(track)
         if not isinstance(stream, VideoStream) or not stream.codec_context.has_b_frames:
             return False
@@ -326,7 +332,7 @@ class Demuxer:
             if packet.size:  # the empty ones at the end only ask decoders to drain
                 errors = 0
                 index = packet.stream_index
-                if packet.is_keyframe and self.indexed and packet.has_sidedata("encryption_info"):
+                if packet.is_keyframe and self.indexed and _is_encrypted(packet):
                     raise MediaError(f"{self.name}: {ENCRYPTED}")
                 if self._facts.order == "counted":
                     self._stamp(packet, numbers[index])
@@ -357,6 +363,11 @@ class Demuxer:
 def _is_header(packet: Packet[Stream]) -> bool:
     """Whether a packet of Theora sets up the decoder for another part, and is not itself shown."""
     return packet.stream.codec_context.name == "theora" and bool(memoryview(packet)[0] & 0x80)
+
+
+def _is_encrypted(packet: Packet[Stream]) -> bool:
+    # ``packet.has_sidedata`` takes longer to find the name than to look.
+    return any(data.data_type == "encryption_info" for data in packet.iter_sidedata())
 
 
 def _torn(packet: Packet[Stream]) -> bool:

@@ -55,13 +55,17 @@ def orientation(frame: VideoFrame) -> Orientation:
 
 
 class PictureMaker:
-    """Resizes the short side of frames, shows them as they are meant to be, and cuts out the centre."""
+    """Resizes the short side of frames, shows them as they are meant to be, and cuts out the centre.
+
+    For the frames of one video.
+    """
 
     def __init__(self, short_side: int, crop: int) -> None:
         if not 0 < crop <= short_side:
             raise ValueError(f"crop must be between 1 and short_side, not {crop!r} of {short_side!r}")
         self._short_side, self._crop = short_side, crop
         self._reformatter = VideoReformatter()
+        self._orientations: dict[int, Orientation] = {}
 
     def __call__(self, frame: VideoFrame) -> ImageArray:
         """uint8 [crop, crop, 3], RGB, upright and not mirrored.
@@ -74,9 +78,16 @@ class PictureMaker:
         scale = self._short_side / min(frame.width, frame.height)
         width = max(self._short_side, round(frame.width * scale))
         height = max(self._short_side, round(frame.height * scale))
-        image = orientation(frame).turned(self._rgb(frame, width, height))
+        image = self._orientation(frame).turned(self._rgb(frame, width, height))
         top, left = (image.shape[0] - self._crop) // 2, (image.shape[1] - self._crop) // 2
         return np.ascontiguousarray(image[top : top + self._crop, left : left + self._crop])
+
+    def _orientation(self, frame: VideoFrame) -> Orientation:
+        """The orientation of a frame; looked up once for each rotation, which is quick to ask for."""
+        turn = round(frame.rotation)
+        if turn not in self._orientations:
+            self._orientations[turn] = orientation(frame)
+        return self._orientations[turn]
 
     def _rgb(self, frame: VideoFrame, width: int, height: int) -> ImageArray:
         small = self._reformatter.reformat(
@@ -89,5 +100,5 @@ class PictureMaker:
         image = self._rgb(frame, frame.width, frame.height)
         longest = _MAX_ASPECT * min(frame.width, frame.height)
         top, left = max(0, frame.height - longest) // 2, max(0, frame.width - longest) // 2
-        cut = orientation(frame).turned(image[top : top + longest, left : left + longest])
+        cut = self._orientation(frame).turned(image[top : top + longest, left : left + longest])
         return VideoFrame.from_ndarray(np.ascontiguousarray(cut), format="rgb24")

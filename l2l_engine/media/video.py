@@ -57,25 +57,26 @@ class FrameWalker:
         # Nothing is read yet: the first moment says where to begin.
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._begin_to_read(from_start=False)
+        self._forget(None)
 
     @property
     def decoded(self) -> int:
         """Packets sent through the decoder."""
         return self._decoder.decoded
 
-    def _restart(self, *, rewind: bool) -> None:
-        """Begin to read at the demuxer's position, or at the first packet."""
-        if rewind:
-            self._demuxer.rewind()
+    def _restart(self) -> None:
+        """Begin with the first packet."""
+        self._demuxer.rewind()
         self._packets = self._demuxer.packets((self._track,), self.poll)
-        self._begin_to_read(from_start=rewind)
+        self._begin_to_read(from_start=True)
+        self._forget(None)
 
     def _begin_to_read(self, *, from_start: bool) -> None:
         self._queue: deque[Packet[Stream]] = deque()
         self._horizon = -math.inf
         self._from_start = from_start
+        self._times: list[float] = []
         self.ended = False
-        self._forget(None)
 
     def _forget(self, key: tuple[Packet[Stream], float] | None) -> None:
         """Drop every frame and failure: decoding goes on at a key frame with nothing before it."""
@@ -85,7 +86,7 @@ class FrameWalker:
         self._wanted = math.inf
         self._ahead: deque[DecodedFrame] = deque()
         self._last: DecodedFrame | None = None
-        self._times: list[float] = [] if key is None else [key[1]]
+        self._times = [] if key is None else [key[1]]
 
     def at(self, moment: float, following: float | None = None) -> DecodedFrame | None:
         """The frame shown at ``moment``: the last that starts at or before it, or the file's first.
@@ -110,7 +111,7 @@ class FrameWalker:
             return self._at(moment, following)
         except FalseMarkError:
             self._jumps = False  # what stood its trial fails here: nothing is sure but the start
-        self._restart(rewind=True)
+        self._restart()
         return self._at(moment, following)
 
     def _learn(self) -> None:
@@ -147,7 +148,11 @@ class FrameWalker:
 
     def _is_last_before(self, moment: float) -> bool:
         """Whether no packet starts between the last frame and the moment."""
-        if self._last is None or self._horizon <= moment:
+        if self._last is None:
+            return False
+        if self._last.time >= moment - EPSILON:
+            return True
+        if self._horizon <= moment:
             return False
         following = bisect.bisect_right(self._times, self._last.time + EPSILON)
         return following == len(self._times) or self._times[following] > moment + EPSILON
@@ -158,7 +163,7 @@ class FrameWalker:
             return
         if not self.ended and self._seek_pays(moment):
             self._seek(moment)
-        while self._horizon <= moment + EPSILON and (packet := self._read()) is not None:
+        while self._lacks(moment) and (packet := self._read()) is not None:
             shown = self._shown(packet) if self._spent or len(self._queue) > 1 else None
             if shown is not None and shown <= moment + EPSILON:
                 # A frame shown at or after a key frame's own time never needs what came before the key.
@@ -169,6 +174,10 @@ class FrameWalker:
                 self._decode_next()
                 while len(self._ahead) > 1 and self._ahead[1].time <= moment:
                     self._last = self._ahead.popleft()
+
+    def _lacks(self, moment: float) -> bool:
+        """Whether a packet that was not read yet may be the one shown at a moment."""
+        return self._horizon <= moment + EPSILON and abs(self._starts_by(moment) - moment) > EPSILON
 
     def _shown(self, packet: Packet[Stream]) -> float | None:
         """When the frame of a packet at which decoding may begin is shown; None of all others."""
@@ -196,14 +205,15 @@ class FrameWalker:
             goal = self._marks.goal(moment - back, self._track)
             if goal is None or not self._demuxer.seek(self._track, goal):
                 break
-            self._restart(rewind=False)
+            self._packets = self._demuxer.packets((self._track,), self.poll)
+            self._begin_to_read(from_start=False)
             shown = None
             while (packet := self._read()) is not None and (shown := self._shown(packet)) is None:
                 self._queue.pop()
             if packet is not None and shown is not None and shown <= moment + EPSILON:
                 self._forget((packet, shown))
                 return
-        self._restart(rewind=True)
+        self._restart()
 
     def _read(self) -> Packet[Stream] | None:
         """Append the next packet to the queue; None at the end of the track."""

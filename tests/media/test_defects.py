@@ -181,16 +181,16 @@ def _clocks() -> None:
                 media("ogg", seconds=4.0, sound=rising, **o), media("ogg", seconds=3.0, sound=tone, **o)
             ),
         )
-    for name, options in (
-        ("matroska", {}),
-        ("webm", {"video": "libvpx", "audio": "libopus"}),
-        ("webm-live", {"video": "libvpx", "audio": "libopus", "container_options": {"live": "1"}}),
-    ):
+    webm: dict[str, object] = {"video": "libvpx", "audio": "libopus"}
+    cases: list[tuple[str, str, dict[str, object]]] = [
+        ("matroska", "matroska", {}),
+        ("webm", "webm", webm),
+        ("live", "webm", webm | {"container_options": {"live": "1"}}),
+    ]
+    for name, container, more in cases:
         add(
             f"restarts-{name}",
-            lambda c=name.partition("-")[0], o=options: joined(
-                media(c, **SOUND | o), media(c, indices=SECOND, **SOUND | o)
-            ),
+            lambda c=container, o=more: joined(media(c, **SOUND | o), media(c, indices=SECOND, **SOUND | o)),
         )
     for bf in ("0", "2"):
         o = {"video_options": {"bf": bf}}
