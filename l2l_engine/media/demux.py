@@ -312,7 +312,11 @@ class Demuxer:
         source = self.container.demux(*streams)
         numbers = dict.fromkeys(used, 0)
         self._undated = 0
-        ordered = {track.index for track in tracks if self.by_order(track)}
+        ordered = [track for track in tracks if self.by_order(track)]
+        mends = (
+            bool(ordered) or self._facts.free or self._facts.order == "counted" or self._timeline is not None
+        )
+        indexed, pictures = self.indexed, self.video.index if self.video is not None else -1
         errors = 0
         while errors < _MAX_READ_ERRORS:
             try:
@@ -332,18 +336,27 @@ class Demuxer:
             if packet.size:  # the empty ones at the end only ask decoders to drain
                 errors = 0
                 index = packet.stream_index
-                if packet.is_keyframe and self.indexed and _is_encrypted(packet):
-                    raise MediaError(f"{self.name}: {ENCRYPTED}")
-                if self._facts.order == "counted":
-                    self._stamp(packet, numbers[index])
-                if self._facts.free and _is_header(packet):
-                    packet.pts = packet.dts = None
-                if index in ordered or (self._facts.free and _torn(packet)):
-                    packet.pts = packet.dts
-                if self._timeline is not None:
-                    packet = _put(packet, self._timeline, numbers[index])
+                number = numbers[index]
                 numbers[index] += 1
-                yield packet
+                # Of sound every packet is a key, so only the first is asked.
+                if indexed and (index == pictures or not number) and packet.is_keyframe:
+                    self._refuse_encrypted(packet)
+                yield self._mended(packet, number) if mends else packet
+
+    def _refuse_encrypted(self, packet: Packet[Stream]) -> None:
+        # ``packet.has_sidedata`` takes longer to find the name than to look.
+        if any(data.data_type == "encryption_info" for data in packet.iter_sidedata()):
+            raise MediaError(f"{self.name}: {ENCRYPTED}")
+
+    def _mended(self, packet: Packet[Stream], number: int) -> Packet[Stream]:
+        """A packet, the ``number``-th of its track, with stamps that can be believed."""
+        if self._facts.order == "counted":
+            self._stamp(packet, number)
+        if self._facts.free and _is_header(packet):
+            packet.pts = packet.dts = None
+        if self._ordered.get(packet.stream_index) or (self._facts.free and _torn(packet)):
+            packet.pts = packet.dts
+        return packet if self._timeline is None else _put(packet, self._timeline, number)
 
     @staticmethod
     def _stamp(packet: Packet[Stream], number: int) -> None:
@@ -363,11 +376,6 @@ class Demuxer:
 def _is_header(packet: Packet[Stream]) -> bool:
     """Whether a packet of Theora sets up the decoder for another part, and is not itself shown."""
     return packet.stream.codec_context.name == "theora" and bool(memoryview(packet)[0] & 0x80)
-
-
-def _is_encrypted(packet: Packet[Stream]) -> bool:
-    # ``packet.has_sidedata`` takes longer to find the name than to look.
-    return any(data.data_type == "encryption_info" for data in packet.iter_sidedata())
 
 
 def _torn(packet: Packet[Stream]) -> bool:
