@@ -116,8 +116,10 @@ class Demuxer:
     def declares(self) -> bool:
         """Whether the header says how long the file is; otherwise FFmpeg estimated it."""
         if self.container.format.name == "mp3":
-            first = self.reader.peek(0, _PEEKED)
-            return counts_frames(self.reader.peek(tag_bytes(first), _PEEKED))
+            at = 0
+            while tag := tag_bytes(self.reader.peek(at, _PEEKED)):  # several may follow each other
+                at += tag
+            return counts_frames(self.reader.peek(at, _PEEKED))
         fact = self._facts.declares
         return self.video is not None if fact == "video" else self._holds(fact)
 
