@@ -103,6 +103,8 @@ class AudioWalker:
         """What could not be decoded: (from, to), container seconds."""
         self.end = -math.inf
         """Where the last decoded sample ends, container seconds."""
+        self.passed = -math.inf
+        """Where the last packet ends that nobody wanted decoded, container seconds."""
         self.covered = 0.0
         """Seconds of decoded sound in the last window."""
         self._goes_on = _goes_on(track.info.codec)
@@ -247,8 +249,10 @@ class AudioWalker:
             self._flush()
             self._pieces.clear()  # it is for the decoder's memory alone
             self._held = 0
-        elif self._next is not None:
-            self._forget()  # the decoder must not join sounds that are apart
+        else:
+            self.passed = max(self.passed, end)
+            if self._next is not None:
+                self._forget()  # the decoder must not join sounds that are apart
         self._position = max(self._position, end)
 
     def _decode(self, packet: Packet[Stream] | None, begin: float) -> None:

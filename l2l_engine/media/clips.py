@@ -160,6 +160,8 @@ class ClipCutter:
 
     def _seek_pays(self, moment: float) -> bool:
         """Whether to jump: never within a group that is at hand, as far as the index tells."""
+        if not self._demuxer.seeks:
+            return False
         if self._horizon == -math.inf or self._horizon > moment:
             return self._horizon == -math.inf and moment - self._track.start > _SEEK_AHEAD
         entries = self._demuxer.stream(self._track).index_entries

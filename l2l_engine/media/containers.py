@@ -102,3 +102,27 @@ def tag_bytes(head: bytes) -> int:
 
 
 _ID3_HEADER = 10
+
+
+def matroska_goes_on(head: bytes, size: int) -> bool:
+    """Whether there is more in a Matroska file of ``size`` bytes than its first segment.
+
+    So, too, if that does not say how long it is, as in a recording that was written while it went on.
+    """
+    at = 0
+    for identifier in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):
+        at = head.find(identifier, at)
+        if at < 0 or at + _ELEMENT > len(head):
+            return False
+        at += len(identifier)
+        width = 9 - head[at].bit_length()
+        if not 1 <= width <= 8:
+            return False
+        length = int.from_bytes(head[at : at + width], "big") & ((1 << 7 * width) - 1)
+        unknown = length == (1 << 7 * width) - 1
+        at += width + (0 if identifier[0] == 0x18 else length)
+    return unknown or at + length < size
+
+
+_ELEMENT = 12
+"""Bytes that an element's name and size take at most."""

@@ -16,7 +16,7 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from l2l_engine.errors import MediaError
-from l2l_engine.media.containers import container, counts_frames, tag_bytes
+from l2l_engine.media.containers import container, counts_frames, matroska_goes_on, tag_bytes
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.opening import Reader, open_container, translated
 from l2l_engine.media.programmes import programmes
@@ -60,6 +60,7 @@ class Demuxer:
         self._fresh = True
         self._whole = self._audio_unused = True
         self._timeline: Timeline | None = None
+        self._grown = self._is_grown()
         self._late: dict[int, float] = {}
         self._undated = 0
         self._absent: set[int] = set()
@@ -95,12 +96,12 @@ class Demuxer:
     @property
     def indexed(self) -> bool:
         """Whether the container's index names key frames, at the times that reading on would show."""
-        return self._facts.index is not None
+        return self._facts.index is not None and self._timeline is None
 
     @property
     def lists_packets(self) -> bool:
         """Whether the index names every packet, at its decoding time, not key frames when they are shown."""
-        return self._facts.index == "packets"
+        return self._facts.index == "packets" and self._timeline is None
 
     @property
     def timed(self) -> bool:
@@ -110,7 +111,7 @@ class Demuxer:
     @property
     def finds_sound(self) -> bool:
         """Whether sound may be sought, not only read on to."""
-        return self.timed and self._facts.finds_sound
+        return self.timed and self._facts.finds_sound and self._timeline is None
 
     @property
     def declares(self) -> bool:
@@ -154,9 +155,14 @@ class Demuxer:
         return self._timeline is None and self._facts.order != "counted"
 
     @property
-    def free(self) -> bool:
-        """Whether the stamps are those of a clock that ran without regard to the file."""
+    def jumps(self) -> bool:
+        """Whether a clock that goes on much later has jumped, and the picture did not just stand still."""
         return self._facts.free
+
+    @property
+    def free(self) -> bool:
+        """Whether the clock may restart within the file, and no index tells of all that is in it."""
+        return self._facts.free or self._grown
 
     def by_order(self, track: Track) -> bool:
         """Whether frames of a video are shown in another order than stored, and no stamp says which.
@@ -182,6 +188,17 @@ class Demuxer:
         # What is said of the end was found by stamps of several clocks.
         self.video = None if self.video is None else replace(self.video, declared_end=None)
         self.audio = None if self.audio is None else replace(self.audio, declared_end=None)
+
+    def _is_grown(self) -> bool:
+        """Whether a file that has an index by its format was written piece by piece, and has none of all.
+
+        So are fragmented MP4 and live Matroska; or several files were put one behind the other.
+        """
+        if self._facts.index == "packets":
+            return all(stream.frames == 0 for stream in self.container.streams)
+        return self._facts.index == "keys" and matroska_goes_on(
+            self.reader.peek(0, _PEEKED), self.container.size
+        )
 
     def length(self, packet: Packet[Stream], track: Track) -> float:
         """How long a packet lasts, in seconds: its own claim, if that can be; else 0."""
@@ -315,7 +332,9 @@ class Demuxer:
                     raise MediaError(f"{self.name}: {ENCRYPTED}")
                 if self._facts.order == "counted":
                     self._stamp(packet, numbers[index])
-                if index in ordered or (self.free and _torn(packet)):
+                if self._facts.free and _is_header(packet):
+                    packet.pts = packet.dts = None
+                if index in ordered or (self._facts.free and _torn(packet)):
                     packet.pts = packet.dts
                 if self._timeline is not None:
                     packet = _put(packet, self._timeline, numbers[index])
@@ -335,6 +354,11 @@ class Demuxer:
         """Close the container and, if it is ours, the file."""
         self.container.close()
         self.reader.close()
+
+
+def _is_header(packet: Packet[Stream]) -> bool:
+    """Whether a packet of Theora sets up the decoder for another part, and is not itself shown."""
+    return packet.stream.codec_context.name == "theora" and bool(memoryview(packet)[0] & 0x80)
 
 
 def _torn(packet: Packet[Stream]) -> bool:

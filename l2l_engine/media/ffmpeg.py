@@ -220,6 +220,12 @@ class FFmpegSource:
                 yield replace(clip, times=tuple(time - zero for time in clip.times))
 
     @property
+    def marks_hold(self) -> bool:
+        """Whether key frames are, as far as known, where the container says, and frames shown when it says."""
+        video = self._demuxer.video
+        return self._marks.confirmed is None and (video is None or not self._demuxer.by_order(video))
+
+    @property
     def container(self) -> str:
         """FFmpeg's names of the format."""
         return self._demuxer.container.format.name

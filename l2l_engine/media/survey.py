@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.source import Poll
-from l2l_engine.media.timeline import Joiner, Timeline
+from l2l_engine.media.timeline import AHEAD, Joiner, Timeline
 from l2l_engine.media.tracks import Track
 
 
@@ -58,7 +58,7 @@ def survey(demuxer: Demuxer, limits: Limits, poll: Poll | None) -> Survey:
     demuxer.rewind()
     by_index = {track.index: track for track in demuxer.tracks}
     records = {index: _Record() for index in by_index}
-    joiner = Joiner()
+    joiner = Joiner(AHEAD if demuxer.jumps else math.inf)
     begin = min(track.start for track in demuxer.tracks)
     for packet in demuxer.packets(demuxer.tracks, poll):
         track = by_index[packet.stream_index]

@@ -77,9 +77,14 @@ class _Track:
 
 
 class Joiner:
-    """Finds the parts from all packets of the tracks, in the order of the file."""
+    """Finds the parts from all packets of the tracks, in the order of the file.
 
-    def __init__(self) -> None:
+    Args:
+        ahead: Seconds of nothing in all tracks from which on the clock jumped.
+    """
+
+    def __init__(self, ahead: float = AHEAD) -> None:
+        self._ahead = ahead
         self._tracks: dict[int, _Track] = {}
         self._parts: list[_Part] = []
         self._front = -math.inf
@@ -104,7 +109,7 @@ class Joiner:
             track.since += track.part < len(self._parts)
             self._believe(track, decoded, end)
             return
-        if track.doubtful and not -BACK <= decoded - track.doubtful[-1][1] <= AHEAD:
+        if track.doubtful and not -BACK <= decoded - track.doubtful[-1][1] <= self._ahead:
             track.doubtful.clear()  # it agrees with neither clock, nor with those before it
         track.doubtful.append((number, decoded, begin, end))
         if len(track.doubtful) == _SURE:
@@ -116,7 +121,7 @@ class Joiner:
         if track.part < len(self._parts) and self._joins(track, decoded):
             return True
         back = track.last is not None and decoded < track.last - BACK
-        return back or decoded + track.shift > self._front + AHEAD
+        return back or decoded + track.shift > self._front + self._ahead
 
     def _joins(self, track: _Track, decoded: float) -> bool:
         """Whether a track comes to the part that others are in: it jumps as they did, and soon after."""

@@ -239,6 +239,9 @@ class FrameWalker:
         if time == self._wanted and following is not None and self._starts_anew(time, following):
             self._spent = True
             self._take(None)
+            # What is shown after this one is not next to it: frames between them were not decoded.
+            while self._ahead and self._ahead[-1].time > time + EPSILON:
+                self._ahead.pop()
         return True
 
     def _starts_anew(self, time: float, following: float) -> bool:

@@ -50,6 +50,7 @@ def _enough(walker: AudioWalker, track: Track, clock: Clock, start: float, secon
     seen_end = walker.end if walker.ended else math.inf
     if seen_end == -math.inf and not clock.yields(track, walker.poll):
         return False
+    seen_end = max(seen_end, walker.passed)
     lost = [*walker.bad, (seen_end, clock.expected_end(track, seen_end))]
     begin = start + clock.zero
     spans = lost + clock.holes(walker.poll)
