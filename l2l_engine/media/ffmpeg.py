@@ -221,7 +221,7 @@ class FFmpegSource:
 
     @property
     def marks_hold(self) -> bool:
-        """Whether key frames are, as far as known, where the container says, and frames shown when it says."""
+        """Whether key frames are, as far as known, where the container says, and shown when it says."""
         video = self._demuxer.video
         return self._marks.confirmed is None and (video is None or not self._demuxer.by_order(video))
 

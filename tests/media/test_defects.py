@@ -181,6 +181,17 @@ def _clocks() -> None:
                 media("ogg", seconds=4.0, sound=rising, **o), media("ogg", seconds=3.0, sound=tone, **o)
             ),
         )
+    for name, options in (
+        ("matroska", {}),
+        ("webm", {"video": "libvpx", "audio": "libopus"}),
+        ("webm-live", {"video": "libvpx", "audio": "libopus", "container_options": {"live": "1"}}),
+    ):
+        add(
+            f"restarts-{name}",
+            lambda c=name.partition("-")[0], o=options: joined(
+                media(c, **SOUND | o), media(c, indices=SECOND, **SOUND | o)
+            ),
+        )
     for bf in ("0", "2"):
         o = {"video_options": {"bf": bf}}
         for kind, moved in (("restarts", 0), ("jumps", 600_000)):
@@ -257,7 +268,15 @@ for family in (
 EVERY_TIME = {
     *("false-mpeg4-mp4", "false-h264-3-matroska", "false-hevc-mp4", "every-frame-marked-mp4", "false-libvpx"),
     *("false-wmv2-asf", "false-h263-mov", "refresh-0-mp4", "refresh-2-mpegts", "avi-h264-2", "avi-open"),
-    *("avi-mpeg4-2", "vfw-h264", "restarts-2-mpegts", "jumps-0-mpegts", "restarts-0-mpeg", "chained-libopus"),
+    *(
+        "avi-mpeg4-2",
+        "vfw-h264",
+        "restarts-2-mpegts",
+        "jumps-0-mpegts",
+        "restarts-0-mpeg",
+        "restarts-matroska",
+        "chained-libopus",
+    ),
     *("jumps-2-flv", "fragments-12-0", "joins-late-600-2", "shown--3-after", "programmes-second-larger"),
     *("programmes-first-silent", "none-marked-mov"),
 }
