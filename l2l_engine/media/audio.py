@@ -20,7 +20,7 @@ from av.stream import Stream
 from l2l_engine.errors import LimitError
 from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.limits import Limits
-from l2l_engine.media.mono import mono
+from l2l_engine.media.mono import MAX_RATE, mono
 from l2l_engine.media.resample import FloatArray, Resampler
 from l2l_engine.media.source import Poll, WindowsAt
 from l2l_engine.media.tracks import Track
@@ -29,8 +29,6 @@ _PREROLL = 0.25
 """Seconds decoded before a window after a jump: overlapping transforms and bit reservoirs settle in it."""
 _MARGIN = 32
 """Samples, at the lower of the two rates, beside a window that its ends are resampled from."""
-_MAX_RATE = 400_000
-"""Hz; no real recording has more, and the filters for a damaged header's 4 GHz would fill the memory."""
 _JITTER = 0.02
 """Seconds by which timestamps may disagree with the count of samples before they are believed: containers
 round to milliseconds, and taking that literally would tear clicks into the sound."""
@@ -96,7 +94,8 @@ class AudioWalker:
     ) -> None:
         self._demuxer, self._track, self._limits, self.poll = demuxer, track, limits, poll
         self._count, self._sample_rate = count, sample_rate
-        self.rate = track.info.sample_rate or 0
+        rate = track.info.sample_rate or 0
+        self.rate = rate if rate <= MAX_RATE else 0
         self.ended = False
         """The last packet of the track was read."""
         self.bad: list[tuple[float, float]] = []
@@ -317,7 +316,7 @@ class AudioWalker:
 
     def _take_rate(self, frame: AudioFrame) -> bool:
         """The rate is what the decoder says, not the container, and may change on the way."""
-        if not 0 < frame.sample_rate <= _MAX_RATE:
+        if not 0 < frame.sample_rate <= MAX_RATE:
             begin = max(self.end, frame.time or 0.0)
             self.bad.append((begin, begin + frame.samples / max(1, frame.sample_rate)))
             return False

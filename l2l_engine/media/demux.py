@@ -34,6 +34,8 @@ _LONGEST = 10.0
 """Seconds that a packet may last by its own claim alone; more must lie within the declared length."""
 _USUAL_RATE = 25
 """Frames a second of a raw stream that does not say."""
+_MOST_TAGS = 4
+"""ID3 tags that may follow each other at the beginning of an MP3 file."""
 _PEEKED = 1024
 """Bytes at the beginning of an MP3 file that show whether it counts its frames."""
 _TABLES = 1 << 20
@@ -118,8 +120,10 @@ class Demuxer:
     def declares(self) -> bool:
         """Whether the header says how long the file is; otherwise FFmpeg estimated it."""
         if self.container.format.name == "mp3":
-            first = self.reader.peek(0, _PEEKED)
-            return counts_frames(self.reader.peek(tag_bytes(first), _PEEKED))
+            at = 0
+            for _ in range(_MOST_TAGS):
+                at += tag_bytes(self.reader.peek(at, _PEEKED))
+            return counts_frames(self.reader.peek(at, _PEEKED))
         fact = self._facts.declares
         return self.video is not None if fact == "video" else self._holds(fact)
 

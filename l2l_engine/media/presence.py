@@ -19,6 +19,7 @@ from l2l_engine.errors import MediaError
 from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.marks import open_decoder
+from l2l_engine.media.mono import MAX_RATE
 from l2l_engine.media.refusal import ENCRYPTED
 from l2l_engine.media.source import Poll
 from l2l_engine.media.tracks import Track
@@ -99,5 +100,5 @@ def _frames(
         except av.error.FFmpegError:
             continue
         for frame in frames:
-            if isinstance(frame, VideoFrame) or frame.sample_rate > 0:
+            if isinstance(frame, VideoFrame) or 0 < frame.sample_rate <= MAX_RATE:
                 yield start, frame

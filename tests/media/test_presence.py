@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import tempfile
 from pathlib import Path
 
@@ -144,3 +145,17 @@ FILES = {path.name: path for path in shared_files("failing")}
 @pytest.mark.parametrize("name", ["good-video-dead-mp2-2.68s.ts", "declared-but-absent-audio.ts"])
 def test_files_that_were_found(name: str, classifier: Classifier) -> None:
     assert outcomes(classifier, Path(FILES[name]).read_bytes()) == {("present", "absent", 1.0)}
+
+
+def test_a_rate_that_cannot_be(classifier: Classifier) -> None:
+    """Of a header and its decoder: filters for it would take minutes to make."""
+    content = media("caf", video=None, audio="alac", seconds=1.2)
+    at = content.index(b"desc") + 12
+    rated = content[:at] + struct.pack(">d", 16825216.0) + content[at + 8 :]
+    at = rated.index(b"alac", rated.index(b"kuki")) + 36
+    rated = rated[:at] + struct.pack(">I", 16825216) + rated[at + 4 :]
+    with open_media(rated) as source:
+        assert source.streams[0].sample_rate == 16825216
+        assert not source.audio_windows(np.zeros(1), window=16000, sample_rate=16000).valid.any()
+    with pytest.raises(MediaError, match="no sound could be decoded"):
+        classifier.predict(rated)

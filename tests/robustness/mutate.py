@@ -40,7 +40,7 @@ SEEDS: dict[str, Callable[[], bytes]] = {
     "hevc": lambda: media("hevc", video="libx265", video_options=HEVC, **SILENT),
     "m4v": lambda: media("m4v", video="mpeg4", **SILENT),
     "mpegvideo": lambda: media("mpeg2video", video="mpeg2video", **SILENT),
-    "obu": lambda: media("obu", video="libsvtav1", video_options={"preset": "12"}, **SILENT),
+    "obu": lambda: media("obu", video="libsvtav1", video_options=AV1, **SILENT | {"size": (128, 128)}),
     "ivf": lambda: media("ivf", video="libvpx", **SILENT),
     "gif": lambda: media("gif", video="gif", pix_fmt="rgb8", **SILENT),
     "apng": lambda: media("apng", video="apng", pix_fmt="rgb24", **SILENT),
@@ -51,6 +51,7 @@ SEEDS: dict[str, Callable[[], bytes]] = {
     "wtv": lambda: media("wtv", video="mpeg2video", audio="mp2", **SMALL),
 }
 SILENT = SMALL | {"audio": None}
+AV1 = {"preset": "12", "b": "0", "crf": "30"}
 NARROW = {"sample_rate": 8000, "layout": "mono"}
 DV = {"size": (720, 576), "frames": 6, "seconds": 0.24}
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
