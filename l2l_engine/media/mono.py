@@ -10,6 +10,9 @@ from av.audio.layout import AudioLayout
 from av.audio.plane import AudioPlane
 from numpy.typing import NDArray
 
+MAX_RATE = 400_000
+"""Hz; no real recording has more, and the filters for a damaged header's 4 GHz would fill the memory."""
+
 
 def mono(frame: AudioFrame) -> NDArray[np.float32]:
     """The mean of the channels but the subwoofer's (float32 [samples]; 1.0 is full scale)."""
