@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -179,7 +180,9 @@ def page() -> str:
         for name, kind in READ.items()
     )
     refused = "\n".join(f"| {name} | {kind.words.replace('|', '/')} |" for name, kind in KINDS.items())
-    return _PAGE.format(rows=rows, refused=refused, folders=" ".join(sorted(SUFFIXES)))
+    listed = f"Inside a folder the command line takes files with these names: {' '.join(sorted(SUFFIXES))}."
+    folders = textwrap.fill(listed, 118, break_on_hyphens=False)
+    return _PAGE.format(rows=rows, refused=refused, folders=folders)
 
 
 def _codecs(kind: Format) -> str:
@@ -214,7 +217,7 @@ decoding: about a second for an hour of sound.
 | --- | --- | --- | --- |
 {rows}
 
-Inside a folder the command line takes files with these names: {folders}.
+{folders}
 
 ## Not read
 
