@@ -24,6 +24,7 @@ from l2l_engine.errors import (
     PlanError,
     PlanNotFoundError,
     PredictionTimeoutError,
+    UnexpectedError,
 )
 from l2l_engine.media import Limits
 from l2l_engine.result import Features, MediaInfo, Moment, Prediction, Recognition, StreamInfo, Timings
@@ -53,5 +54,6 @@ __all__ = [
     "Recognition",
     "StreamInfo",
     "Timings",
+    "UnexpectedError",
     "__version__",
 ]

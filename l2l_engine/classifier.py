@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from numpy.typing import ArrayLike
 
@@ -173,7 +173,7 @@ class Classifier:
             paths: Files as for :meth:`predict`; read lazily, a few ahead of the results.
             workers: Files in work at once; by default as many as threads.
             on_error: "raise" ends the iteration at the first file that fails; "yield" yields that file's
-                L2LError in its place and goes on.
+                L2LError in its place and goes on. Also what nobody expected is one: an UnexpectedError.
             **options: As for :meth:`predict`; ``progress`` is called from several threads.
 
         Returns:
@@ -188,11 +188,17 @@ class Classifier:
             raise TypeError("paths must be several files, not one; use predict for one")
         arguments.one_of("on_error", on_error, ("raise", "yield"))
         workers = self._threads if workers is None else arguments.positive("workers", workers)
+        progress = options.pop("progress", None)
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress must be callable, not {progress!r}")
+        asked = cast("AskOptions", options)
+        self._ask(**asked)  # before a file is blamed for them
 
-        def predict(file: MediaFile, abandoned: threading.Event) -> Prediction:
-            return self._predict(file, abandoned, **options)
+        def predict(file: MediaFile, told: Progress, abandoned: threading.Event) -> Prediction:
+            return self._predict(file, abandoned, progress=told, **asked)
 
-        return in_order(predict, paths, workers=workers, keep_errors=on_error == "yield")
+        keep = on_error == "yield"
+        return in_order(predict, paths, workers=workers, keep_errors=keep, progress=progress)
 
     def features(
         self,

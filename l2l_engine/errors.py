@@ -57,3 +57,10 @@ class PredictionTimeoutError(L2LError, TimeoutError):
 
 class ClosedError(L2LError, RuntimeError):
     """The object was closed, or is used in a forked child of the process that made it."""
+
+
+class UnexpectedError(L2LError):
+    """A fault of this package that one of several files brought up; the others go on.
+
+    ``__cause__`` is the exception itself, and its traceback is in the log ``l2l_engine``.
+    """

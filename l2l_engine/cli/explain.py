@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from l2l_engine.call import AskOptions, Explanation
+from l2l_engine.call.many import as_typed
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli.show import literal
-from l2l_engine.errors import L2LError
 from l2l_engine.report.words import count
 from l2l_engine.result import TimeArray
 
@@ -35,12 +35,15 @@ def explain_all(
         The number of files that could not be read.
     """
     failed = 0
+    classifier.predict_many((), **options)  # refuses options out of range; below, all errors are a file's
     for file in files:
         try:
-            explanation(out, classifier.explain(file, **options))
-        except L2LError as error:
-            complain(str(error))
+            found = classifier.explain(file, **options)
+        except Exception as error:
+            complain(str(as_typed(error, file)))
             failed += 1
+        else:
+            explanation(out, found)
     return failed
 
 

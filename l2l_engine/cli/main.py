@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
 
@@ -20,12 +19,12 @@ from l2l_engine.cli import output, show
 from l2l_engine.cli.batch import classify
 from l2l_engine.cli.compile import BACKENDS, compile_plan
 from l2l_engine.cli.explain import explain_all
-from l2l_engine.errors import L2LError
+from l2l_engine.cli.streams import complain, fatal_errors, stand_in_for_closed, unwritable
 from l2l_engine.loading import Precision
+from l2l_engine.media import DEFAULT_LIMITS, Limits
 from l2l_engine.media.folders import expand
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import PRECISIONS, read_plan
-from l2l_engine.report.words import visible
 
 app = typer.Typer(
     name="l2l",
@@ -77,6 +76,16 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
     workers: Annotated[
         int | None, typer.Option(min=1, help="Files in work at once.", show_default="the processors")
     ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Largest frame, width times height.")
+    ] = DEFAULT_LIMITS.pixels,
+    max_frames: Annotated[
+        int, typer.Option(min=1, help="Most frames to decode for one part of a file.")
+    ] = DEFAULT_LIMITS.frames,
+    max_audio_bytes: Annotated[
+        int, typer.Option(min=1, help="Most bytes of decoded sound held at once.")
+    ] = DEFAULT_LIMITS.audio_bytes,
+    max_duration: Annotated[float, typer.Option(help="Longest file, in seconds.")] = DEFAULT_LIMITS.duration,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Go into folders inside folders.")
     ] = False,
@@ -130,9 +139,11 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
     }
     # Any text: the Classifier refuses what it does not know.
     chosen: dict[str, Any] = {"device": device, "precision": precision}
-    with _fatal_errors(), Classifier(plan, **chosen) as classifier:
+    with fatal_errors():
+        limits = Limits(max_pixels, max_frames, max_audio_bytes, max_duration)
+    with fatal_errors(), Classifier(plan, limits=limits, **chosen) as classifier:
         if explain:
-            failed = explain_all(classifier, found, show.console(), _complain, **asked)
+            failed = explain_all(classifier, found, show.console(), complain, **asked)
             raise typer.Exit(1 if failed or not complete else 0)
         sink = _open_sink(form, resume)
         missing = _missing(found, sink)
@@ -143,11 +154,11 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
                 pictures,
                 workers=workers,
                 errors=show.console(stderr=True),
-                complain=_complain,
+                complain=complain,
                 **asked,
             )
     if failed:
-        _complain(f"{failed} of {len(missing)} files could not be classified")
+        complain(f"{failed} of {len(missing)} files could not be classified")
     if failed or not complete:
         raise typer.Exit(1)
 
@@ -165,7 +176,7 @@ def inspect(
 
       l2l inspect engine.plan --json | jq .provenance
     """
-    with _fatal_errors():
+    with fatal_errors():
         content = read_plan(plan)
         if as_json:
             typer.echo(show.plan_json(content))
@@ -198,7 +209,7 @@ def compile_(
 
       l2l compile engine.plan -o engine.plan --backend openvino
     """
-    with _fatal_errors():
+    with fatal_errors():
         compile_plan(show.console(), plan, target, backend=backend, precision=precision, batch=batch)
 
 
@@ -239,7 +250,12 @@ def options(
 
 def main() -> None:
     """Entry point of the ``l2l`` command."""
-    app()
+    stand_in_for_closed()
+    try:
+        with unwritable():
+            app()
+    except typer.Exit as ended:  # from outside of what typer looks after
+        sys.exit(ended.exit_code)
 
 
 def _one_form(**wanted: bool) -> str | None:
@@ -255,11 +271,11 @@ def _find(arguments: Sequence[Path], recursive: bool) -> tuple[list[Path], bool]
 
     def unreadable(error: OSError) -> None:
         unread.append(error.filename)
-        _complain(f"{error.filename}: cannot be read: {error.strerror}")
+        complain(f"{error.filename}: cannot be read: {error.strerror}")
 
     found = list(expand(arguments, recursive=recursive, unreadable=unreadable))
     if not found:
-        _complain(f"no media files in {', '.join(map(str, arguments))}")
+        complain(f"no media files in {', '.join(map(str, arguments))}")
     return found, bool(found) and not unread
 
 
@@ -284,31 +300,3 @@ def _open_sink(chosen: str | None, resume: Path | None) -> output.Sink:
     if chosen == "csv":
         return output.Lines(sys.stdout, output.csv_record, output.csv_header())
     return output.Table(show.console())
-
-
-def _complain(message: str) -> None:
-    typer.echo(f"l2l: {visible(message)}", err=True)
-
-
-@contextmanager
-def _fatal_errors() -> Iterator[None]:
-    """Errors that leave nothing to go on with: said in a line, exit status 2."""
-    try:
-        yield
-    except BrokenPipeError as error:  # ``| head`` has seen enough; that is nothing to complain about
-        _give_up_stdout()
-        raise typer.Exit(1) from error
-    except (L2LError, ValueError, OSError) as error:
-        _give_up_stdout()
-        _complain(str(error))
-        raise typer.Exit(2) from error
-
-
-def _give_up_stdout() -> None:
-    """If standard output takes no more, drop what waits for it: Python would try again on its way out."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)

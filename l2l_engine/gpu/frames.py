@@ -82,7 +82,7 @@ class Decoders:
             return f"{codec} is not decoded on the GPU"
         if not isinstance(source, FFmpegSource) or not _NO_CLIPS.isdisjoint(source.container.split(",")):
             return "its format does not say when frames are shown"
-        return None
+        return None if source.marks_hold else "its key frames are not where it says"
 
     @contextmanager
     def use(self, poll: Poll) -> Iterator[Decoder]:

@@ -18,36 +18,45 @@ from av.packet import Packet
 from av.stream import Stream
 
 from l2l_engine.errors import LimitError
-from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.limits import Limits
-from l2l_engine.media.mono import mono
+from l2l_engine.media.mono import MAX_RATE, mono
 from l2l_engine.media.resample import FloatArray, Resampler
 from l2l_engine.media.source import Poll, WindowsAt
+from l2l_engine.media.tracks import Track
 
 _PREROLL = 0.25
 """Seconds decoded before a window after a jump: overlapping transforms and bit reservoirs settle in it."""
 _MARGIN = 32
 """Samples, at the lower of the two rates, beside a window that its ends are resampled from."""
-_MAX_RATE = 400_000
-"""Hz; no real recording has more, and the filters for a damaged header's 4 GHz would fill the memory."""
 _JITTER = 0.02
 """Seconds by which timestamps may disagree with the count of samples before they are believed: containers
 round to milliseconds, and taking that literally would tear clicks into the sound."""
+_INTERPOLATED = 0.25
+"""The same where FFmpeg interpolates them by a rate that is no longer true."""
 _SEEK_AHEAD = 10.0
 """Seconds to a window below which reading on costs less than seeking."""
 _LEAP_AHEAD = 0.5
 """The same where the container knows the place of every packet."""
-_EVERY_PACKET = {"mov"}
-_SEEKABLE = {"mov", "matroska", "wav", "flac", "ogg"}
-"""Formats whose timestamps after a seek are those of the file, not an estimate from the bit rate."""
+
+
+_WITH_PREAMBLE = {"adpcm_ms", "adpcm_ima_wav", "adpcm_swf"}
+"""Codecs of their kind whose packets each say where the wave stands."""
+
+
+def _goes_on(codec: str) -> bool:
+    """Whether each sample is a difference to the one before, from the first of the track to the last."""
+    differences = codec.startswith("adpcm_") or codec.endswith("_dpcm") or codec == "dfpwm"
+    return differences and codec not in _WITH_PREAMBLE
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Consecutive mono samples; ``first`` counts input samples from the start of the track."""
+    """Consecutive mono samples at ``rate`` Hz; ``first`` counts samples from the start of the track."""
 
     first: int
     samples: FloatArray
+    rate: int
 
     @property
     def stop(self) -> int:
@@ -61,11 +70,13 @@ class Sound:
 
     Attributes:
         first: Index of the window's first output sample in the track resampled as a whole.
-        samples: float32, the input samples of ``Resampler.span``; None where there is no sound.
+        samples: float32, by the rate at which they were recorded, the input samples of ``Resampler.span``;
+            empty where there is no sound. There are several rates where the rate changes in the window:
+            each is zero where another one has the sound, and what they are resampled to adds up.
     """
 
     first: int
-    samples: FloatArray | None
+    samples: dict[int, FloatArray]
 
 
 class AudioWalker:
@@ -83,25 +94,31 @@ class AudioWalker:
     ) -> None:
         self._demuxer, self._track, self._limits, self.poll = demuxer, track, limits, poll
         self._count, self._sample_rate = count, sample_rate
-        self.rate = track.info.sample_rate or 0
+        rate = track.info.sample_rate or 0
+        self.rate = rate if rate <= MAX_RATE else 0
         self.ended = False
         """The last packet of the track was read."""
         self.bad: list[tuple[float, float]] = []
         """What could not be decoded: (from, to), container seconds."""
         self.end = -math.inf
         """Where the last decoded sample ends, container seconds."""
+        self.passed = -math.inf
+        """Where the last packet ends that nobody wanted decoded, container seconds."""
         self.covered = 0.0
         """Seconds of decoded sound in the last window."""
-        formats = set(demuxer.container.format.name.split(","))
-        self._can_seek = not formats.isdisjoint(_SEEKABLE)
-        self._far = _SEEK_AHEAD if formats.isdisjoint(_EVERY_PACKET) else _LEAP_AHEAD
+        self._goes_on = _goes_on(track.info.codec)
+        self._jitter = _JITTER
+        self._can_seek = demuxer.finds_sound and not self._goes_on
+        self._stamped = False
+        self._far = _LEAP_AHEAD if demuxer.lists_packets else _SEEK_AHEAD
         self._pieces: deque[Piece] = deque()
         self._held = 0
         self._run: AudioFifo | None = None
         self._run_first = 0
+        self._run_kind: tuple[str, str, int, int] | None = None
         # The decoder must be one that was never used: some add noise from a generator that no flush sets
         # back, and a window should hold the same samples whatever was decoded before.
-        if self._far == _LEAP_AHEAD and demuxer.take_unused_audio():
+        if self._can_seek and self._far == _LEAP_AHEAD and demuxer.take_unused_audio():
             self._packets: Iterator[Packet[Stream]] = iter(())
             self._position = -math.inf  # the first window says where to begin
             self._forget()
@@ -143,32 +160,48 @@ class AudioWalker:
         Raises:
             LimitError: The decoded sound does not fit the limit.
         """
-        self._read(moment, moment + self._count / self._sample_rate)
+        preroll, stop = self._preroll, moment + self._count / self._sample_rate
+        self._read(moment, stop)
+        if self._counts_from_now_on() or self._preroll > preroll:
+            # The rate changed on the way: decoding should have begun earlier.
+            self._restart(rewind=True)
+            self._run, self._held = None, 0
+            self._pieces.clear()
+            self._read(moment, stop)
         self._flush()
         self.covered = 0.0
         first = math.floor((moment - self._track.start) * self._sample_rate + 0.5)
-        if not self._pieces:
-            return Sound(first, None)
-        start, stop = Resampler(self.rate, self._sample_rate).span(first, self._count)
-        samples = np.zeros(stop - start, np.float32)
-        held = 0
+        rates = dict.fromkeys(piece.rate for piece in self._pieces)
+        spans = {rate: Resampler(rate, self._sample_rate).span(first, self._count) for rate in rates}
+        found: dict[int, FloatArray] = {}
         for piece in self._pieces:
+            start, stop = spans[piece.rate]
             low, high = max(start, piece.first), min(stop, piece.stop)
             if low < high:
-                held += high - low
+                self.covered += (high - low) / piece.rate
+                samples = found.setdefault(piece.rate, np.zeros(stop - start, np.float32))
                 samples[low - start : high - start] = piece.samples[low - piece.first : high - piece.first]
-        self.covered = held / self.rate
-        return Sound(first, samples if held else None)
+        return Sound(first, found)
+
+    def _counts_from_now_on(self) -> bool:
+        """Whether stamps have turned out to be worth less than a count of samples.
+
+        Where the header says nothing, FFmpeg interpolates stamps by the rate that the file began with.
+        """
+        if not self._demuxer.free or self._goes_on or self.rate == self._track.info.sample_rate:
+            return False
+        self._goes_on, self._jitter = True, _INTERPOLATED
+        return True
 
     def resampled(self, sounds: list[tuple[int, Sound]]) -> WindowsAt:
         """Windows from what was decoded for them; zero where there is no sound."""
         out = np.zeros((len(sounds), self._count), np.float32)
-        resample = Resampler(self.rate, self._sample_rate)
-        for row, (_, sound) in zip(out, sounds, strict=True):
-            if sound.samples is not None:
+        for number, (_, sound) in enumerate(sounds):
+            for rate, samples in sound.samples.items():
                 # A broken float stream may hold anything; what is not a number is silence.
-                clean = np.nan_to_num(sound.samples, nan=0.0, copy=False)
-                row[:] = resample(np.clip(clean, -1.0, 1.0, out=clean), sound.first, self._count)
+                clean = np.nan_to_num(samples, nan=0.0, copy=False)
+                np.clip(clean, -1.0, 1.0, out=clean)
+                out[number] += Resampler(rate, self._sample_rate)(clean, sound.first, self._count)
         return WindowsAt(np.array([row for row, _ in sounds], np.int64), out)
 
     def _read(self, start: float, stop: float) -> None:
@@ -177,7 +210,8 @@ class AudioWalker:
         needed_from = start - margin - self._preroll
         if needed_from - self._position > self._far and self._can_seek and not self.ended:
             self._seek(needed_from)
-        while self._pieces and self._pieces[0].stop < (start - margin - self._track.start) * self.rate:
+        begin = start - margin - self._track.start
+        while self._pieces and self._pieces[0].stop < begin * self._pieces[0].rate:
             self._held -= len(self._pieces.popleft().samples)
         while self._position < stop + margin and not self.ended:
             self._step(needed_from)
@@ -203,12 +237,21 @@ class AudioWalker:
             self._position = math.inf
             return
         time = self._demuxer.time(packet, self._track)
+        self._stamped |= time is not None
         begin = self._position if time is None else time
-        end = begin + (packet.duration or 0) * self._track.time_base
-        if end > needed_from:
+        end = begin + self._demuxer.length(packet, self._track)
+        if end > needed_from or not self._stamped:
             self._decode(packet, begin)
-        elif self._next is not None:
-            self._forget()  # the decoder must not join sounds that are apart
+            end = end if self._stamped else max(end, self.end)
+        elif self._goes_on:
+            self._decode(packet, begin)
+            self._flush()
+            self._pieces.clear()  # it is for the decoder's memory alone
+            self._held = 0
+        else:
+            self.passed = max(self.passed, end)
+            if self._next is not None:
+                self._forget()  # the decoder must not join sounds that are apart
         self._position = max(self._position, end)
 
     def _decode(self, packet: Packet[Stream] | None, begin: float) -> None:
@@ -218,23 +261,23 @@ class AudioWalker:
         except av.error.FFmpegError:
             frames, corrupt = [], True
         if corrupt and packet is not None:
-            length = (packet.duration or 0) * self._track.time_base
-            self.bad.append((begin, begin + max(length, 1e-3)))
+            self.bad.append((begin, begin + max(self._demuxer.length(packet, self._track), 1e-3)))
         for frame in frames:
             self._keep(frame)
 
     def _keep(self, frame: AudioFrame) -> None:
-        if frame.sample_rate != self.rate and not self._take_rate(frame):
+        changes = frame.sample_rate != self.rate
+        if changes and not self._take_rate(frame):
             return
         if frame.pts is None:
             first = self._next or 0
         else:
             first = round((frame.pts * self._track.time_base - self._track.start) * self.rate)
-        if self._next is not None and abs(first - self._next) <= _JITTER * self.rate:
+        if self._next is not None and not changes and abs(first - self._next) <= self._jitter * self.rate:
             first = self._next
         if self._next is not None and first < self._next:
             self._flush()
-            self._add(Piece(self._next, mono(frame)[self._next - first :]))
+            self._add(Piece(self._next, mono(frame)[self._next - first :], self.rate))
         else:
             self._append(frame, first)
         if self._held * np.float32().itemsize > self._limits.audio_bytes:
@@ -243,16 +286,13 @@ class AudioWalker:
 
     def _append(self, frame: AudioFrame, first: int) -> None:
         """Add a frame to those it follows without a gap: they are converted together."""
-        if self._run is None or first != self._next:
+        # PyAV's queue looks at the format, not at the channels: fewer of them, and it reads past their end.
+        kind = frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate
+        if self._run is None or first != self._next or kind != self._run_kind:
             self._flush()
-            self._run, self._run_first = AudioFifo(), first
+            self._run, self._run_first, self._run_kind = AudioFifo(), first, kind
         frame.pts = None  # counted here; the queue's own count knows no jitter
-        try:
-            self._run.write(frame)
-        except ValueError:  # another format from here on
-            self._flush()
-            self._run, self._run_first = AudioFifo(), first
-            self._run.write(frame)
+        self._run.write(frame)
         self._held += frame.samples
         self._ends(first + frame.samples)
 
@@ -262,7 +302,7 @@ class AudioWalker:
         self._run = None
         if frame is not None:
             self._held -= frame.samples
-            self._add(Piece(self._run_first, mono(frame)))
+            self._add(Piece(self._run_first, mono(frame), frame.sample_rate))
 
     def _add(self, piece: Piece) -> None:
         if len(piece.samples):
@@ -275,10 +315,14 @@ class AudioWalker:
         self.end = max(self.end, self._track.start + stop / self.rate)
 
     def _take_rate(self, frame: AudioFrame) -> bool:
-        """The rate is what the decoder says, not the container; a later change of it is damage."""
-        if self.end > -math.inf or not 0 < frame.sample_rate <= _MAX_RATE:
+        """The rate is what the decoder says, not the container, and may change on the way."""
+        if not 0 < frame.sample_rate <= MAX_RATE:
             begin = max(self.end, frame.time or 0.0)
             self.bad.append((begin, begin + frame.samples / max(1, frame.sample_rate)))
             return False
+        self._flush()
+        if self._next is not None:
+            self._next = round(self._next * frame.sample_rate / self.rate)
         self.rate = frame.sample_rate
+        self._preroll = max(self._preroll, self._preroll_of(self._codec))
         return True

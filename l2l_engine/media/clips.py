@@ -17,8 +17,9 @@ from av.packet import Packet
 from av.stream import Stream
 
 from l2l_engine.errors import MediaError
-from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.source import Poll
+from l2l_engine.media.tracks import Track
 
 _EPSILON = 1e-6
 """Seconds; timestamps are ticks of a clock, and moments are sums of hops in floating point."""
@@ -141,9 +142,9 @@ class ClipCutter:
         stamp = packet.dts if packet.pts is None else packet.pts
         if time is None or stamp is None or (not self._groups and not packet.is_keyframe):
             return
-        order = time if packet.dts is None else packet.dts * self._track.time_base
-        # Frames are shown no earlier than they are decoded: all later packets have dts, pts >= this.
-        self._horizon = max(self._horizon, min(order, time))
+        earliest = self._demuxer.earliest(packet, self._track)
+        if earliest is not None:
+            self._horizon = max(self._horizon, earliest)
         timed = _Timed(time, packet, stamp, packet.dts)
         if packet.is_keyframe:
             for group in self._groups:  # frames shown before it may be decoded after it
@@ -159,6 +160,8 @@ class ClipCutter:
 
     def _seek_pays(self, moment: float) -> bool:
         """Whether to jump: never within a group that is at hand, as far as the index tells."""
+        if not self._demuxer.seeks:
+            return False
         if self._horizon == -math.inf or self._horizon > moment:
             return self._horizon == -math.inf and moment - self._track.start > _SEEK_AHEAD
         entries = self._demuxer.stream(self._track).index_entries

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from l2l_engine.errors import LimitError, MediaError
-from l2l_engine.media.demux import Demuxer, Track, container_end
+from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.limits import Limits
+from l2l_engine.media.presence import yields
 from l2l_engine.media.source import Poll
+from l2l_engine.media.survey import Survey, survey
+from l2l_engine.media.tracks import Track, container_end
 
 _LEAST_BIT_RATE = 200.0
 """A file with fewer bits a second than this cannot hold what its header declares, so the header lies."""
@@ -27,6 +30,9 @@ CUT_SHORT = 0.5
 _SHORTEST = 1e-3
 """Duration in seconds given to a file whose only frame has none; a duration is never 0."""
 
+Span = tuple[float, float, int]
+"""When a packet begins and ends, container seconds, and its stream."""
+
 
 class Clock:
     """Seconds, 0 at the earliest start of the tracks in use.
@@ -37,21 +43,31 @@ class Clock:
             longer: a truncated file keeps its full length, and its missing part is then seen as missing.
             A declaration that the file's size cannot carry is ignored.
         cut_short: Whether the packets end before the declared duration does.
+        readable: Seconds until which there are packets, at most the duration.
     """
 
     def __init__(self, demuxer: Demuxer, limits: Limits, poll: Poll | None) -> None:
         self._demuxer, self._limits = demuxer, limits
         self._holes: list[tuple[float, float]] | None = None
+        self._yields: dict[int, bool] = {}
+        self._declares = demuxer.declares
         self.zero = min(track.start for track in demuxer.tracks)
+        self.survey = survey(demuxer, limits, poll) if demuxer.free else None
+        if self.survey is not None and self.survey.timeline.restarts:
+            demuxer.join(self.survey.timeline)
+            self._declares = False
         declared = _declared_end(demuxer) - self.zero
         if not _plausible(declared, demuxer.container.size, limits):
             declared = math.nan
-        readable = _readable_end(demuxer, declared + self.zero, limits, poll) - self.zero
+        readable = self._readable_end(declared + self.zero, poll) - self.zero
+        if not self._declares and math.isfinite(readable):
+            declared = math.nan  # an estimate
         ends = [end for end in (declared, readable) if math.isfinite(end)]
         if not ends:
             raise MediaError(f"{demuxer.name}: no packet of its streams can be read")
         self.duration = max(*ends, _SHORTEST)
         self.cut_short = not self.duration - readable <= CUT_SHORT
+        self.readable = max(0.0, readable) if self.cut_short and math.isfinite(readable) else self.duration
         if self.duration > limits.duration:
             raise LimitError(f"{demuxer.name}: lasts longer than the limit of {limits.duration:g} s")
 
@@ -59,6 +75,8 @@ class Clock:
         """The same clock for another demuxer of the same file; nothing is measured again."""
         other = copy.copy(self)
         other._demuxer = demuxer
+        if self.survey is not None and self.survey.timeline.restarts:
+            demuxer.join(self.survey.timeline)
         return other
 
     def expected_end(self, track: Track, seen_end: float) -> float:
@@ -67,11 +85,17 @@ class Clock:
         A track may well end before the others do; it is cut short if it ends before its own declared end,
         or, where only the file has one, before that together with all others.
         """
-        if track.declared_end is not None:
+        if track.declared_end is not None and self._declares:
             expected = track.declared_end
         else:
             expected = self.zero + self.duration if self.cut_short else seen_end
         return expected if expected - seen_end > CUT_SHORT else seen_end
+
+    def yields(self, track: Track, poll: Poll | None) -> bool:
+        """Whether anything of a track can be decoded; decoding that is under way cannot go on afterwards."""
+        if track.index not in self._yields:
+            self._yields[track.index] = yields(self._demuxer, track, self._limits, poll)
+        return self._yields[track.index]
 
     def holes(self, poll: Poll | None) -> list[tuple[float, float]]:
         """Where all tracks pause at once, in container seconds: there the file lost something.
@@ -83,13 +107,40 @@ class Clock:
         if self._holes is None:
             self._holes = []
             if self._demuxer.audio is not None:
-                self._demuxer.rewind()
+                spans = sorted(self._all_spans(poll))
+                first = {index: begin for begin, _, index in reversed(spans)}
+                last = {index: begin for begin, _, index in spans}
                 reached = self.zero
-                for begin, end in sorted(_spans(self._demuxer, self._limits, poll)):
-                    if begin - reached > CUT_SHORT:
+                for begin, end, _ in spans:
+                    # Sound may begin after the picture has ended, but something has to go on behind a hole.
+                    goes_on = any(first[index] < reached and last[index] >= begin for index in first)
+                    if begin - reached > CUT_SHORT and goes_on:
                         self._holes.append((reached, begin))
                     reached = max(reached, end)
         return self._holes
+
+    def _all_spans(self, poll: Poll | None) -> Iterable[Span]:
+        if self.survey is not None:
+            return _believed(self._demuxer, self.survey, self._limits)
+        self._demuxer.rewind()
+        return _spans(self._demuxer, self._limits, poll)
+
+    def _readable_end(self, declared_end: float, poll: Poll | None) -> float:
+        """The end of the last packet, on the container's clock; NaN if there is no packet.
+
+        Only the part from the last key frame before the declared end is walked, if the format can seek; if
+        its index lists every packet, only those of the last seconds.
+        """
+        demuxer, limits = self._demuxer, self._limits
+        lead, listed = demuxer.tracks[0], demuxer.lists_packets
+        goal = declared_end - _TAIL if listed else declared_end
+        told = self.survey is None and math.isfinite(declared_end) and demuxer.timed
+        if told and demuxer.seek(lead, goal, any_packet=listed):
+            end = max((end for _, end, _ in _spans(demuxer, limits, poll)), default=math.nan)
+            if end >= declared_end - CUT_SHORT:
+                return end
+            # Cut short, or another track goes on than the one that was gone by.
+        return max((end for _, end, _ in self._all_spans(poll)), default=math.nan)
 
 
 def _declared_end(demuxer: Demuxer) -> float:
@@ -106,31 +157,30 @@ def _plausible(declared: float, size: int, limits: Limits) -> bool:
     return 0 < declared <= limits.duration and 8.0 * size / declared >= _LEAST_BIT_RATE
 
 
-def _readable_end(demuxer: Demuxer, declared_end: float, limits: Limits, poll: Poll | None) -> float:
-    """The end of the last packet, on the container's clock; NaN if there is no packet.
-
-    Only the part from the last key frame before the declared end is walked, if the format can seek; if its
-    index lists every packet, only those of the last seconds.
-    """
-    lead, listed = demuxer.tracks[0], demuxer.lists_packets
-    goal = declared_end - _TAIL if listed else declared_end
-    if math.isfinite(declared_end) and demuxer.seek(lead, goal, any_packet=listed):
-        end = max((end for _, end in _spans(demuxer, limits, poll)), default=math.nan)
-        if math.isfinite(end):
-            return end
-    demuxer.rewind()
-    return max((end for _, end in _spans(demuxer, limits, poll)), default=math.nan)
+def _latest(demuxer: Demuxer) -> float:
+    """Seconds after its start at which a track of a file of this size may still have a packet."""
+    return max(600.0, _SECONDS_PER_BYTE * demuxer.container.size)
 
 
-def _spans(demuxer: Demuxer, limits: Limits, poll: Poll | None) -> Iterator[tuple[float, float]]:
+def _believed(demuxer: Demuxer, found: Survey, limits: Limits) -> list[Span]:
+    """When each packet begins and ends, as :func:`_spans`, of a file that was read once."""
+    spans: list[Span] = []
+    for track in demuxer.tracks:
+        of_track = found.spans[track.index]
+        believed = of_track[of_track[:, 0] - track.start <= _latest(demuxer)]
+        spans += [(begin, end, track.index) for begin, end in believed.tolist()]
+    return spans
+
+
+def _spans(demuxer: Demuxer, limits: Limits, poll: Poll | None) -> Iterator[Span]:
     """When each packet of the used tracks begins and ends, on the container's clock."""
     by_index = {track.index: track for track in demuxer.tracks}
-    latest = max(600.0, _SECONDS_PER_BYTE * demuxer.container.size)
+    latest = _latest(demuxer)
     for packet in demuxer.packets(demuxer.tracks, poll):
         track = by_index[packet.stream_index]
         time = demuxer.time(packet, track)
         if time is not None and not packet.is_discard:
             if time - track.start <= latest:
-                yield time, time + (packet.duration or 0) * track.time_base
+                yield time, time + demuxer.length(packet, track), track.index
             if time - track.start > limits.duration:
                 return  # long enough to be refused; the rest changes nothing

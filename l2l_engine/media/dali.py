@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from l2l_engine.errors import DeviceError, DeviceMemoryError
 from l2l_engine.media.clips import Clip
+from l2l_engine.media.picture import Orientation, orientation
 
 ON_CPU = frozenset({"vp8", "vp9", "mjpeg"})
 """Codecs (FFmpeg's names) of DALI's CPU decoder."""
@@ -176,7 +177,7 @@ def unsuitable(clip: Clip, *, most_pixels: int) -> str | None:
         return f"its first frame cannot be decoded ({error.strerror})"
     if frame is None:
         return "its first frame cannot be decoded"
-    if round(frame.rotation / 90) % 4:
+    if orientation(frame) != Orientation():
         return "its pictures are to be turned"
     if frame.width * frame.height > most_pixels or max(frame.width, frame.height) > _MAX_ASPECT * min(
         frame.width, frame.height

@@ -3,45 +3,49 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 import av.error
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.index import IndexEntries
 from av.packet import Packet
-from av.stream import Discard, Disposition, Stream
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from l2l_engine.errors import MediaError
+from l2l_engine.media.containers import container, counts_frames, matroska_goes_on, tag_bytes
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.opening import Reader, open_container, translated
+from l2l_engine.media.programmes import programmes
+from l2l_engine.media.refusal import ENCRYPTED, LOOKED_AT, encrypted
 from l2l_engine.media.source import Poll
-from l2l_engine.result import StreamInfo
+from l2l_engine.media.timeline import AHEAD, BACK, Timeline
+from l2l_engine.media.tracks import Programmes, Track, choose, container_end
 
-_NOT_A_MOVIE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-_NOT_MAIN = Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.comment
-_INDEXED = {"mov", "matroska"}
 _ROUNDING = 1e-7
 """Seconds by which a tick turned into seconds may miss itself; going there must lead to it."""
 _PROBED_S = 100.0
 """Seconds of a file that FFmpeg reads at most to find out what it is."""
+_NO_TAG = "\0\0\0\0"
+_LONGEST = 10.0
+"""Seconds that a packet may last by its own claim alone; more must lie within the declared length."""
+_USUAL_RATE = 25
+"""Frames a second of a raw stream that does not say."""
+_MOST_TAGS = 4
+"""ID3 tags that may follow each other at the beginning of an MP3 file."""
+_PEEKED = 1024
+"""Bytes at the beginning of an MP3 file that show whether it counts its frames."""
+_TABLES = 1 << 20
+"""Bytes at the beginning of a transport stream in which the maps of its programmes are found."""
+_REORDERED = 16
+"""Packets that at most are decoded before one that is shown before them all."""
+_LAST = 3
+"""Packets at the end of a part that a break in the transport's count may be laid to."""
 _MAX_READ_ERRORS = 8
 """Consecutive failed reads after which the rest of a damaged file is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """A stream in use; times in seconds on the container's own clock."""
-
-    index: int
-    time_base: float
-    start: float
-    declared_end: float | None
-    """Where the container says the stream ends; a hint that shows whether a file was cut short."""
-    info: StreamInfo
 
 
 class Demuxer:
@@ -52,11 +56,22 @@ class Demuxer:
         self._limits = limits
         self.name = name
         self.container = open_container(reader, name, limits)
+        self._facts = container(self.container.format.name)
         with translated(reader, name, "its streams cannot be read"):
-            self.video = _video_track(self.container)
-            self.audio = _audio_track(self.container)
+            self.video, self.audio = choose(self.container, self._programmes)
         self._fresh = True
         self._whole = self._audio_unused = True
+        self._timeline: Timeline | None = None
+        self._grown = self._is_grown()
+        self._late: dict[int, float] = {}
+        self._undated = 0
+        self._ordered: dict[int, bool] = {}
+        self._absent: set[int] = set()
+        self.declared = self.tracks
+        """The tracks by the header alone."""
+        if any("enc_key_id" in self.stream(track).metadata for track in self.tracks) or self.is_encrypted():
+            self.container.close()
+            raise MediaError(f"{name}: {ENCRYPTED}")
         if self.video is None and self.audio is None:
             self.container.close()
             raise MediaError(f"{name}: holds neither a video nor an audio stream that can be decoded")
@@ -66,19 +81,160 @@ class Demuxer:
         """The tracks in use."""
         return tuple(track for track in (self.video, self.audio) if track is not None)
 
+    def replace(self, track: Track, other: Track | None) -> None:
+        """Use what is known of a track by now; None if it is not there: then another of its kind, if any."""
+        if other is None:
+            self._absent.add(track.index)
+            self.video, self.audio = choose(self.container, self._programmes, self._absent)
+        elif track.info.kind == "video":
+            self.video = other
+        else:
+            self.audio = other
+
+    def is_encrypted(self, *, thoroughly: bool = False) -> bool:
+        """Whether the first bytes say so; only ``thoroughly`` of formats of which that is costly to tell."""
+        told = self.container.format.name == "asf" or thoroughly
+        return told and encrypted(self.reader.peek(0, LOOKED_AT))
+
     @property
     def indexed(self) -> bool:
         """Whether the container's index names key frames, at the times that reading on would show."""
-        return not _INDEXED.isdisjoint(self.container.format.name.split(","))
+        return self._facts.index is not None and self._timeline is None
 
     @property
     def lists_packets(self) -> bool:
         """Whether the index names every packet, at its decoding time, not key frames when they are shown."""
-        return "mov" in self.container.format.name.split(",")
+        return self._facts.index == "packets" and self._timeline is None
+
+    @property
+    def timed(self) -> bool:
+        """Whether packets have the times that reading on would show also after a seek."""
+        return self._holds(self._facts.timed)
+
+    @property
+    def finds_sound(self) -> bool:
+        """Whether sound may be sought, not only read on to."""
+        return self.timed and self._facts.finds_sound and self._timeline is None
+
+    @property
+    def declares(self) -> bool:
+        """Whether the header says how long the file is; otherwise FFmpeg estimated it."""
+        if self.container.format.name == "mp3":
+            at = 0
+            for _ in range(_MOST_TAGS):
+                at += tag_bytes(self.reader.peek(at, _PEEKED))
+            return counts_frames(self.reader.peek(at, _PEEKED))
+        fact = self._facts.declares
+        return self.video is not None if fact == "video" else self._holds(fact)
+
+    def _programmes(self) -> Programmes:
+        """Which streams belong together; only a transport stream holds several programmes."""
+        if self.container.format.name != "mpegts":
+            return ()
+        return programmes(self.reader.peek(0, _TABLES))
+
+    def _holds(self, fact: bool | Literal["linear"]) -> bool:
+        return fact is True or (fact == "linear" and self.audio is not None and self._linear(self.audio))
+
+    def _linear(self, track: Track) -> bool:
+        """Whether every sample takes the same number of bytes, and the header says so too."""
+        stream = self.stream(track)
+        assert isinstance(stream, AudioStream)
+        codec = stream.codec_context
+        size = re.fullmatch(r"pcm_(?:(?:[suf])(\d+)(?:[bl]e)?|alaw|mulaw)", codec.name)
+        bits = 0 if size is None else int(size[1] or 8)
+        return bits > 0 and codec.bit_rate == codec.sample_rate * codec.layout.nb_channels * bits
 
     def stream(self, track: Track) -> Stream:
         """The FFmpeg stream of ``track``; another object after ``rewind`` had to open the file again."""
         return self.container.streams[track.index]
+
+    @property
+    def seeks(self) -> bool:
+        """Whether moments can be found but by reading up to them.
+
+        They cannot where clocks restart, and where packets have nothing but a number.
+        """
+        return self._timeline is None and self._facts.order != "counted"
+
+    @property
+    def jumps(self) -> bool:
+        """Whether a clock that goes on much later has jumped, and the picture did not just stand still."""
+        return self._facts.free
+
+    @property
+    def free(self) -> bool:
+        """Whether the clock may restart within the file, and no index tells of all that is in it."""
+        return self._facts.free or self._grown
+
+    def by_order(self, track: Track) -> bool:
+        """Whether frames of a video are shown in another order than stored, and no stamp says which.
+
+        Packets then have their place in the file for a stamp. The frames that come of them take the places
+        one after the other in the order in which the decoder shows them.
+        """
+        if track.index not in self._ordered:
+            self._ordered[track.index] = self._is_by_order(track)
+        return self._ordered[track.index]
+
+    def _is_by_order(self, track: Track) -> bool:
+        stream = self.stream(track)
+        if not isinstance(stream, VideoStream) or not stream.codec_context.has_b_frames:
+            return False
+        order = self._facts.order
+        if order == "h264":
+            return stream.codec_context.codec.canonical_name == "h264"
+        # Matroska gives a tag only to streams in Microsoft's old fashion: no other has one.
+        return order in {"stored", "counted"} or (
+            order == "tagged" and stream.codec_context.codec_tag != _NO_TAG
+        )
+
+    def join(self, timeline: Timeline) -> None:
+        """From now on let the parts of a file, each with a clock of its own, follow each other on one."""
+        self.rewind()
+        self._timeline = timeline
+        # What is said of the end was found by stamps of several clocks.
+        self.video = None if self.video is None else replace(self.video, declared_end=None)
+        self.audio = None if self.audio is None else replace(self.audio, declared_end=None)
+
+    def _is_grown(self) -> bool:
+        """Whether a file that has an index by its format was written piece by piece, and has none of all.
+
+        So are fragmented MP4 and live Matroska; or several files were put one behind the other.
+        """
+        if self._facts.index == "packets":
+            return all(stream.frames == 0 for stream in self.container.streams)
+        return self._facts.index == "keys" and matroska_goes_on(
+            self.reader.peek(0, _PEEKED), self.container.size
+        )
+
+    def length(self, packet: Packet[Stream], track: Track) -> float:
+        """How long a packet lasts, in seconds: its own claim, if that can be; else 0."""
+        claim = (packet.duration or 0) * track.time_base
+        if 0.0 < claim <= _LONGEST:
+            return claim
+        time, end = self.time(packet, track), track.declared_end
+        end = container_end(self.container) if end is None and self.seeks else end
+        if time is None or end is None or not 0.0 < claim <= end + _LONGEST - time:
+            return 0.0
+        return claim
+
+    def earliest(self, packet: Packet[Stream], track: Track) -> float | None:
+        """Before when no packet is shown that comes after this one, in container seconds.
+
+        None if this packet does not tell: after a seek FFmpeg does not know of the first ones when they are
+        decoded. Frames are shown no earlier than they are decoded, but for some QuickTime files: there all
+        frames may be early, by as much as the packets so far show.
+        """
+        time = self.time(packet, track)
+        if packet.dts is None:
+            self._undated += 1
+            return time if self._undated > _REORDERED else None
+        if time is None:
+            return None
+        decoded = packet.dts * track.time_base
+        late = self._late[track.index] = max(self._late.get(track.index, 0.0), decoded - time)
+        return min(decoded - late, time)
 
     def time(self, packet: Packet[Stream], track: Track) -> float | None:
         """When ``packet`` is shown, in container seconds."""
@@ -88,7 +244,7 @@ class Demuxer:
     def seek(self, track: Track, seconds: float, *, any_packet: bool = False) -> bool:
         """Go to a key packet, or any packet, at or before ``seconds``; False if the format cannot."""
         stamp = (seconds + _ROUNDING) / track.time_base
-        if not abs(stamp) < 2**62:
+        if not self.seeks or not abs(stamp) < 2**62:
             return False
         self._fresh = False
         try:
@@ -158,6 +314,13 @@ class Demuxer:
         self.reader.poll = poll
         self._fresh = False
         source = self.container.demux(*streams)
+        numbers = dict.fromkeys(used, 0)
+        self._undated = 0
+        ordered = [track for track in tracks if self.by_order(track)]
+        mends = (
+            bool(ordered) or self._facts.free or self._facts.order == "counted" or self._timeline is not None
+        )
+        indexed, pictures = self.indexed, self.video.index if self.video is not None else -1
         errors = 0
         while errors < _MAX_READ_ERRORS:
             try:
@@ -176,12 +339,72 @@ class Demuxer:
                 poll()
             if packet.size:  # the empty ones at the end only ask decoders to drain
                 errors = 0
-                yield packet
+                index = packet.stream_index
+                number = numbers[index]
+                numbers[index] += 1
+                # Of sound every packet is a key, so only the first is asked.
+                if indexed and (index == pictures or not number) and packet.is_keyframe:
+                    self._refuse_encrypted(packet)
+                yield self._mended(packet, number) if mends else packet
+
+    def _refuse_encrypted(self, packet: Packet[Stream]) -> None:
+        # ``packet.has_sidedata`` takes longer to find the name than to look.
+        if any(data.data_type == "encryption_info" for data in packet.iter_sidedata()):
+            raise MediaError(f"{self.name}: {ENCRYPTED}")
+
+    def _mended(self, packet: Packet[Stream], number: int) -> Packet[Stream]:
+        """A packet, the ``number``-th of its track, with stamps that can be believed."""
+        if self._facts.order == "counted":
+            self._stamp(packet, number)
+        if self._facts.free and _is_header(packet):
+            packet.pts = packet.dts = None
+        if self._ordered.get(packet.stream_index) or (self._facts.free and _torn(packet)):
+            packet.pts = packet.dts
+        return packet if self._timeline is None else _put(packet, self._timeline, number)
+
+    @staticmethod
+    def _stamp(packet: Packet[Stream], number: int) -> None:
+        """Give a packet of a raw stream, in which there is nothing but pictures, its place in time."""
+        stream = packet.stream
+        assert isinstance(stream, VideoStream)
+        ticks = round(1 / (stream.guessed_rate or _USUAL_RATE) / packet.time_base)
+        packet.pts = packet.dts = number * ticks
+        packet.duration = ticks
 
     def close(self) -> None:
         """Close the container and, if it is ours, the file."""
         self.container.close()
         self.reader.close()
+
+
+def _is_header(packet: Packet[Stream]) -> bool:
+    """Whether a packet of Theora sets up the decoder for another part, and is not itself shown."""
+    return packet.stream.codec_context.name == "theora" and bool(memoryview(packet)[0] & 0x80)
+
+
+def _torn(packet: Packet[Stream]) -> bool:
+    """Whether a packet is stamped by two clocks: decoded in one part, and shown in the next."""
+    if packet.pts is None or packet.dts is None:
+        return False
+    return not -BACK <= float((packet.pts - packet.dts) * packet.time_base) <= AHEAD
+
+
+def _put(packet: Packet[Stream], timeline: Timeline, number: int) -> Packet[Stream]:
+    """A packet where its part is on the joined clock.
+
+    A transport stream counts its packets, and where files were joined the count breaks. FFmpeg takes that
+    for a loss in one of the last packets of the part before, but they are whole.
+    """
+    shift = timeline.shift(packet.stream_index, number)
+    ticks = round(shift / packet.time_base)
+    moved = packet
+    if packet.is_corrupt and shift != timeline.shift(packet.stream_index, number + _LAST):
+        moved = Packet(bytes(packet))
+        moved.stream, moved.time_base, moved.duration = packet.stream, packet.time_base, packet.duration
+        moved.is_keyframe = packet.is_keyframe
+    moved.pts = None if packet.pts is None else packet.pts + ticks
+    moved.dts = None if packet.dts is None else packet.dts + ticks
+    return moved
 
 
 def open_demuxer(reader: Reader, name: str, limits: Limits, poll: Poll | None) -> Demuxer:
@@ -196,81 +419,3 @@ def open_demuxer(reader: Reader, name: str, limits: Limits, poll: Poll | None) -
     except BaseException:
         reader.close()
         raise
-
-
-def _video_track(container: InputContainer) -> Track | None:
-    """The default video: never cover art; among several defaults the largest picture."""
-
-    def rank(stream: VideoStream) -> tuple[bool, bool, int, int]:
-        default = bool(stream.disposition & Disposition.default)
-        return default, not stream.disposition & _NOT_MAIN, stream.width * stream.height, -stream.index
-
-    usable = [s for s in container.streams.video if _decodable(s) and not s.disposition & _NOT_A_MOVIE]
-    if not usable:
-        return None
-    stream = max(usable, key=rank)
-    rate = stream.average_rate or stream.guessed_rate
-    codec = stream.codec_context
-    info = _info(stream, "video", width=codec.width, height=codec.height, rate=float(rate) if rate else None)
-    return _track(container, stream, info)
-
-
-def _audio_track(container: InputContainer) -> Track | None:
-    """The default audio track; among several defaults the first, as players do."""
-
-    def rank(stream: AudioStream) -> tuple[bool, bool, int]:
-        default = bool(stream.disposition & Disposition.default)
-        return default, not stream.disposition & _NOT_MAIN, -stream.index
-
-    usable = [s for s in container.streams.audio if _decodable(s)]
-    if not usable:
-        return None
-    stream = max(usable, key=rank)
-    codec = stream.codec_context
-    info = _info(stream, "audio", sample_rate=codec.sample_rate, channels=codec.layout.nb_channels)
-    return _track(container, stream, info)
-
-
-def _decodable(stream: Stream) -> bool:
-    # PyAV's types do not say that both may be missing: no decoder for the codec, a clock without a rate.
-    return bool(stream.codec_context) and bool(stream.time_base)
-
-
-def _start(stream: Stream) -> float:
-    base = stream.time_base
-    return float(stream.start_time * base) if base and stream.start_time is not None else 0.0
-
-
-def _info(
-    stream: Stream,
-    kind: Literal["video", "audio"],
-    *,
-    width: int | None = None,
-    height: int | None = None,
-    rate: float | None = None,
-    sample_rate: int | None = None,
-    channels: int | None = None,
-) -> StreamInfo:
-    codec = stream.codec_context.codec.canonical_name
-    return StreamInfo(kind, codec, _start(stream), width, height, rate, sample_rate, channels)
-
-
-def container_end(container: InputContainer) -> float | None:
-    """Where the header says the whole file ends, in seconds on its own clock."""
-    if container.duration is None or container.duration <= 0:
-        return None
-    if "matroska" in container.format.name.split(","):
-        return container.duration / 1e6  # the one format whose header gives the end, not the length
-    start: int | None = container.start_time  # None where it is unknown, whatever PyAV's types say
-    return ((start or 0) + container.duration) / 1e6
-
-
-def _track(container: InputContainer, stream: Stream, info: StreamInfo) -> Track:
-    base = stream.time_base
-    assert base is not None  # _decodable saw to it
-    end = None
-    if stream.duration is not None and stream.duration > 0:
-        end = info.start + float(stream.duration * base)
-    elif len(container.streams) == 1:
-        end = container_end(container)
-    return Track(stream.index, float(base), info.start, end, info)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +14,17 @@ from l2l_engine.errors import ClosedError, LimitError, MediaError
 from l2l_engine.media.audio import AudioWalker
 from l2l_engine.media.clips import Clip, ClipCutter
 from l2l_engine.media.clock import Clock
-from l2l_engine.media.demux import Demuxer, Track, open_demuxer
+from l2l_engine.media.demux import Demuxer, open_demuxer
 from l2l_engine.media.frames import iter_frames
 from l2l_engine.media.keys import indexed_key_times, read_key_times
 from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
+from l2l_engine.media.marks import Marks
 from l2l_engine.media.opening import open_reader, translated
 from l2l_engine.media.picture import PictureMaker
+from l2l_engine.media.presence import settle
 from l2l_engine.media.source import AudioWindows, FrameAt, Frames, MediaFile, MediaSource, Poll, WindowsAt
 from l2l_engine.media.spare import Beside, Spare
+from l2l_engine.media.tracks import Track
 from l2l_engine.media.video import FrameWalker
 from l2l_engine.media.windows import iter_windows
 from l2l_engine.result import StreamInfo
@@ -66,6 +70,7 @@ def open_media(
     try:
         demuxer = open_demuxer(reader, name, limits, poll)
         with translated(reader, name, "cannot be read"):
+            settle(demuxer, limits, poll)
             clock = Clock(demuxer, limits, poll)
         return FFmpegSource(demuxer, clock, limits=limits, threads=threads, spare=spare)
     except BaseException:
@@ -92,6 +97,7 @@ class FFmpegSource:
         self._closed = False
         self._frames_decoded = 0
         self._groups: list[NDArray[np.float64] | None] = []
+        self._marks = Marks()
         self._maker: tuple[int, int, PictureMaker] | None = None
 
     @property
@@ -103,6 +109,11 @@ class FFmpegSource:
     def duration(self) -> float:
         """Seconds, finite, > 0."""
         return self._clock.duration
+
+    @property
+    def readable(self) -> float:
+        """Seconds of it that are there; less than the duration of a file that was cut short."""
+        return self._clock.readable
 
     @property
     def streams(self) -> tuple[StreamInfo, ...]:
@@ -118,6 +129,12 @@ class FFmpegSource:
     def has_audio(self) -> bool:
         """Whether there is an audio stream."""
         return self._demuxer.audio is not None
+
+    def yields(self, kind: Literal["video", "audio"], *, poll: Poll | None = None) -> bool:
+        """Whether anything of a track can be decoded; see :meth:`MediaSource.yields`."""
+        track = self._begin(getattr(self._demuxer, kind), kind, np.zeros(0), poll)
+        with translated(self._demuxer.reader, self._name, f"its {kind} cannot be read"):
+            return self._clock.yields(track, poll)
 
     @property
     def frames_decoded(self) -> int:
@@ -141,11 +158,14 @@ class FFmpegSource:
             if again is None:
                 return None
             demuxer = open_demuxer(again, self._name, self._limits, poll)
-        if demuxer.tracks != self._demuxer.tracks:
+        if demuxer.declared != self._demuxer.declared:
             demuxer.close()
             raise MediaError(f"{self._name}: its streams changed while it was read")
+        demuxer.video, demuxer.audio = self._demuxer.video, self._demuxer.audio
         clock = self._clock.on(demuxer)
-        return FFmpegSource(demuxer, clock, limits=self._limits, threads=self._threads)
+        other = FFmpegSource(demuxer, clock, limits=self._limits, threads=self._threads)
+        other._marks = self._marks
+        return other
 
     def frames(
         self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
@@ -174,7 +194,8 @@ class FFmpegSource:
         """
         track = self._begin(self._demuxer.video, "video", times, poll)
         make = self._picture_maker(short_side, crop)
-        walker = FrameWalker(self._demuxer, track, self._limits, self._threads, poll)
+        self._learn_order(track, poll)
+        walker = FrameWalker(self._demuxer, track, self._limits, self._threads, poll=poll, marks=self._marks)
         try:
             with translated(self._demuxer.reader, self._name, "its video cannot be decoded"):
                 yield from iter_frames(walker, track, self._clock, times, make)
@@ -199,6 +220,12 @@ class FFmpegSource:
                 yield replace(clip, times=tuple(time - zero for time in clip.times))
 
     @property
+    def marks_hold(self) -> bool:
+        """Whether key frames are, as far as known, where the container says, and shown when it says."""
+        video = self._demuxer.video
+        return self._marks.confirmed is None and (video is None or not self._demuxer.by_order(video))
+
+    @property
     def container(self) -> str:
         """FFmpeg's names of the format."""
         return self._demuxer.container.format.name
@@ -214,17 +241,28 @@ class FFmpegSource:
         if found is not None:
             return found
         track = self._begin(self._demuxer.video, "video", np.zeros(0), poll)
+        if self._clock.survey is not None:
+            return self._on_clock(self._clock.survey.keys.tolist())
         with translated(self._demuxer.reader, self._name, "its video cannot be read"):
             return self._on_clock(read_key_times(self._demuxer, track, poll))
 
     def groups(self, *, poll: Poll | None = None) -> NDArray[np.float64] | None:
         """When key frames are shown, where an index tells; see :meth:`MediaSource.groups`."""
         track = self._begin(self._demuxer.video, "video", np.zeros(0), poll)
+        self._learn_order(track, poll)
+        if self._marks.confirmed is not None:
+            return self._on_clock(self._marks.times)
         if not self._groups:
             with translated(self._demuxer.reader, self._name, "its video cannot be read"):
                 times = indexed_key_times(self._demuxer, track, poll)
             self._groups = [None if times is None else self._on_clock(times)]
         return self._groups[0]
+
+    def _learn_order(self, track: Track, poll: Poll | None) -> None:
+        """Where only the order of frames says when they are shown, find out where key frames come in it."""
+        if self._marks.confirmed is None and self._demuxer.by_order(track):
+            with translated(self._demuxer.reader, self._name, "its video cannot be read"):
+                self._marks.confirm(self._demuxer, track, self._limits, poll)
 
     def _on_clock(self, times: list[float]) -> NDArray[np.float64]:
         return np.unique(np.clip(np.array(times) - self._clock.zero, 0.0, None))

@@ -8,7 +8,10 @@ from pathlib import Path
 
 _VIDEO = {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
 _VIDEO |= {".ogv", ".ts", ".vob", ".webm", ".wmv"}
+_VIDEO |= {".264", ".265", ".apng", ".dv", ".h264", ".hevc", ".ivf", ".m1v", ".m2v", ".mxf", ".nut", ".obu"}
+_VIDEO |= {".rm", ".rmvb", ".wtv"}
 _SOUND = {".aac", ".flac", ".m4a", ".mka", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav", ".wma"}
+_SOUND |= {".ac3", ".aif", ".aiff", ".amr", ".ape", ".au", ".awb", ".caf", ".dts", ".eac3", ".tta", ".wv"}
 SUFFIXES = frozenset(_VIDEO | _SOUND)
 """What counts as media inside a folder. A file that is named itself is always tried."""
 

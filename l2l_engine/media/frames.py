@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.media.clock import CUT_SHORT, Clock
-from l2l_engine.media.demux import Track
+from l2l_engine.media.decoder import DecodedFrame
 from l2l_engine.media.picture import ImageArray, PictureMaker
 from l2l_engine.media.source import FrameAt
-from l2l_engine.media.video import DecodedFrame, FrameWalker
+from l2l_engine.media.tracks import Track
+from l2l_engine.media.video import FrameWalker
 
 
 def iter_frames(

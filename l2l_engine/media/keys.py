@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from l2l_engine.media.demux import Demuxer, Track
+from l2l_engine.media.demux import Demuxer
 from l2l_engine.media.source import Poll
+from l2l_engine.media.tracks import Track
 
 _TRIED = 8
 """Key frames that are read to see whether all are shown equally late after they are decoded."""

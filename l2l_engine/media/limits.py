@@ -13,7 +13,7 @@ class Limits:
     file that merely claims too much is not refused for it where the claim can be checked.
 
     Attributes:
-        pixels: Largest frame, width times height.
+        pixels: Largest frame, width times height; 8K (8192 x 4320) by default.
         frames: Video frames sent through the decoder for one part of a file; parts are decoded side by side.
         audio_bytes: Decoded audio held at once, in bytes.
         duration: Longest file, in seconds.
@@ -21,7 +21,7 @@ class Limits:
             leaves it to the call's ``timeout_s``, which can only ask for less.
     """
 
-    pixels: int = 16_800_000
+    pixels: int = 36_000_000
     frames: int = 5_000_000
     audio_bytes: int = 64 * 2**20
     duration: float = 24 * 3600.0

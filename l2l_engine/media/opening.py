@@ -15,13 +15,13 @@ import av.error
 from av.container import InputContainer
 
 from l2l_engine.errors import L2LError, MediaAccessError, MediaError, MediaNotFoundError
+from l2l_engine.media.containers import CONTAINERS
 from l2l_engine.media.limits import Limits
+from l2l_engine.media.refusal import LOOKED_AT, why
 from l2l_engine.media.source import MediaFile, Poll
 
-FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,ogg,asf,wav,w64,flac,mp3,aac"
-"""FFmpeg demuxers we use. None of them reads a second file; playlists, image patterns and devices are out."""
-
 _BUFFER_BYTES = 64 * 1024
+_TEXT = "the file object gives text: open the file in binary mode, 'rb'"
 _PROBE_PIXELS = 4
 """How many times the largest frame allowed a decoder may allocate to find out a frame's size."""
 
@@ -104,7 +104,7 @@ class Reader:
         try:
             if self.poll is not None:
                 self.poll()
-            data = self._read(size)
+            data = self._binary(self._read(size))
             # PyAV copies whatever comes back into a buffer of ``size`` bytes without looking.
             if len(data) > size:
                 raise TypeError(f"read({size}) of the file object gave {len(data)} bytes")
@@ -119,12 +119,28 @@ class Reader:
         except OSError as error:
             raise MediaAccessError(f"{self._name}: cannot be read: {error.strerror or error}") from error
 
+    def _binary(self, data: object) -> bytes | bytearray | memoryview:
+        """What ``read`` gave, if it is what a binary file gives."""
+        if isinstance(data, (bytes, bytearray, memoryview)):
+            return data
+        if isinstance(data, str):
+            raise TypeError(f"{self._name}: {_TEXT}")
+        if data is None:  # a raw file that does not wait
+            cause = "read() gave None, nothing for now: a file object that waits for its data is needed"
+            raise MediaAccessError(f"{self._name}: {cause}")
+        raise TypeError(f"{self._name}: read() of the file object gave {type(data).__name__}, not bytes")
+
     def seek(self, offset: int, whence: int = 0) -> int:
         """The new position, or a negative error number."""
         if self._failure is not None:
             return -errno.EIO
         try:
-            return self._file.seek(offset, whence)
+            at: int | None = self._file.seek(offset, whence)
+            if at is None:  # as of mmap before Python 3.13
+                at = self._file.tell()
+            if not isinstance(at, int):
+                raise TypeError(f"{self._name}: neither seek() nor tell() of the file object gave a position")
+            return at
         except (ValueError, OSError):
             return -errno.EINVAL  # FFmpeg follows offsets found in the file, which may be nonsense
         except BaseException as failure:
@@ -135,11 +151,31 @@ class Reader:
         """The position; PyAV takes only an object that has this for seekable."""
         return self._file.tell()
 
+    def peek(self, offset: int, size: int) -> bytes:
+        """Some of the file, while FFmpeg stands elsewhere in it and does not notice."""
+        at = self.tell()
+        self.seek(offset)
+        data = self.read(size)
+        self.seek(at)
+        return data
+
+    def looks_like(self) -> str | None:
+        """What the file is, if it is a kind that is known and not read."""
+        size = self.seek(0, io.SEEK_END)
+        return why(self.peek(0, LOOKED_AT), size, self.peek)
+
     def begin(self, poll: Poll | None) -> bool:
         """Start another piece of work; False if something stopped the last one, which is over now."""
         stopped = self._failure is not None
         self._failure, self.poll = None, poll
         return not stopped
+
+    @property
+    def unseekable(self) -> str:
+        """Why one cannot seek, where one cannot."""
+        if getattr(self._file, "closed", False):
+            return "the file object is closed"
+        return "not seekable: hand over its content, as bytes, or a file that can seek"
 
     def check(self) -> None:
         """Raise what went wrong inside a callback, if anything did."""
@@ -182,9 +218,13 @@ def open_reader(file: MediaFile) -> tuple[Reader, str]:
     """
     name = display_name(file)
     if isinstance(file, (bytes, bytearray, memoryview)):
-        reader = Reader(io.BytesIO(file), name, owned=True)
+        # The content of a view with gaps is not what lies in memory.
+        gaps = isinstance(file, memoryview) and not file.contiguous
+        reader = Reader(io.BytesIO(bytes(file) if gaps else file), name, owned=True)
     elif isinstance(file, (str, os.PathLike)):
         reader = Reader(PathFile(_open_path(name)), name, owned=True)
+    elif isinstance(file, io.TextIOBase):
+        raise TypeError(f"{name}: {_TEXT}")
     elif hasattr(file, "read") and hasattr(file, "seek") and hasattr(file, "tell"):
         reader = Reader(file, name, owned=False)
     else:
@@ -218,7 +258,7 @@ def _rewind(reader: Reader, name: str) -> None:
     end = reader.seek(0, io.SEEK_END)
     reader.check()
     if end < 0:
-        raise MediaAccessError(f"{name}: not seekable")
+        raise MediaAccessError(f"{name}: {reader.unseekable}")
     if end == 0:
         raise MediaError(f"{name}: the file is empty (0 bytes)")
     reader.seek(0)
@@ -230,22 +270,29 @@ def open_container(reader: Reader, name: str, limits: Limits) -> InputContainer:
     Raises:
         MediaError: It is none of the supported media formats, or its header is damaged.
     """
-    with translated(reader, name, "not a readable media file of a supported format"):
+    with translated(reader, name, "not a readable media file of a supported format", refused=True):
         return av.open(
             cast(BinaryIO, reader),
             mode="r",
             # Decoders that FFmpeg opens while probing must not allocate huge frames either; but they should
             # get far enough to say how large a frame is that is refused.
             options={"max_pixels": str(_PROBE_PIXELS * limits.pixels)},
-            container_options={"format_whitelist": FORMATS, "protocol_whitelist": "none"},
+            container_options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "none"},
             metadata_errors="replace",
             buffer_size=_BUFFER_BYTES,
         )
 
 
 @contextmanager
-def translated(reader: Reader, name: str, what: str) -> Iterator[None]:
-    """Turn FFmpeg's errors into ``MediaError`` and let what stopped the reader through."""
+def translated(reader: Reader, name: str, what: str, *, refused: bool = False) -> Iterator[None]:
+    """Turn FFmpeg's errors into ``MediaError`` and let what stopped the reader through.
+
+    Args:
+        reader: Of the file.
+        name: What messages call it.
+        what: What cannot be done.
+        refused: Whether the file itself is at fault: then the message says what it is, as far as one can see.
+    """
     try:
         yield
     except L2LError:
@@ -255,6 +302,6 @@ def translated(reader: Reader, name: str, what: str) -> Iterator[None]:
         raise MediaError(f"{name}: {what}: asks for more memory than there is") from error
     except av.error.FFmpegError as error:
         reader.check()
-        cause = getattr(error, "strerror", None) or str(error)
+        cause = (reader.looks_like() if refused else None) or getattr(error, "strerror", None) or str(error)
         raise MediaError(f"{name}: {what}: {cause}") from error
     reader.check()

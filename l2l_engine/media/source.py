@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,10 @@ class MediaSource(Protocol):
         """Seconds, always finite and > 0; measured from packets when the container does not say."""
 
     @property
+    def readable(self) -> float:
+        """Seconds of it that are there: the duration, or less of a file that was cut short."""
+
+    @property
     def streams(self) -> tuple[StreamInfo, ...]:
         """The video and audio stream used (at most one each)."""
 
@@ -102,6 +106,9 @@ class MediaSource(Protocol):
         self, starts: NDArray[np.float64], *, window: int, sample_rate: int, poll: Poll | None = None
     ) -> AudioWindows:
         """Decode ``window`` samples at ``sample_rate`` Hz from each of ``starts`` (seconds, increasing)."""
+
+    def yields(self, kind: Literal["video", "audio"], *, poll: Poll | None = None) -> bool:
+        """Whether anything of a declared track can be decoded: it is read up to its first frame."""
 
     @property
     def frames_decoded(self) -> int:

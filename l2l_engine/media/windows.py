@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from l2l_engine.media.audio import AudioWalker, Sound
 from l2l_engine.media.clock import Clock
-from l2l_engine.media.demux import Track
 from l2l_engine.media.source import WindowsAt
+from l2l_engine.media.tracks import Track
 
 _BLOCK = 16
 """Windows of sound that are resampled together: each costs less so."""
@@ -48,6 +48,9 @@ def iter_windows(
 def _enough(walker: AudioWalker, track: Track, clock: Clock, start: float, seconds: float) -> bool:
     """Whether a window lacks sound because there is none, not because it was lost."""
     seen_end = walker.end if walker.ended else math.inf
+    if seen_end == -math.inf and not clock.yields(track, walker.poll):
+        return False
+    seen_end = max(seen_end, walker.passed)
     lost = [*walker.bad, (seen_end, clock.expected_end(track, seen_end))]
     begin = start + clock.zero
     spans = lost + clock.holes(walker.poll)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from l2l_engine.run.workers import Job
 from l2l_engine.skim import SkimResult
 
 _T = TypeVar("_T")
+_Kind = Literal["video", "audio"]
 
 _USUAL_RATE = 25.0
 
@@ -84,6 +85,7 @@ class Session:
         if source.has_audio and "audio" in document.modalities:
             self._audio = Collector(Stage.AUDIO, compute.store(Stage.AUDIO))
         self._key_times: TimeArray | None = None
+        self._dead: dict[str, bool] = {}
 
     @property
     def decoder(self) -> str:
@@ -149,6 +151,9 @@ class Session:
         Raises:
             MediaError: If the file cannot be read. Moments that cannot be decoded lower the coverage.
         """
+        there = self._source.readable  # what was cut off is not asked for, and known to be missing
+        if there < self._source.duration:
+            image_knots, audio_knots = (knots[knots < there] for knots in (image_knots, audio_knots))
         audio: list[Chunk] = []
         image: list[Chunk] = []
         if self._audio is not None:
@@ -184,9 +189,9 @@ class Session:
             result = _spread_out(result, where)
         info = MediaInfo(
             duration=float(self._source.duration),
-            streams=self._source.streams,
-            video="present" if self._source.has_video else "absent",
-            audio="present" if self._source.has_audio else "absent",
+            streams=tuple(stream for stream in self.streams if not self._dead.get(stream.kind)),
+            video="present" if self._source.has_video and not self._dead.get("video") else "absent",
+            audio="present" if self._source.has_audio and not self._dead.get("audio") else "absent",
             coverage=coverage,
             image_knots=0 if image is None else len(image.times),
             audio_knots=0 if audio is None else len(audio.times),
@@ -275,14 +280,29 @@ class Session:
 
     def _coverage(self) -> float:
         """Share of the moments asked for that could be decoded, if it is enough."""
-        collectors = [kind for kind in (self._image, self._audio) if kind is not None]
-        decoded = sum(kind.decoded for kind in collectors)
+        kinds: dict[_Kind, Collector | None] = {"video": self._image, "audio": self._audio}
+        collectors = {kind: collector for kind, collector in kinds.items() if collector is not None}
+        decoded = sum(collector.decoded for collector in collectors.values())
         if not decoded:
             raise MediaError(f"{self._watch.name}: {_why_nothing(self._source, self._document.modalities)}")
-        coverage = decoded / sum(kind.asked for kind in collectors)
+        asked = sum(
+            collector.asked for kind, collector in collectors.items() if not self._is_dead(kind, collector)
+        )
+        there, duration = self._source.readable, self._source.duration
+        coverage = decoded / asked * there / duration
         if coverage < LEAST_COVERAGE:
-            raise MediaError(f"{self._watch.name}: only {coverage:.0%} of what was needed could be decoded")
+            cut = f": the file was cut short, {there:.1f} of {duration:.1f} s are there"
+            cause = f"only {coverage:.0%} of what was needed could be decoded"
+            raise MediaError(f"{self._watch.name}: {cause}{cut if there < duration else ''}")
         return coverage
+
+    def _is_dead(self, kind: _Kind, collector: Collector) -> bool:
+        """Whether a track is declared and yields nothing: it is absent then, and nothing of it was lost."""
+        if collector.decoded or not collector.asked:
+            return False
+        if kind not in self._dead:
+            self._dead[kind] = not self._read(lambda source: source.yields(kind, poll=self._job.check))
+        return self._dead[kind]
 
 
 def _spread_out(result: SkimResult, where: NDArray[np.bool_]) -> SkimResult:

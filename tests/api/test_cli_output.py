@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -152,6 +153,34 @@ def test_a_full_disk_is_said_plainly(plan_file: Path, video: Path) -> None:
             [*command, "--json"], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60, text=True
         )
     assert (done.returncode, done.stderr) == (2, "l2l: [Errno 28] No space left on device\n")
+
+
+@pytest.mark.parametrize("command", ["--version", "--help", "doctor", "inspect", "predict", "explain"])
+def test_nowhere_to_write_is_said_plainly(plan_file: Path, video: Path, command: str) -> None:
+    arguments = {
+        "inspect": ["inspect", plan_file],
+        "predict": ["predict", video, "--plan", plan_file],
+        "explain": ["predict", video, "--plan", plan_file, "--explain"],
+    }.get(command, [command])
+    run = " ".join(shlex.quote(str(word)) for word in [sys.executable, "-m", "l2l_engine.cli", *arguments])
+    for closed, status, words in [
+        (">&-", 2, "l2l: there is no standard output to write to\n"),
+        ("2>&- >/dev/null", 0, ""),
+        ("<&- >&- 2>&-", 2, ""),
+    ][: 3 if command == "predict" else 1]:
+        done = subprocess.run(
+            f"{run} {closed}", shell=True, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (status, "", words), closed
+
+
+def test_what_goes_to_a_file_needs_no_standard_output(plan_file: Path, video: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    words = [sys.executable, "-m", "l2l_engine.cli", "predict", video, "--plan", plan_file, "--resume", out]
+    run = " ".join(shlex.quote(str(word)) for word in words)
+    done = subprocess.run(f"{run} <&- >&- 2>&-", shell=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert json.loads(out.read_text())["path"] == str(video)
 
 
 def test_ctrl_c_ends_at_once_and_keeps_what_is_done(plan_file: Path, video: Path, tmp_path: Path) -> None:

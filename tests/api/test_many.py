@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from l2l_engine import Classifier, Prediction
+from l2l_engine import Classifier, MediaError, Prediction, UnexpectedError
+from l2l_engine.run import pipeline
 from tests.api.answers import HOP, same_answer
 from tests.api.plans import random_skim
 from tests.api.videos import write_video
@@ -101,3 +102,71 @@ def test_bad_features_are_named(
 ) -> None:
     with pytest.raises(ValueError, match=name):
         classifier.predict_features(image, None, **options)  # type: ignore[arg-type]
+
+
+class OddError(Exception):
+    """What a bug raises, or a caller's own code."""
+
+
+def _faulty(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Have the opening of b"bad" fail in a way nobody foresaw."""
+    opened = pipeline.open_media
+
+    def fail(file: object, **options: object) -> object:
+        if file == b"bad":
+            raise error
+        return opened(file, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "open_media", fail)
+
+
+def test_a_fault_is_that_files_error(
+    classifier: Classifier, video: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fault = ZeroDivisionError("division by zero")
+    _faulty(monkeypatch, fault)
+    first, second, third = classifier.predict_many([video, b"bad", video], workers=2, on_error="yield")
+    assert isinstance(first, Prediction)
+    assert isinstance(third, Prediction)
+    assert isinstance(second, UnexpectedError)
+    assert str(second) == "<3 bytes>: unexpected ZeroDivisionError: division by zero"
+    assert second.__cause__ is fault
+    assert "Traceback" in caplog.text
+    assert "open_media" in caplog.text
+    results = classifier.predict_many([video, b"bad", video], workers=1)
+    assert isinstance(next(results), Prediction)
+    with pytest.raises(UnexpectedError, match="ZeroDivisionError") as caught:
+        next(results)
+    assert caught.value.__cause__ is fault
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+def test_what_ends_a_program_ends_it(
+    classifier: Classifier, video: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    _faulty(monkeypatch, error)
+    with pytest.raises(type(error)):
+        list(classifier.predict_many([video, b"bad", video], workers=2, on_error="yield"))
+
+
+@pytest.mark.parametrize("error", [OddError("mine"), MediaError("mine"), KeyboardInterrupt()])
+def test_what_progress_raises_is_the_callers(
+    classifier: Classifier, video: Path, error: BaseException
+) -> None:
+    def progress(stage: str, done: float) -> None:
+        if stage == "skim":
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        list(classifier.predict_many([video] * 3, on_error="yield", progress=progress))
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    "options", [{"steps": 0}, {"top_k": "x"}, {"nonsense": 1}, {"progress": 3}, {"timeout_s": -1}]
+)
+def test_wrong_options_are_no_files_fault(
+    classifier: Classifier, video: Path, options: dict[str, object]
+) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        classifier.predict_many([video], on_error="yield", **options)

@@ -112,7 +112,7 @@ def media(
             stream.width, stream.height = size
             stream.pix_fmt = pix_fmt
             # MPEG-1 and -2 know a few frame rates and nothing finer.
-            base = Fraction(1, rate) if video.startswith("mpeg") else Fraction(1, 12800)
+            base = Fraction(1, rate) if video.startswith(("mpeg", "rv")) else Fraction(1, 12800)
             stream.codec_context.time_base = base
             stream.codec_context.thread_count = 1
             stream.options = _video_options(video) | (video_options or {})

@@ -11,7 +11,8 @@ from l2l_engine.errors import MediaError
 from l2l_engine.media import open_media, timestamps
 from tests.shared import shared_files
 
-from .reference import decode_all
+from .judging import judged
+from .reference import Walk, decode_all, walk
 
 FILES = shared_files("media")
 
@@ -49,6 +50,31 @@ def test_frames_are_those_of_a_plain_decoder(path: Path) -> None:
         expected = reference.at(time + zero)
         assert got.shown_at[row] == pytest.approx(reference.times[expected] - zero, abs=1e-5)
         np.testing.assert_array_equal(got.images[row], reference.images[expected])
+
+
+FAILING = shared_files("failing")
+
+
+def walked(path: Path) -> list[Walk]:
+    """The walks that a file may be held against: of several programmes any will do."""
+    content = path.read_bytes()
+    by_order = path.suffix == ".avi"  # there no stamp says when a frame is shown
+    streams = (0, 1) if "program" in path.name else (1,) if path.name == "nasa_13013.mp4" else (0,)
+    several = "program" in path.name
+    return [walk(content, by_order=by_order, video=n, audio=n if several else 0) for n in streams]
+
+
+@pytest.mark.parametrize("path", FAILING, ids=lambda path: path.name)
+def test_what_once_failed_is_what_a_walk_gives(path: Path) -> None:
+    found = [judged(path.read_bytes(), truth) for truth in walked(path)]
+    assert [] in found, found
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("path", [p for p in FILES if "corrupted" not in p.name], ids=lambda path: path.name)
+def test_real_files_are_what_a_walk_gives(path: Path) -> None:
+    found = [judged(path.read_bytes(), truth) for truth in walked(path)]
+    assert [] in found, found
 
 
 @pytest.mark.parametrize("path", FILES[:1], ids=lambda path: path.name)

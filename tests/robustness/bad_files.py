@@ -208,9 +208,9 @@ SHAPES = [
     Row(
         "too-large",
         made(
-            container="matroska", video="mjpeg", pix_fmt="yuvj420p", size=(16000, 1200), frames=1, audio=None
+            container="matroska", video="mjpeg", pix_fmt="yuvj420p", size=(16000, 2400), frames=1, audio=None
         ),
-        Refused("limit of 16800000 pixels", LimitError),
+        Refused("limit of 36000000 pixels", LimitError),
     ),
 ]
 ROWS = [*FILES, *CUT, *BROKEN, *STREAMS, *TIMING, *SHAPES]

@@ -23,7 +23,37 @@ SEEDS: dict[str, Callable[[], bytes]] = {
     "mov-hevc": lambda: media("mov", video="libx265", audio="pcm_s16le", video_options=HEVC, **SMALL),
     "ogg": lambda: media("ogg", audio="libopus", **SOUND),
     "mp3": lambda: media("mp3", audio="libmp3lame", **SOUND),
+    "wav-adpcm": lambda: media("wav", audio="adpcm_ima_wav", **SOUND),
+    "flac": lambda: media("flac", audio="flac", **SOUND),
+    "aac": lambda: media("adts", audio="aac", **SOUND),
+    "ac3": lambda: media("ac3", audio="ac3", **SOUND),
+    "eac3": lambda: media("eac3", audio="eac3", **SOUND),
+    "amr": lambda: media("amr", audio="libopencore_amrnb", **SOUND, **NARROW),
+    "aiff": lambda: media("aiff", audio="pcm_s16be", **SOUND),
+    "au": lambda: media("au", audio="pcm_alaw", **SOUND),
+    "caf": lambda: media("caf", audio="alac", **SOUND),
+    "w64": lambda: media("w64", audio="pcm_s24le", **SOUND),
+    "wv": lambda: media("wv", audio="wavpack", **SOUND),
+    "tta": lambda: media("tta", audio="tta", **SOUND),
+    "asf": lambda: media("asf", video="wmv2", audio="libmp3lame", **SMALL),
+    "h264": lambda: media("h264", **SILENT),
+    "hevc": lambda: media("hevc", video="libx265", video_options=HEVC, **SILENT),
+    "m4v": lambda: media("m4v", video="mpeg4", **SILENT),
+    "mpegvideo": lambda: media("mpeg2video", video="mpeg2video", **SILENT),
+    "obu": lambda: media("obu", video="libsvtav1", video_options=AV1, **SILENT | {"size": (128, 128)}),
+    "ivf": lambda: media("ivf", video="libvpx", **SILENT),
+    "gif": lambda: media("gif", video="gif", pix_fmt="rgb8", **SILENT),
+    "apng": lambda: media("apng", video="apng", pix_fmt="rgb24", **SILENT),
+    "dv": lambda: media("dv", video="dvvideo", audio="pcm_s16le", **SMALL | DV),
+    "mxf": lambda: media("mxf", video="mpeg2video", audio="pcm_s16le", **SMALL),
+    "nut": lambda: media("nut", audio="libmp3lame", **SMALL),
+    "rm": lambda: media("rm", video="rv20", audio="ac3", **SMALL | {"size": (176, 144)}),
+    "wtv": lambda: media("wtv", video="mpeg2video", audio="mp2", **SMALL),
 }
+SILENT = SMALL | {"audio": None}
+AV1 = {"preset": "12", "b": "0", "crf": "30"}
+NARROW = {"sample_rate": 8000, "layout": "mono"}
+DV = {"size": (720, 576), "frames": 6, "seconds": 0.24}
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
 HEVC = {"preset": "ultrafast", "x265-params": "log-level=none:pools=1"}
 WORDS = "00000000 ffffffff 7fffffff 80000000 00000001 ffffff7f"
@@ -36,7 +66,7 @@ def base(name: str) -> bytes:
 
 
 def mutated_media(seed: int) -> bytes:
-    """One of the twelve files, damaged."""
+    """One of the files, damaged."""
     return mutated(base(list(SEEDS)[seed % len(SEEDS)]), seed)
 
 

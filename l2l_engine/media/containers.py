@@ -1,0 +1,128 @@
+"""What is known of each container: all that is read, how long it says it is, what a seek in it leads to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One of FFmpeg's demuxers. By default nothing is believed, and every packet is read.
+
+    Attributes:
+        index: Whether an index names every packet, at its decoding time, or the key frames, when they are
+            shown; both at the times that reading on would show.
+        declares: Whether the header says how long the file is; "linear" as below, "video" only if there is
+            one. Otherwise FFmpeg's length is an estimate.
+        timed: Whether a packet has the same time after a seek as when all before it are read; "linear" only
+            if every sample takes the same number of bytes. Otherwise the time is an estimate by the bit rate.
+        finds_sound: Whether seeking in sound leads to all that is needed from there on.
+        free: Whether stamps are those of a clock that runs without regard to the file, and may start anew in
+            the middle of it. There is no index, so all packets are read once.
+        order: Whether packets have no stamp but for when they are decoded ("stored"), or only those of
+            streams with a tag of Microsoft's ("tagged") or of H.264, or none at all, so that there is but
+            their number ("counted"): frames are then shown in the decoder's order.
+    """
+
+    index: Literal["packets", "keys"] | None = None
+    declares: bool | Literal["linear", "video"] = False
+    timed: bool | Literal["linear"] = False
+    finds_sound: bool = False
+    free: bool = False
+    order: Literal["stored", "tagged", "h264", "counted"] | None = None
+
+
+_LINEAR = Container(declares="linear", timed="linear", finds_sound=True)
+_STREAM = Container(timed=True, free=True)
+_FILE = Container(declares=True, timed=True)
+_COUNTED = Container(order="counted")
+
+CONTAINERS: dict[str, Container] = {
+    "mov": Container("packets", declares=True, timed=True, finds_sound=True),
+    "matroska": Container("keys", declares=True, timed=True, finds_sound=True, order="tagged"),
+    "avi": Container(declares="video", timed=True, order="stored"),
+    "mpegts": _STREAM,
+    "mpeg": _STREAM,
+    "flv": Container(declares=True, timed=True, free=True),
+    "ogg": Container(declares=True, timed=True, finds_sound=True, free=True),
+    "asf": _FILE,
+    "wav": _LINEAR,
+    "w64": _LINEAR,
+    "flac": Container(declares=True, timed=True, finds_sound=True),
+    "mp3": Container(),
+    "aac": Container(),
+    "ac3": Container(),
+    "eac3": Container(),
+    "dts": Container(),
+    "amr": Container(),
+    "amrnb": Container(),
+    "amrwb": Container(),
+    "aiff": _LINEAR,
+    "au": _LINEAR,
+    "caf": _LINEAR,
+    "wv": Container(),
+    "tta": Container(),
+    "ape": Container(),
+    "h264": _COUNTED,
+    "hevc": _COUNTED,
+    "m4v": Container(),
+    "mpegvideo": Container(order="stored"),
+    "obu": Container(),
+    "ivf": _FILE,
+    "gif": Container(),
+    "apng": Container(),
+    "dv": _FILE,
+    "mxf": Container(declares=True, timed=True, order="h264"),
+    "nut": _FILE,
+    "rm": _FILE,
+    "wtv": _FILE,
+}
+"""By FFmpeg's name. None of these demuxers reads a second file; playlists, patterns and devices are out."""
+
+
+def container(name: str) -> Container:
+    """What is known of a format that FFmpeg may call by several names, divided by commas."""
+    return next((CONTAINERS[one] for one in name.split(",") if one in CONTAINERS), Container())
+
+
+def counts_frames(head: bytes) -> bool:
+    """Whether an MP3 file, ID3 tag left out, begins with a frame that says how many there are."""
+    return any(mark in head[:64] for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def tag_bytes(head: bytes) -> int:
+    """Bytes of the ID3 tag that a file begins with; 0 without one."""
+    if head[:3] != b"ID3" or len(head) < _ID3_HEADER:
+        return 0
+    size = 0
+    for byte in head[6:10]:
+        size = size << 7 | byte & 0x7F
+    return _ID3_HEADER + size
+
+
+_ID3_HEADER = 10
+
+
+def matroska_goes_on(head: bytes, size: int) -> bool:
+    """Whether there is more in a Matroska file of ``size`` bytes than its first segment.
+
+    So, too, if that does not say how long it is, as in a recording that was written while it went on.
+    """
+    at = 0
+    for identifier in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):
+        at = head.find(identifier, at)
+        if at < 0 or at + _ELEMENT > len(head):
+            return False
+        at += len(identifier)
+        width = 9 - head[at].bit_length()
+        if not 1 <= width <= 8:
+            return False
+        length = int.from_bytes(head[at : at + width], "big") & ((1 << 7 * width) - 1)
+        unknown = length == (1 << 7 * width) - 1
+        at += width + (0 if identifier[0] == 0x18 else length)
+    return unknown or at + length < size
+
+
+_ELEMENT = 12
+"""Bytes that an element's name and size take at most."""
