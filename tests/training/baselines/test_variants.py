@@ -16,7 +16,7 @@ from training.clips.students import load_student, student_path
 from training.config import Config, ModelConfig, SkimConfig, VariantsConfig
 from training.config.data import SetConfig
 from training.errors import InputError
-from training.export import export_plan
+from training.export.trained import export_plan
 from training.models import Student
 from training.runs.checkpoint import Checkpoint
 from training.skimming.skim import HOP, load_skimmer, load_tracks, skim_tracks, skimmer_path, train_skimmer
