@@ -1,3 +1,5 @@
+"""Fixtures over the stand-in device. A bare GPU machine collects tests here that need neither OpenVINO nor PyAV."""
+
 from __future__ import annotations
 
 import ctypes
@@ -9,21 +11,17 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from l2l_engine import Classifier
-from l2l_engine.backends import INPUTS
-from l2l_engine.backends.openvino import OpenVINOEncoder
 from l2l_engine.cuda import CudaSkimmer, native
-from l2l_engine.gpu import frames, loading
-from l2l_engine.media.dali import ON_CPU, DaliDecoder
-from l2l_engine.plan import Plan, write_plan
-from tests.api.graphs import audio_graph, image_graph
-from tests.api.plans import DOCUMENT, random_skim
 from tests.gpu.host import HostDevice, HostKernels, HostNetwork
+
+if TYPE_CHECKING:
+    from l2l_engine import Classifier
+    from l2l_engine.plan import Plan
 
 sys.path.append(str(Path(__file__).parents[1] / "kernels"))
 BIG = (1 << 64) // 4
@@ -32,6 +30,10 @@ BIG = (1 << 64) // 4
 @pytest.fixture(scope="session")
 def plan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny encoders, random skimmer."""
+    from l2l_engine.plan import write_plan
+    from tests.api.graphs import audio_graph, image_graph
+    from tests.api.plans import DOCUMENT, random_skim
+
     path = tmp_path_factory.mktemp("plan") / "tiny.plan"
     graphs = {"image.fp32": image_graph(), "audio.fp32": audio_graph()}
     write_plan(path, DOCUMENT, graphs=graphs, skim=random_skim())
@@ -59,6 +61,11 @@ def device(module: ModuleType) -> HostDevice:
 @pytest.fixture
 def networks(device: HostDevice, monkeypatch: pytest.MonkeyPatch) -> dict[str, HostNetwork]:
     """Everything that takes a GPU is the host's; what was loaded comes to stand in the result."""
+    from l2l_engine.backends import INPUTS
+    from l2l_engine.backends.openvino import OpenVINOEncoder
+    from l2l_engine.gpu import frames, loading
+    from l2l_engine.media.dali import ON_CPU, DaliDecoder
+
     made: dict[str, HostNetwork] = {}
 
     def network(plan: Plan, part: str, precision: str, trusted: bool) -> HostNetwork:
@@ -85,12 +92,16 @@ def networks(device: HostDevice, monkeypatch: pytest.MonkeyPatch) -> dict[str, H
 
 @pytest.fixture
 def classifier(networks: dict[str, HostNetwork], plan_file: Path) -> Iterator[Classifier]:
+    from l2l_engine import Classifier
+
     with Classifier(plan_file, device="cuda") as made:
         yield made
 
 
 @pytest.fixture
 def on_cpu(plan_file: Path) -> Iterator[Classifier]:
+    from l2l_engine import Classifier
+
     with Classifier(plan_file, device="cpu", precision="fp32") as made:
         yield made
 

@@ -19,18 +19,20 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.backends.openvino import OpenVINOEncoder
 from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space
 from l2l_engine.errors import DeviceError
 from l2l_engine.gpu.device import View
 from l2l_engine.gpu.graphs import uncollected
 from l2l_engine.gpu.kernels import CudaKernels, OwnStream, handle_of
 from tests.gpu.capturing import Captures
+
+if TYPE_CHECKING:
+    from l2l_engine.backends.openvino import OpenVINOEncoder
 
 Work = Callable[[], None]
 
