@@ -5,8 +5,8 @@ Every section runs in a process of its own, within what is left of the time. One
 written. Ends with 0 if all was measured and all goals were met, 1 if a section failed or a goal was missed, 2
 otherwise.
 
-One record, gpu-<device>.json, and one log beside it are written before and after every section, into --results,
-else the folder $OUT, else benchmarks/results; without a GPU, all of it is a rehearsal and its record is called so.
+One record, gpu-<device>.json, and one log beside it are written before and after every section: to --results,
+else into the folder $OUT, else into benchmarks/results. Without a GPU it is a rehearsal, and no result.
 
 Needs this checkout, Python, nvcc, CMake, pybind11 and NumPy; pytest for the tests, PyTorch for the timings;
 uses TensorRT, TensorRT-RTX, DALI, PyAV, OpenVINO, CuPy, PyCUDA and compute-sanitizer where they are. Wheels

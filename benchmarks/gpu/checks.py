@@ -23,7 +23,7 @@ LIBRARIES = {"pytorch": "torch", "cupy": "cupy", "pycuda": "pycuda"}
 UNSUPPORTED = "Device not supported"
 """What compute-sanitizer says where it cannot look into the GPU, as in some virtual machines."""
 LIMIT_S = 240
-EVERY = 50
+EVERY = 10
 """Tests between two parts."""
 SETTINGS = Path(__file__).with_name("pytest.ini")
 

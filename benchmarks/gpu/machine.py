@@ -10,7 +10,15 @@ from pathlib import Path
 from benchmarks.gpu import processes
 
 ROOT = Path(__file__).parents[2]
-_CLOCKS = ("clocks.sm", "clocks.mem", "clocks.max.sm", "clocks.max.mem", "temperature.gpu", "power.draw", "pstate")
+_CLOCKS = (
+    "clocks.sm",
+    "clocks.mem",
+    "clocks.max.sm",
+    "clocks.max.mem",
+    "temperature.gpu",
+    "power.draw",
+    "pstate",
+)
 _SOURCES = ("benchmarks", "csrc", "l2l_engine", "tests", "training")
 
 
@@ -58,7 +66,9 @@ def asked(*fields: str) -> dict[str, str]:
 
 def _cuda() -> str | None:
     program = shutil.which("nvcc")
-    found = re.search(r"release ([\d.]+)", processes.run([program, "--version"], 15).output) if program else None
+    found = (
+        re.search(r"release ([\d.]+)", processes.run([program, "--version"], 15).output) if program else None
+    )
     return found[1] if found else None
 
 
@@ -79,6 +89,9 @@ def _digest() -> str:
     whole = hashlib.sha256()
     for folder in _SOURCES:
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in {".py", ".h", ".c", ".cpp", ".cu", ".toml", ".json"} and "results" not in path.parts:
+            if (
+                path.suffix in {".py", ".h", ".c", ".cpp", ".cu", ".toml", ".json"}
+                and "results" not in path.parts
+            ):
                 whole.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return whole.hexdigest()[:16]
