@@ -49,10 +49,12 @@ class Run:
 
         def work(left: float) -> Record:
             try:
-                return site.build(min(left, BUILD_S), said=self._journal.line)
+                record = site.build(min(left, BUILD_S), said=self._journal.line)
             except NotRunError as reason:
+                record = broken(NOT_RUN, str(reason))
+            if record["state"] != DONE:
                 site.rehearse()
-                return broken(NOT_RUN, str(reason))
+            return record
 
         return self._section("build", work)
 

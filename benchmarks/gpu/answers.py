@@ -1,9 +1,9 @@
-"""What the CPU says of the videos that the GPU is asked about: made beforehand, and carried to the GPU as a file.
+"""What the CPU says of the videos that the GPU is asked about: made beforehand, and carried as a file.
 
     python -m benchmarks.gpu.answers
 
-makes it where OpenVINO and PyAV are; a machine with a GPU then needs PyAV alone. It knows the videos by their
-bytes and the networks of the paper's size by their weights, so that what is compared is the same on both sides.
+makes it where OpenVINO and PyAV are; a machine with a GPU then needs PyAV alone. It knows the videos by
+their bytes and the networks by their weights, so that what is compared is the same on both sides.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PATH = site.ROOT / "results" / "runs" / "gpu-answers.json"
 DEMO = site.ROOT / "demo" / "demo.plan"
 DEMO_SET, PAPER_SET = "demo", "paper"
 NEAR = 1e-4
-"""How far two exports of the same random weights may be apart: batch norms' statistics are rounded differently."""
+"""How far two exports of the same random weights may be apart: statistics of batch norms are rounded."""
 _AT_ONCE = 8
 File = Path | bytes
 

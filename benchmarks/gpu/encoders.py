@@ -25,7 +25,7 @@ EAGER, COMPILED = 2.0, 1.3
 
 
 def encoders(device: str = "cuda") -> dict[str, Any]:
-    """Latency of each flavour and part; where none runs, PyTorch's figures stand alone and the goals stay open."""
+    """Latency of each flavour and part; where none runs, PyTorch's figures stand alone, goals stay open."""
     torch, networks = needs_torch(), paper.networks()
     parts: dict[str, Any] = {}
     for name in ("image", "audio"):
@@ -95,7 +95,7 @@ def _part(torch: Any, networks: Networks, name: str, device: str) -> dict[str, A
 
 
 def _judge(engines: dict[str, Any], times: dict[str, float], problems: dict[str, str]) -> None:
-    """Give each engine that ran its ratios to PyTorch and its goals; those of a peer that failed stay open."""
+    """Give each engine that ran its ratios to PyTorch and its goals; those of a failed peer stay open."""
     for name, made in engines.items():
         if name in times:
             ratios = {peer: times[peer] / times[name] for peer in times if peer != name}

@@ -1,7 +1,7 @@
 """Runs a command that dies with whoever asked for it: `guard.py PARENT COMMAND…`, in a session of its own.
 
-The kernel tells this process when its parent is gone, even if it was killed, and it takes the whole group along:
-the command, and what that started. A file of its own that imports nothing of ours, so that it starts at once.
+The kernel tells this process when its parent is gone, even if it was killed, and it takes the whole group
+along: the command, and what that started. It imports nothing of ours, so that it starts at once.
 """
 
 import ctypes

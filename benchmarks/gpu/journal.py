@@ -67,7 +67,7 @@ class Journal:
                 self.save()
 
     def end(self, name: str, record: Record, seconds: float) -> Record:
-        """A section is over. One that broke off keeps its parts; of one that is done they are in its record."""
+        """A section is over. One that broke off keeps its parts; one that is done has them in its record."""
         with self._lock:
             begun = self._document["sections"][name]
             parts = begun.get("parts", {})

@@ -89,7 +89,7 @@ def raced(
     end: float,
     problems: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """All contestants on all files until ``end``; who failed or had no turn is named, and leaves goals open."""
+    """All contestants on all files until ``end``; who failed or had no turn is named: goals open."""
     problems = {} if problems is None else problems
     table: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 TAIL = 6000
 GRACE_S = 5.0
-"""How long to wait for a process that was killed. One that hangs in the driver does not go, and is left behind."""
+"""How long to wait for a process that was killed; one that hangs in the driver is then left behind."""
 _GUARD = Path(__file__).with_name("guard.py")
 
 

@@ -37,7 +37,7 @@ SUBJECTS = {
 
 
 def showing(sections: Iterable[str], files: Iterable[Path]) -> list[str]:
-    """The GPUs on which all of these sections were measured and met their goals, each with the last one's day."""
+    """The GPUs on which all of these sections were measured and met their goals, each with a day."""
     return [who for who, missed in _measured(sections, files) if not missed]
 
 
@@ -74,8 +74,8 @@ def _without(sections: Iterable[str]) -> str:
 def render(files: list[Path]) -> str:
     """The table, between its marks."""
     rows = [
-        f"| {subject} | {', '.join(sections)} | {'; '.join(measured(sections, files)) or _without(sections)} |"
-        for subject, sections in SUBJECTS.items()
+        f"| {subject} | {', '.join(names)} | {'; '.join(measured(names, files)) or _without(names)} |"
+        for subject, names in SUBJECTS.items()
     ]
     return "\n".join([BEGIN, "| | sections | shown on |", "|---|---|---|", *rows, END])
 

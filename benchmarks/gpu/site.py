@@ -108,7 +108,7 @@ def build(limit_s: float, said: Callable[[str], None] | None = None) -> dict[str
 
 
 def rehearse() -> None:
-    """Lay out :data:`SITE` where nothing could be built, with the native core that is installed, if one is."""
+    """Lay out :data:`SITE` where nothing could be built, with the native core that is installed."""
     script = "import l2l_engine._native as native; print(native.__file__)"
     done = processes.run([sys.executable, "-c", script], 60, cwd=ROOT)
     native = [Path(done.output.strip().splitlines()[-1])] if done.good else []

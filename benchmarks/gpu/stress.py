@@ -1,4 +1,4 @@
-"""Two seconds of everything at once: cooperative launches on many streams, with copies between and beside them."""
+"""Two seconds of everything at once: cooperative launches on many streams, and copies between them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from l2l_engine.gpu.kernels import OwnStream
 
 STREAMS, SECONDS = 8, 2.0
 COPIED_BYTES = 4 << 20
-Video = tuple[NDArray[Any], ...]
+Video = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 """Both banks, the times of their knots, and the timestamps, on the host."""
 
 
@@ -36,8 +36,8 @@ def made(rng: np.random.Generator, moments: int, size: int) -> Video:
     """A video of random features with a knot at every fifth timestamp."""
     timestamps = np.arange(moments)[None] * (16 / 30)
     knots = np.ascontiguousarray(timestamps[:, ::5])
-    banks = (rng.standard_normal((1, knots.shape[1], size)).astype(np.float32) for _ in range(2))
-    return *banks, knots, knots, timestamps
+    image, audio = (rng.standard_normal((1, knots.shape[1], size)).astype(np.float32) for _ in range(2))
+    return image, audio, knots, knots, timestamps
 
 
 def stressed(device: Device, skimmer: CudaSkimmer, videos: Sequence[Video], seconds: float) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def skimmer() -> dict[str, Any]:
 
 
 def judged(times: dict[str, float], distance: float | None, **figures: Any) -> dict[str, Any]:
-    """The skimmer's record. A peer that is not there leaves its goal open, and our own figures as they are."""
+    """The skimmer's record. A peer that is not there leaves its goal open and our figures be."""
     best = min(times[name] for name in ("ours", OURS_IN_A_GRAPH) if name in times)
     ratios = {name: times[name] / best for name in (EAGER, EAGER_IN_A_GRAPH) if name in times}
     goals = [

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,11 +53,11 @@ def on_gpu(plan: Any) -> Iterator[tuple[Any, dict[str, str]]]:
 
 
 def agreement() -> dict[str, Any]:
-    """Labels of the demo's plan and logits of the paper's size in fp16, beside what the CPU said of the same videos."""
+    """Labels of the demo's plan, logits of the paper's size in fp16, beside the CPU's of the same videos."""
     site.require_predictions()
     end = time.monotonic() + AGREEMENT_S
     found: dict[str, dict[str, Any]] = {}
-    sets = (
+    sets: tuple[tuple[str, Callable[[], Path], float], ...] = (
         (answers.DEMO_SET, lambda: answers.DEMO, end - AGREEMENT_S / 3),
         (answers.PAPER_SET, paper.plan_path, end),
     )

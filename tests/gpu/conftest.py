@@ -1,4 +1,4 @@
-"""Fixtures over the stand-in device. A bare GPU machine collects tests here that need neither OpenVINO nor PyAV."""
+"""Fixtures over the stand-in device. Tests that need neither OpenVINO nor PyAV are collected without them."""
 
 from __future__ import annotations
 

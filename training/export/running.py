@@ -1,4 +1,4 @@
-"""What runs a graph on the CPU to compare it with PyTorch: OpenVINO, or ONNX Runtime where that is missing."""
+"""What runs a graph on the CPU, to compare it with PyTorch: OpenVINO, or else ONNX Runtime."""
 
 from __future__ import annotations
 
