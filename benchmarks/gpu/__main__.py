@@ -39,8 +39,8 @@ LEAST_S = 10.0
 class Run:
     """All sections, one after the other, written into one journal."""
 
-    def __init__(self, journal: Journal, limit_s: float = LIMIT_S) -> None:
-        self._journal, self._limit = journal, limit_s
+    def __init__(self, journal: Journal, limit_s: float = LIMIT_S, build_s: float = BUILD_S) -> None:
+        self._journal, self._limit, self._build_s = journal, limit_s, build_s
         self._end = time.monotonic() + limit_s
         self.records: dict[str, Record] = {}
 
@@ -49,7 +49,7 @@ class Run:
 
         def work(left: float) -> Record:
             try:
-                record = site.build(min(left, BUILD_S), said=self._journal.line)
+                record = site.build(min(left, self._build_s), said=self._journal.line)
             except NotRunError as reason:
                 record = broken(NOT_RUN, str(reason))
             if record["state"] != DONE:
@@ -140,6 +140,7 @@ def main(arguments: list[str] | None = None, sections: Mapping[str, Place] = SEC
     parser.add_argument("--results", type=Path, help="the file to write, instead of the device's own")
     parser.add_argument("--wheels", type=Path, metavar="FOLDER", help="packages to use with those there")
     parser.add_argument("--seconds", type=float, default=LIMIT_S, help="for all of it (%(default)s)")
+    parser.add_argument("--build-seconds", type=float, default=BUILD_S, help="for the build (%(default)s)")
     parser.add_argument("--commit", help="what the sources are, where git cannot say it")
     options = parser.parse_args(arguments)
     unknown = set(options.sections) - set(sections)
@@ -152,7 +153,7 @@ def main(arguments: list[str] | None = None, sections: Mapping[str, Place] = SEC
     if options.wheels is not None and (wrong := site.unpack(options.wheels)) is not None:
         parser.error(f"--wheels {options.wheels}: {wrong}")
     site.use_packages()
-    run = Run(journal, options.seconds)
+    run = Run(journal, options.seconds, options.build_seconds)
     run.build()
     for name in options.sections or sections:
         run.section(name, sections[name])

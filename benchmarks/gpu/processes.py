@@ -16,6 +16,8 @@ TAIL = 6000
 GRACE_S = 5.0
 """How long to wait for a process that was killed; one that hangs in the driver is then left behind."""
 _GUARD = Path(__file__).with_name("guard.py")
+left: list[subprocess.Popen[str]] = []
+"""Processes that were left behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,11 @@ def run(
 
     def read() -> None:
         assert started.stdout is not None
-        for line in started.stdout:
-            lines.append(line)
-            if said is not None:
-                said(line)
+        with started.stdout as output:
+            for line in output:
+                lines.append(line)
+                if said is not None:
+                    said(line)
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
@@ -89,6 +92,8 @@ def run(
         status = started.wait(max(0.0, limit_s))
         reader.join(GRACE_S / 5)  # what it left running in the background may hold its output open
     stuck = not _ended(started)
+    if stuck:
+        left.append(started)
     reader.join(GRACE_S)
     return Finished("".join(lines), status, stuck)
 
