@@ -99,10 +99,15 @@ def build(limit_s: float, said: Callable[[str], None] | None = None) -> dict[str
         [cmake, "-S", ROOT, "-B", BUILT, *defined],
         [cmake, "--build", BUILT, f"-j{len(os.sched_getaffinity(0))}"],
     )
+    whole = BUILT / "whole"
+    if not whole.exists():  # what a build that was killed left may be cut short, and looks finished
+        commands[1].append("--clean-first")
+    whole.unlink(missing_ok=True)
     for command in commands:
         done = processes.run(command, end - time.monotonic(), said=said)
         if not done.good:
             return broken(FAILED, done.reason())
+    whole.touch()
     lay_out()
     return finished([], f"for {architecture}", architecture=architecture, lacking=lacking())
 

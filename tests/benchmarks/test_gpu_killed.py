@@ -169,7 +169,7 @@ def test_a_process_that_cannot_be_killed_is_left_behind(monkeypatch: pytest.Monk
 
 
 def test_all_that_a_program_started_ends_with_it(tmp_path: Path) -> None:
-    """Even if it is killed, and though it started it in a session of its own, as a section does with pytest."""
+    """Even if it is killed; what it starts is in a session of its own, as pytest is of a section."""
     script = """
 import sys
 from benchmarks.gpu import processes
