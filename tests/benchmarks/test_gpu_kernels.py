@@ -46,7 +46,7 @@ def test_phases_of_a_build_with_timers_and_without() -> None:
 
 @pytest.fixture
 def parts(
-    device: HostDevice,  # noqa: F811
+    device: HostDevice,  # noqa: F811 - the fixture
 ) -> tuple[HostDevice, CudaSkimmer, list[stress.Video]]:
     from skim_cases import Dims, random_weights  # type: ignore[import-not-found]
 
