@@ -45,14 +45,12 @@ def test_phases_of_a_build_with_timers_and_without() -> None:
 
 
 @pytest.fixture
-def parts(
-    device: HostDevice,  # noqa: F811 - the fixture
-) -> tuple[HostDevice, CudaSkimmer, list[stress.Video]]:
+def parts(request: pytest.FixtureRequest) -> tuple[HostDevice, CudaSkimmer, list[stress.Video]]:
     from skim_cases import Dims, random_weights  # type: ignore[import-not-found]
 
-    rng = np.random.default_rng(0)
+    made, rng = request.getfixturevalue("device"), np.random.default_rng(0)
     skimmer = CudaSkimmer(random_weights(rng, Dims(12, 20, 16, 8, 3)), precision="fp32", launches="one")
-    return device, skimmer, [stress.made(rng, moments, 12) for moments in (7, 11)]
+    return made, skimmer, [stress.made(rng, moments, 12) for moments in (7, 11)]
 
 
 def test_all_streams_run(parts: tuple[Any, ...]) -> None:
