@@ -70,7 +70,7 @@ def test_a_copy_that_does_not_arrive(self, parts: tuple[Any, ...], monkeypatch: 
 
 
 def test_an_answer_that_differs(parts: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    device, skimmer, videos = parts
+    made, skimmer, videos = parts
     real, calm = skimmer.run, len(videos)
 
     def run(*arguments: Any, **options: Any) -> Any:
@@ -81,6 +81,6 @@ def test_an_answer_that_differs(parts: tuple[Any, ...], monkeypatch: pytest.Monk
         return real(*arguments, **options)
 
     monkeypatch.setattr(skimmer, "run", run)
-    record = stress.stressed(device, skimmer, videos, 0.0)
+    record = stress.stressed(made, skimmer, videos, 0.0)
     assert record["goal met"] is False
     assert "answers otherwise" in record["reason"]
