@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from benchmarks.kernels.plain_torch import PlainSkimmer
-from benchmarks.media.files import FOLDER
+from benchmarks.media import FOLDER
 from l2l_engine.plan import MediaSettings, Plan, read_plan
 from training.config import ModelConfig
 from training.export.graphs import example_inputs

@@ -61,7 +61,7 @@ def load_pipeline(
     """
     one_of("precision", precision, get_args(Precision))
     if device != "cpu":
-        from l2l_engine.gpu import load_cuda  # noqa: PLC0415 - the CPU's path has no use for it
+        from l2l_engine.gpu.loading import load_cuda  # noqa: PLC0415 - the CPU's path has no use for it
 
         compute: Compute = load_cuda(
             plan,

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.videos import write_video
 from tests.gpu_hooks import pytest_runtest_makereport, pytest_runtest_setup
 
 __all__ = ["pytest_runtest_makereport", "pytest_runtest_setup"]
@@ -25,6 +24,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """6 s; red and loud from 2 s to 4 s."""
+    from tests.api.videos import write_video
+
     path = tmp_path_factory.mktemp("video") / "event.mp4"
     write_video(path)
     return path
@@ -32,6 +33,8 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def silent_video() -> bytes:
+    from tests.api.videos import write_video
+
     data = io.BytesIO()
     write_video(data, audio=False)
     return data.getvalue()
@@ -39,6 +42,8 @@ def silent_video() -> bytes:
 
 @pytest.fixture(scope="session")
 def sound_file() -> bytes:
+    from tests.api.videos import write_video
+
     data = io.BytesIO()
     write_video(data, video=False, container_format="wav")
     return data.getvalue()

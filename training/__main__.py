@@ -23,7 +23,8 @@ from training.commands import build_parser
 from training.config import Config, load_config, model_config
 from training.errors import DivergedError, InputError
 from training.evaluation.evaluate import evaluate
-from training.export import export_plan, export_untrained
+from training.export.trained import export_plan
+from training.export.untrained import export_untrained
 from training.journey.steps import Request, make_plan, run_stages
 from training.prepare import Options, prepare
 from training.released import import_released

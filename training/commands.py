@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
-from training.export import PRESETS
+from training.export.untrained import PRESETS
 from training.prepare import LAYOUTS
 
 PRECISIONS = ("fp32", "fp16", "int8")

@@ -10,61 +10,62 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.section import NotRunError
+from benchmarks.gpu.section import FAILED, NOT_RUN, NotRunError, broken
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a section is, and the most seconds it may take."""
+    """Where a section is, the most seconds it may take, and whether it needs a GPU."""
 
     module: str
     function: str
     limit_s: float
+    gpu: bool = True
+
+
+def _here(module: str, function: str, limit_s: float) -> Place:
+    return Place(f"benchmarks.gpu.{module}", function, limit_s)
 
 
 SECTIONS = {
-    "tests": Place("checks", "tests", 60),
-    "skimmer": Place("timings", "skimmer", 40),
-    "interpolation": Place("timings", "interpolation", 30),
-    "plan": Place("paper", "plan", 90),
-    "encoders": Place("encoders", "encoders", 120),
-    "decoding": Place("decoding", "decoding", 40),
-    "pipelines": Place("pipelines", "pipelines", 130),
-    "agreement": Place("whole", "agreement", 75),
-    "memory": Place("whole", "memory", 60),
-    "pipeline tests": Place("checks", "pipeline", 60),
-    "ways": Place("timings", "ways", 40),
-    "memcheck": Place("checks", "memcheck", 120),
-    "racecheck": Place("checks", "racecheck", 120),
+    "tests": _here("checks", "tests", 90),
+    "stress": _here("stress", "stress", 30),
+    "skimmer": _here("timings", "skimmer", 60),
+    "memcheck": _here("checks", "memcheck", 120),
+    "synccheck": _here("checks", "synccheck", 90),
+    "ways": _here("timings", "ways", 40),
+    "interpolation": _here("timings", "interpolation", 30),
+    "plan": _here("paper", "plan", 120),
+    "agreement": _here("whole", "agreement", 90),
+    "memory": _here("whole", "memory", 60),
+    "pipelines": _here("pipelines", "pipelines", 130),
+    "racecheck": _here("checks", "racecheck", 120),
+    "encoders": _here("encoders", "encoders", 120),
+    "decoding": _here("decoding", "decoding", 40),
+    "pipeline tests": _here("checks", "pipeline", 60),
 }
-"""The most telling first: when time runs out, the others are left."""
+"""The most telling first: when time runs out, the others are left. What often lacks its tools comes last."""
 
 
-def run(name: str) -> dict[str, Any]:
-    """Run one section, and return its record; whatever goes wrong in it stays in it."""
+def run(place: Place) -> dict[str, Any]:
+    """One section's record; whatever goes wrong in it stays in it."""
     try:
-        from l2l_engine.cuda import why_not  # noqa: PLC0415 - where it comes from is settled by now
+        if place.gpu:
+            from l2l_engine.cuda import why_not  # noqa: PLC0415 - where it comes from is settled by now
 
-        missing = why_not()
-        if missing is not None:
-            raise NotRunError(missing)
-        place = SECTIONS[name]
-        module = importlib.import_module(f"benchmarks.gpu.{place.module}")
-        record: dict[str, Any] = getattr(module, place.function)()
+            missing = why_not()
+            if missing is not None:
+                raise NotRunError(missing)
+        section = getattr(importlib.import_module(place.module), place.function)
+        record: dict[str, Any] = section()
     except NotRunError as reason:
-        record = {"status": "not run", "reason": str(reason)}
+        record = broken(NOT_RUN, str(reason))
     except Exception:
-        record = {"status": "failed", "reason": traceback.format_exc()[-6000:]}
+        record = broken(FAILED, traceback.format_exc()[-6000:])
     return record
 
 
-def device() -> str | None:
-    """Return the GPU's name."""
-    from l2l_engine.cuda import native, why_not  # noqa: PLC0415
-
-    return None if why_not() is not None else str(native.module().device_name(0))
-
-
 if __name__ == "__main__":
-    wanted, target = sys.argv[1], Path(sys.argv[2])
-    target.write_text(json.dumps(device() if wanted == "device" else run(wanted)), encoding="utf-8")
+    module, function, needs_gpu, target = sys.argv[1:]
+    made = json.dumps(run(Place(module, function, 0.0, bool(int(needs_gpu)))))
+    Path(target).write_text(made, encoding="utf-8")

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu import processes
-from benchmarks.gpu.section import NotRunError
+from benchmarks.gpu import machine, processes
+from benchmarks.gpu.section import FAILED, NotRunError, broken, finished
 
-ROOT = Path(__file__).parents[2]
+ROOT = machine.ROOT
 BUILT = ROOT / "build" / f"gpu-{sys.version_info[0]}{sys.version_info[1]}"
 SITE = BUILT / "site"
 PACKAGES = BUILT / "packages"
-RUNTIME = ("av", "openvino", "safetensors", "ml_dtypes", "typer", "rich", "pydantic")
+RUNTIME = ("av", "safetensors", "ml_dtypes")
+"""What whole predictions on a GPU import. OpenVINO is the CPU's alone."""
 
 # An editable installation of the package would come first otherwise.
 _CUSTOMIZE = """import sys
@@ -34,28 +35,18 @@ __version__ = "0"
 
 
 def lacking() -> list[str]:
-    """Return packages that whole predictions take and that are not here."""
-    return [name for name in RUNTIME[:-1] if importlib.util.find_spec(name) is None]
+    """Packages that whole predictions take and that are not here."""
+    return [name for name in RUNTIME if importlib.util.find_spec(name) is None]
 
 
 def require_predictions() -> None:
-    """Make sure that whole predictions can run.
+    """For sections that predict.
 
     Raises:
         NotRunError: A package that it takes is missing.
     """
     if absent := lacking():
         raise NotRunError(f"not installed: {', '.join(absent)}")
-
-
-def capability() -> str | None:
-    """Return the first GPU's compute capability as nvcc names it, e.g. "90"; None where nothing tells."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
-    done = processes.run([program, "--query-gpu=compute_cap", "--format=csv,noheader"], 30)
-    found = re.match(r"(\d+)\.(\d+)", done.output.strip())
-    return f"{found[1]}{found[2]}" if done.good and found else None
 
 
 def unpack(wheels: Path) -> str | None:
@@ -82,7 +73,7 @@ def use_packages() -> None:
         sys.path.insert(0, str(PACKAGES))
 
 
-def build(limit_s: float) -> dict[str, Any]:
+def build(limit_s: float, said: Callable[[str], None] | None = None) -> dict[str, Any]:
     """Compile the native core and its CUDA side for this GPU, and lay out :data:`SITE`."""
     beside = os.pathsep.join([str(PACKAGES / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
     cmake = shutil.which("cmake", path=beside)
@@ -94,9 +85,10 @@ def build(limit_s: float) -> dict[str, Any]:
         raise NotRunError("pybind11 is not installed (pip install pybind11)")
     import pybind11  # noqa: PLC0415
 
-    architecture = capability() or "90"
+    architecture = machine.capability() or "90"
     options = {
         "L2L_CUDA": "ON",
+        "L2L_PHASE_TIMES": "ON",
         "CMAKE_CUDA_ARCHITECTURES": architecture,
         "pybind11_DIR": pybind11.get_cmake_dir(),
         "Python_EXECUTABLE": sys.executable,
@@ -107,23 +99,36 @@ def build(limit_s: float) -> dict[str, Any]:
         [cmake, "-S", ROOT, "-B", BUILT, *defined],
         [cmake, "--build", BUILT, f"-j{len(os.sched_getaffinity(0))}"],
     )
+    whole = BUILT / "whole"
+    if not whole.exists():  # what a build that was killed left may be cut short, and looks finished
+        commands[1].append("--clean-first")
+    whole.unlink(missing_ok=True)
     for command in commands:
-        done = processes.run(command, end - time.monotonic())
+        done = processes.run(command, end - time.monotonic(), said=said)
         if not done.good:
-            return {"status": "failed", "reason": done.reason()}
+            return broken(FAILED, done.reason())
+    whole.touch()
     lay_out()
-    return {"status": "passed", "architecture": architecture, "lacking": lacking()}
+    return finished([], f"for {architecture}", architecture=architecture, lacking=lacking())
 
 
-def lay_out() -> None:
-    """Link to the sources, with the built modules beside them."""
+def rehearse() -> None:
+    """Lay out :data:`SITE` where nothing could be built, with the native core that is installed."""
+    script = "import l2l_engine._native as native; print(native.__file__)"
+    done = processes.run([sys.executable, "-c", script], 60, cwd=ROOT)
+    native = [Path(done.output.strip().splitlines()[-1])] if done.good else []
+    lay_out([*native, *BUILT.glob("_*.so")])
+
+
+def lay_out(modules: list[Path] | None = None) -> None:
+    """Links to the sources, with the built modules beside them."""
     shutil.rmtree(SITE, ignore_errors=True)
     package = SITE / "l2l_engine"
     package.mkdir(parents=True)
     for path in (ROOT / "l2l_engine").iterdir():
         if path.name not in {"__init__.py", "__pycache__"} and path.suffix != ".so":
             (package / path.name).symlink_to(path)
-    for path in BUILT.glob("_*.so"):
+    for path in BUILT.glob("_*.so") if modules is None else {path.name: path for path in modules}.values():
         (package / path.name).symlink_to(path)
     if lacking():
         (package / "__init__.py").write_text(_BARE)
@@ -136,7 +141,7 @@ def lay_out() -> None:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of a process that imports the package from :data:`SITE`."""
+    """For a process that imports the package from :data:`SITE`."""
     folders = [SITE, ROOT, *([PACKAGES] if PACKAGES.exists() else [])]
     known = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([*map(str, folders), *([known] if known else [])])

@@ -5,19 +5,18 @@ from __future__ import annotations
 import ctypes
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.gpu import paper, site
-from benchmarks.gpu.section import NotRunError, status
+from benchmarks.gpu import answers, paper, site
+from benchmarks.gpu.section import NotRunError, finished, goal, part
 from benchmarks.gpu.videos import long_video
 
 AGREEING, CLOSE = 0.995, 2e-2
-VIDEOS, FEW = 200, 40
 MANY = 2000
 GROWTH_BYTES = 64 << 20
 WORKERS = 8
@@ -27,7 +26,7 @@ AGREEMENT_S, FLAT_S = 50.0, 40.0
 
 @contextmanager
 def on_gpu(plan: Any) -> Iterator[tuple[Any, dict[str, str]]]:
-    """Yield a Classifier on the GPU, and how it encodes: by TensorRT, or else in PyTorch, and why.
+    """A Classifier on the GPU, and how it encodes: by TensorRT, or else in PyTorch, with the reason.
 
     Raises:
         NotRunError: It lacks more than TensorRT.
@@ -54,68 +53,76 @@ def on_gpu(plan: Any) -> Iterator[tuple[Any, dict[str, str]]]:
 
 
 def agreement() -> dict[str, Any]:
-    """Compare labels of the demo's plan on demo and generated videos; logits of the paper's size in fp16."""
+    """Labels of the demo's plan, logits of the paper's size in fp16, beside the CPU's of the same videos."""
     site.require_predictions()
-    from l2l_engine import Classifier  # noqa: PLC0415
-
-    demo = site.ROOT / "demo" / "demo.plan"
-    files: list[Any] = sorted((site.ROOT / "demo").glob("*.mp4"))
-    files += [lambda seed=seed: long_video(24, (320, 180), seed=seed) for seed in range(VIDEOS - len(files))]
     end = time.monotonic() + AGREEMENT_S
-    with Classifier(demo, device="cpu", precision="fp32") as cpu, on_gpu(demo) as (gpu, how):
-        labels = compared(gpu, cpu, files, end - AGREEMENT_S / 3) | how
-    plan = paper.networks().plan.path
-    with Classifier(plan, device="cpu", precision="fp32") as cpu, on_gpu(plan) as (gpu, how):
-        logits = compared(gpu, cpu, files[:FEW], end) | how
-    return agreed(labels, logits)
+    found: dict[str, dict[str, Any]] = {}
+    sets: tuple[tuple[str, Callable[[], Path], float], ...] = (
+        (answers.DEMO_SET, lambda: answers.DEMO, end - AGREEMENT_S / 3),
+        (answers.PAPER_SET, paper.plan_path, end),
+    )
+    problems: dict[str, str] = {}
+    for name, plan, until in sets:
+        try:
+            with on_gpu(plan()) as (gpu, how):
+                found[name] = compared(gpu, answers.load(answers.PATH, name, gpu.plan), until) | how
+                part(name, found[name])
+        except NotRunError as reason:
+            problems[name] = str(reason)
+    if not found:
+        raise NotRunError("; ".join(dict.fromkeys(problems.values())))
+    return agreed(found.get(answers.DEMO_SET), found.get(answers.PAPER_SET), problems)
 
 
-def agreed(labels: dict[str, Any], logits: dict[str, Any]) -> dict[str, Any]:
-    """Return the section's record; passed only if all videos were compared."""
-    words = f"{labels['share']:.1%} of {labels['videos']} labels, logits {logits['apart']:.2g} apart"
-    record = {
-        "goals": f"{AGREEING:.1%} of {VIDEOS} labels as on the CPU; logits in fp16 within {CLOSE}",
-        "labels": labels,
-        "logits": logits,
-        "summary": words,
-    }
-    good = labels["share"] >= AGREEING and logits["apart"] <= CLOSE
-    if good and (labels["videos"] < VIDEOS or logits["videos"] < FEW):
-        few = f"only {labels['videos']} of {VIDEOS} and {logits['videos']} of {FEW} videos in time"
-        return record | {"status": "not run", "reason": few}
-    return record | {"status": status(good)}
+def agreed(
+    labels: dict[str, Any] | None, logits: dict[str, Any] | None, problems: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """The section's record. With fewer videos than are meant, a goal that is not missed stays open."""
+
+    def share(found: dict[str, Any] | None, key: str, least: int) -> dict[str, Any]:
+        limits = {"at_least": AGREEING} if key == "share" else {"at_most": CLOSE}
+        made = goal(f"{key} of {least} videos", None if found is None else found[key], **limits)
+        if found is not None and found["videos"] < least and made["met"]:
+            made |= {"met": None, "only": found["videos"]}
+        return made
+
+    goals = [share(labels, "share", answers.VIDEOS), share(logits, "apart", answers.FEW)]
+    words = [f"{labels['share']:.1%} of {labels['videos']} labels"] if labels else []
+    words += [f"logits {logits['apart']:.2g} apart in {logits['videos']} videos"] if logits else []
+    return finished(goals, ", ".join(words), labels=labels, logits=logits, problems=problems or {})
 
 
-def compared(gpu: Any, cpu: Any, files: list[Any], end: float) -> dict[str, Any]:
-    """Return how many labels are the same until ``end``, and the largest difference of logits.
+def compared(gpu: Any, expected: answers.Answers, end: float) -> dict[str, Any]:
+    """How many labels are the same until ``end``, and the largest difference of logits.
 
     "apart" is a share of the video's largest logit where that is more than 1, as rounding is; "apart in all"
-    is not.
+    is not. "same bytes" counts the videos that are to the bit those that the CPU was asked about: another
+    processor, or FFmpeg, may encode them a little differently.
     """
-    same, count, apart, absolute = 0, 0, 0.0, 0.0
-    while count < len(files) and time.monotonic() < end:
-        some = [file() if callable(file) else file for file in files[count : count + WORKERS]]
-        both = (each.predict_many(some, workers=WORKERS) for each in (gpu, cpu))
-        for ours, theirs in zip(*both, strict=True):
-            got, expected = _logits(ours, gpu), _logits(theirs, cpu)
+    same, count, bytes_too, apart, absolute = 0, 0, 0, 0.0, 0.0
+    for some in answers.batches(len(expected.videos)):
+        if time.monotonic() >= end:
+            break
+        for ours, theirs in zip(answers.ask(gpu, some, WORKERS), expected.videos[count:], strict=False):
+            got, wanted = np.array(ours.logits), np.array(theirs.logits)
             same += ours.label == theirs.label
-            absolute = max(absolute, float(np.abs(got - expected).max()))
-            apart = max(apart, float(np.abs(got - expected).max() / max(1.0, np.abs(expected).max())))
+            bytes_too += ours.video == theirs.video
+            absolute = max(absolute, float(np.abs(got - wanted).max()))
+            apart = max(apart, float(np.abs(got - wanted).max() / max(1.0, np.abs(wanted).max())))
         count += len(some)
-    return {"videos": count, "share": same / max(1, count), "apart": apart, "apart in all": absolute}
-
-
-def _logits(answer: Any, classifier: Any) -> NDArray[np.float64]:
-    """Return the logits up to what softmax does not see: their mean is 0."""
-    document = classifier.plan.document
-    scores = np.log(np.maximum(answer.probabilities.astype(np.float64), 1e-30))
-    return document.temperature(document.skim.steps) * (scores - scores.mean())
+    return {
+        "videos": count,
+        "share": same / max(1, count),
+        "apart": apart,
+        "apart in all": absolute,
+        "same bytes": bytes_too,
+    }
 
 
 def memory() -> dict[str, Any]:
-    """Compare the device's free memory before and after many predictions, several at a time."""
+    """Free memory of the device before and after many predictions, several at a time."""
     content = long_video(24, (320, 180))
-    with on_gpu(paper.networks().plan.path) as (gpu, how):
+    with on_gpu(paper.plan_path()) as (gpu, how):
         for _ in gpu.predict_many([content] * 100, workers=WORKERS):
             pass
         before, end = free_bytes(), time.monotonic() + FLAT_S
@@ -125,25 +132,21 @@ def memory() -> dict[str, Any]:
 
 
 def flat(count: int, growth: int) -> dict[str, Any]:
-    """Return the section's record; passed only after all predictions."""
-    record = {
-        "goals": f"{MANY} predictions, at most {GROWTH_BYTES >> 20} MiB more",
-        "predictions": count,
-        "growth": growth,
-        "summary": f"{growth / 2**20:+.0f} MiB after {count} predictions",
-    }
-    if growth <= GROWTH_BYTES and count < MANY:
-        return record | {"status": "not run", "reason": f"only {count} predictions in {FLAT_S:.0f} s"}
-    return record | {"status": status(growth <= GROWTH_BYTES)}
+    """The section's record; with fewer predictions than are meant, a goal that is not missed stays open."""
+    grown = goal(f"bytes more after {MANY} predictions", growth, at_most=GROWTH_BYTES)
+    if count < MANY and grown["met"]:
+        grown |= {"met": None, "only": count}
+    words = f"{growth / 2**20:+.0f} MiB after {count} predictions"
+    return finished([grown], words, predictions=count, growth=growth)
 
 
 def free_bytes() -> int:
-    """Return the device's free memory, by its driver."""
+    """Of the device, by its driver."""
     from l2l_engine.gpu.driver import CudaDevice  # noqa: PLC0415
 
+    CudaDevice().use()  # this thread need not have a context of its own
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
-    with CudaDevice().use():  # this thread need not have a context of its own
-        failed = ctypes.CDLL("libcuda.so.1").cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
+    failed = ctypes.CDLL("libcuda.so.1").cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
     if failed:
         raise RuntimeError(f"cuMemGetInfo gave {failed}")
     return free.value

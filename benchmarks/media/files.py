@@ -12,11 +12,10 @@ from pathlib import Path
 
 import av
 
-from benchmarks.media import encode, remux
+from benchmarks.media import FOLDER, encode, remux
 
 EDITION = 1
 """Counted up when the drawing changes."""
-FOLDER = Path(__file__).parents[2] / "results" / "runs" / "bench"
 
 # libvpx in one pass spends twice what it is told.
 _UNIQUE = {

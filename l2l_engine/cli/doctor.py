@@ -19,8 +19,8 @@ from l2l_engine.classifier import Classifier
 from l2l_engine.cli import selftest
 from l2l_engine.cli.show import literal
 from l2l_engine.errors import DeviceError, L2LError
-from l2l_engine.gpu import why_not
 from l2l_engine.gpu.device import device_name
+from l2l_engine.gpu.loading import why_not
 
 _PACKAGES = ("l2l_engine", "numpy", "av", "openvino", "safetensors")
 _DALI = "nvidia-dali-cuda130"

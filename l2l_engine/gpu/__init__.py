@@ -3,8 +3,3 @@
 Not yet run on a GPU. The tests run all of this over a device of the host whose streams do their work late and
 in any order that streams and events allow.
 """
-
-from l2l_engine.gpu.compute import CudaCompute
-from l2l_engine.gpu.loading import load_cuda, why_not
-
-__all__ = ["CudaCompute", "load_cuda", "why_not"]

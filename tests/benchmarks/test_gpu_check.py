@@ -13,39 +13,74 @@ import numpy as np
 import pytest
 
 from benchmarks.gpu import __main__ as check
-from benchmarks.gpu import checks, child, processes, site
-from benchmarks.gpu.section import NotRunError
+from benchmarks.gpu import checks, child, processes, shown, site
+from benchmarks.gpu.journal import Journal
+from benchmarks.gpu.section import DONE, FAILED, NOT_RUN, NotRunError, finished, goal
+
+FACTS = {"device": "GPU", "driver": "580", "cuda": "13.0", "commit": "abc", "sources": "def"}
 
 
-def test_nothing_counts_as_passed_that_did_not_run() -> None:
-    passed, failed, missing = ({"status": state} for state in ("passed", "failed", "not run"))
-    assert check.exit_status({"a": passed}) == 0
-    assert check.exit_status({"a": passed, "b": missing}) == 2
-    assert check.exit_status({"a": missing, "b": failed}) == 1
+def record(state: str = DONE, met: bool | None = True) -> dict[str, Any]:
+    return {"state": state, "measured": state == DONE, "goal met": met if state == DONE else None}
 
 
-def test_sections_that_did_not_run_again_are_kept(tmp_path: Path) -> None:
-    path = tmp_path / "gpu.json"
-    first = check.merged(path, "GPU", {"a": {"status": "passed"}, "b": {"status": "failed"}})
-    path.write_text(json.dumps(first))
-    second = check.merged(path, "GPU", {"b": {"status": "passed"}})
-    assert {name: record["status"] for name, record in second["sections"].items()} == {
-        "a": "passed",
-        "b": "passed",
-    }
+def test_nothing_counts_as_met_that_did_not_run() -> None:
+    assert check.exit_status({"a": record()}) == 0
+    assert check.exit_status({"a": record(), "b": record(NOT_RUN)}) == 2
+    assert check.exit_status({"a": record(), "b": record(met=None)}) == 2
+    assert check.exit_status({"a": record(NOT_RUN), "b": record(FAILED)}) == 1
+    assert check.exit_status({"a": record(), "b": record(met=False)}) == 1
+
+
+def test_measured_and_goal_met_are_two_things() -> None:
+    missed = finished([goal("us", 120.0, at_most=100), goal("x", 12, at_least=10)], "120 us")
+    assert (missed["measured"], missed["goal met"]) == (True, False)
+    open_ = finished([goal("us", 80.0, at_most=100), goal("times a peer", None, at_least=10)], "80 us")
+    assert (open_["measured"], open_["goal met"]) == (True, None)
+    assert finished([goal("us", 80.0, at_most=100)], "")["goal met"] is True
+    assert finished([goal("all pass", False)], "")["goal met"] is False
 
 
 def test_a_section_is_a_line() -> None:
-    record = {"status": "not run", "seconds": 1.25, "reason": "Traceback\n  more\nno GPU"}
-    assert check.line("tests", record).split() == ["tests", "not", "run", "1.2", "s", "no", "GPU"]
-    assert "8 us" in check.line("skimmer", {"status": "passed", "seconds": 3.0, "summary": "8 us"})
+    given = record(NOT_RUN) | {"seconds": 1.25, "reason": "Traceback\n  more\nno GPU"}
+    assert check.line("tests", given).split() == ["tests", "not", "run", "1.2", "s", "no", "GPU"]
+    given = record(met=False) | {"seconds": 3.0, "summary": "120 us"}
+    assert check.line("skimmer", given).split() == ["skimmer", "goal", "missed", "3.0", "s", "120", "us"]
+
+
+def test_the_record_goes_where_it_is_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUT", str(tmp_path))
+    assert check.place_of_results(Path("asked.json"), "NVIDIA H200") == Path("asked.json")
+    assert check.place_of_results(None, "NVIDIA H200") == tmp_path / "gpu-nvidia-h200.json"
+    assert check.place_of_results(None, None) == tmp_path / "rehearsal.json"
+    monkeypatch.delenv("OUT")
+    assert check.place_of_results(None, "NVIDIA H200") == check.RESULTS / "gpu-nvidia-h200.json"
+    assert check.place_of_results(None, None).parent == site.BUILT, "a rehearsal is no result"
 
 
 def test_every_section_is_there() -> None:
     for place in child.SECTIONS.values():
-        text = (Path(check.__file__).parent / f"{place.module}.py").read_text()
+        folder, name = place.module.rsplit(".", 1)
+        text = (site.ROOT / folder.replace(".", "/") / f"{name}.py").read_text()
         assert f"def {place.function}(" in text
         assert 0 < place.limit_s < check.LIMIT_S <= 480
+
+
+def test_what_tells_most_and_needs_least_comes_first() -> None:
+    order = list(child.SECTIONS)
+    first = [
+        "tests",
+        "stress",
+        "skimmer",
+        "memcheck",
+        "synccheck",
+        "ways",
+        "interpolation",
+        "plan",
+        "agreement",
+    ]
+    assert order[: len(first)] == first
+    assert set(order[-3:]) == shown.ELSEWHERE_ALONE
 
 
 def test_the_pytest_plugin_of_a_bare_machine_knows_the_markers() -> None:
@@ -92,11 +127,19 @@ print(l2l_engine.__file__, hasattr(l2l_engine, "Classifier"), "av" in sys.module
     assert (whole, loaded) == (("True", "True") if not lacking else ("False", "False"))
     assert "no CUDA side" in missing
     target = tmp_path / "record.json"
-    command = [sys.executable, "-m", "benchmarks.gpu.child", "skimmer", str(target)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.gpu.child",
+        "benchmarks.gpu.timings",
+        "skimmer",
+        "1",
+        str(target),
+    ]
     subprocess.run(command, env=site.environment(), cwd=site.SITE, capture_output=True, check=True)
-    record: dict[str, Any] = json.loads(target.read_text())
-    assert record["status"] == "not run"
-    assert "no CUDA side" in record["reason"]
+    made: dict[str, Any] = json.loads(target.read_text())
+    assert made["state"] == NOT_RUN
+    assert "no CUDA side" in made["reason"]
 
 
 def test_the_repeated_video_is_as_long_as_it_says() -> None:
@@ -128,17 +171,20 @@ def test_a_program_is_ended_with_all_it_started_when_its_time_is_over() -> None:
 
 def test_a_section_that_hangs_or_dies_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site, "SITE", tmp_path)
-    run = check.Run(tmp_path / "log.txt")
+    journal = Journal(tmp_path / "gpu.json", FACTS)
+    run = check.Run(journal)
     for done, words in (
         (processes.Finished("about to hang", None), "not done in time: about to hang"),
-        (processes.Finished("Segmentation fault", -11), "ended with -11: Segmentation fault"),
+        (processes.Finished("hung", None, stuck=True), "could not be killed and was left behind: hung"),
+        (processes.Finished("Segmentation fault", 139), "ended with 139: Segmentation fault"),
     ):
         monkeypatch.setattr(check.processes, "run", lambda *_, done=done, **__: done)
-        record = run.section("skimmer")
-        assert record["status"] == "failed"
-        assert words in record["reason"]
+        made = run.section("skimmer", child.SECTIONS["skimmer"])
+        assert made["state"] == FAILED
+        assert words in made["reason"]
+        assert made.get("left behind", False) == done.stuck
     run._end = 0.0
-    assert run.section("skimmer")["status"] == "not run"
+    assert run.section("skimmer", child.SECTIONS["skimmer"])["state"] == NOT_RUN
 
 
 def test_where_the_sanitizer_cannot_look_it_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +16,9 @@ import onnxruntime
 import pytest
 import torch
 
-from benchmarks.gpu import encoders, paper, pipelines, whole
+from benchmarks.gpu import answers, encoders, paper, pipelines, whole
 from benchmarks.gpu.replay import Replayed, ReplayedNetwork, replayed_networks
-from benchmarks.gpu.section import NotRunError
+from benchmarks.gpu.section import NotRunError, goal
 from benchmarks.networks import SMALL, Networks, networks
 from l2l_engine.errors import DeviceError
 from l2l_engine.gpu import loading
@@ -41,6 +43,7 @@ def rehearsed(
 ) -> Iterator[None]:
     """Sections find a GPU, and small networks in place of the paper's."""
     monkeypatch.setattr(paper, "networks", lambda: small)
+    monkeypatch.setattr(paper, "plan_path", lambda: small.plan.path)
     for section in (encoders, pipelines):
         monkeypatch.setattr(section, "needs_torch", lambda: torch)
     yield
@@ -60,7 +63,7 @@ def test_a_missing_tool_of_the_exporters_is_not_run(monkeypatch: pytest.MonkeyPa
 
 def test_pipelines_beside_peers(rehearsed: None) -> None:
     record = pipelines.pipelines("cpu", TINY)
-    assert record["status"] == "passed", record
+    assert (record["measured"], record["goal met"]) == (True, True), record
     everyone = {"GPU", "GPU, same frames", "CPU", "CPU, same frames", "PyTorch eager", "dense student"}
     for file in TINY:
         row = record["table"][file.name]
@@ -73,7 +76,7 @@ def test_pipelines_beside_peers(rehearsed: None) -> None:
 def test_pipelines_out_of_time_are_not_passed(rehearsed: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipelines, "SECONDS", 0.0)
     record = pipelines.pipelines("cpu", TINY[:1])
-    assert record["status"] == "not run"
+    assert record["goal met"] is None
     assert "dense student on 8 s" in record["reason"]
 
 
@@ -82,49 +85,91 @@ def test_a_peer_that_answers_otherwise_fails(rehearsed: None, small: Networks) -
         return torch.eye(len(small.plan.document.classes))[0] * 100
 
     with whole.on_gpu(small.plan.path) as (gpu, _):
-        record = pipelines.raced(gpu, gpu, {"PyTorch eager": other}, TINY[:1], time.monotonic() + 60)
-    assert record["status"] == "failed"
+        engines = {"GPU": gpu}
+        record = pipelines.raced(engines, {"PyTorch eager": other}, TINY[:1], time.monotonic() + 600)
+    assert (record["measured"], record["goal met"]) == (True, False)
 
 
-def test_agreement(rehearsed: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole, "VIDEOS", 6)
-    monkeypatch.setattr(whole, "FEW", 2)
+def test_peers_that_fail_leave_our_figures(
+    rehearsed: None, small: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where OpenVINO is missing, and PyTorch lacks what a peer calls."""
+
+    def broken(*_: object) -> Any:
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(pipelines, "_on_cpu", broken)
+    monkeypatch.setattr("benchmarks.peers.sparse.PlainSparse.__call__", broken)
+    monkeypatch.setattr("benchmarks.peers.dense.DenseStudent.__init__", broken)
+    record = pipelines.pipelines("cpu", TINY[:1])
+    assert set(record["table"]["8 s"]["p50 ms"]) == {"GPU", "GPU, same frames"}
+    assert (record["measured"], record["goal met"]) == (True, None)
+    assert set(record["problems"]) == {"CPU", "PyTorch eager", "dense student"}
+
+
+@pytest.fixture
+def carried(rehearsed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The CPU's answers for few videos, made as they are for a GPU."""
+    path = tmp_path / "answers.json"
+    monkeypatch.setattr(answers, "PATH", path)
+    monkeypatch.setattr(answers, "VIDEOS", 6)
+    monkeypatch.setattr(answers, "FEW", 2)
+    answers.make(path, (6, 2), said=lambda _: None)
+    return path
+
+
+def test_agreement_with_answers_that_were_carried(carried: Path) -> None:
     record = whole.agreement()
-    assert record["status"] == "passed", record
+    assert (record["measured"], record["goal met"]) == (True, True), record
     assert (record["labels"]["videos"], record["logits"]["videos"]) == (6, 2)
+    assert (record["labels"]["same bytes"], record["logits"]["same bytes"]) == (6, 2)
     assert (record["labels"]["precision"], record["logits"]["precision"]) == ("fp32", "fp16")
     assert record["logits"]["apart in all"] > 0
 
 
+def test_answers_of_other_weights_are_not_compared(carried: Path) -> None:
+    plain = json.loads(carried.read_text())
+    plain["paper"]["weights"]["audio.fp32"] *= 1.001
+    carried.write_text(json.dumps(plain))
+    record = whole.agreement()
+    assert (record["measured"], record["goal met"], record["logits"]) == (True, None, None)
+    assert "answers of other weights" in record["problems"]["paper"]
+    assert record["labels"]["share"] == 1.0
+
+
+def test_without_answers_it_is_not_run(
+    rehearsed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "PATH", tmp_path / "none.json")
+    with pytest.raises(NotRunError, match=r"python -m benchmarks\.gpu\.answers makes it"):
+        whole.agreement()
+
+
 @pytest.mark.parametrize(
-    ("labels", "logits", "status"),
+    ("labels", "logits", "met"),
     [
-        ((200, 0.995, 0.1), (40, 1.0, 0.02), "passed"),
-        ((200, 0.994, 0.0), (40, 1.0, 0.0), "failed"),
-        ((200, 1.0, 0.0), (40, 1.0, 0.021), "failed"),
-        ((199, 1.0, 0.0), (40, 1.0, 0.0), "not run"),
-        ((200, 1.0, 0.0), (8, 1.0, 0.0), "not run"),
-        ((8, 0.5, 0.0), (8, 1.0, 0.0), "failed"),
+        ((200, 0.995, 0.1), (40, 1.0, 0.02), True),
+        ((200, 0.994, 0.0), (40, 1.0, 0.0), False),
+        ((200, 1.0, 0.0), (40, 1.0, 0.021), False),
+        ((199, 1.0, 0.0), (40, 1.0, 0.0), None),
+        ((200, 1.0, 0.0), (8, 1.0, 0.0), None),
+        ((8, 0.5, 0.0), (8, 1.0, 0.0), False),
     ],
 )
 def test_what_counts_as_agreement(
-    labels: tuple[int, float, float], logits: tuple[int, float, float], status: str
+    labels: tuple[int, float, float], logits: tuple[int, float, float], met: bool | None
 ) -> None:
     first, second = (dict(zip(("videos", "share", "apart"), x, strict=True)) for x in (labels, logits))
-    assert whole.agreed(first, second)["status"] == status
+    assert whole.agreed(first, second)["goal met"] is met
+    assert whole.agreed(first, None)["goal met"] in (None, met)
 
 
 @pytest.mark.parametrize(
-    ("count", "growth", "status"),
-    [
-        (2000, 1 << 20, "passed"),
-        (1999, 1 << 20, "not run"),
-        (2000, 65 << 20, "failed"),
-        (9, 65 << 20, "failed"),
-    ],
+    ("count", "growth", "met"),
+    [(2000, 1 << 20, True), (1999, 1 << 20, None), (2000, 65 << 20, False), (9, 65 << 20, False)],
 )
-def test_what_counts_as_flat(count: int, growth: int, status: str) -> None:
-    assert whole.flat(count, growth)["status"] == status
+def test_what_counts_as_flat(count: int, growth: int, met: bool | None) -> None:
+    assert whole.flat(count, growth)["goal met"] is met
 
 
 def test_memory(rehearsed: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +177,7 @@ def test_memory(rehearsed: None, monkeypatch: pytest.MonkeyPatch) -> None:
     left = iter([10 << 20, 9 << 20])
     monkeypatch.setattr(whole, "free_bytes", lambda: next(left))
     record = whole.memory()
-    assert (record["status"], record["predictions"], record["growth"]) == ("passed", 12, 1 << 20)
+    assert (record["goal met"], record["predictions"], record["growth"]) == (True, 12, 1 << 20)
 
 
 def test_without_tensorrt_pytorch_encodes(
@@ -206,19 +251,24 @@ def test_encoders_without_an_engine_are_not_run(rehearsed: None, monkeypatch: py
     monkeypatch.setattr(encoders, "graph", no)
     monkeypatch.setattr(encoders, "_compiled", no)
     record = encoders.encoders("cpu")
-    assert record["status"] == "not run"
+    assert (record["measured"], record["goal met"]) == (True, None)
     assert "GPU" in record["reason"]
     assert record["parts"]["image"]["problems"]["torch.compile"] == "RuntimeError: there is no GPU"
 
 
 def test_which_engines_pass() -> None:
-    def parts(image: str, audio: str, other: str = "not run") -> dict[str, Any]:
-        return {
-            name: {"engines": {"tensorrt": {"status": state}, "tensorrt_rtx": {"status": other}}}
-            for name, state in (("image", image), ("audio", audio))
-        }
+    ran, slow = ({"goals": [goal("times PyTorch eager", x, at_least=2)]} for x in (3.0, 1.0))
+    lacking, failed = {"reason": "not run: no TensorRT"}, {"reason": "failed: RuntimeError"}
 
-    assert encoders.verdict(parts("passed", "passed"))["status"] == "passed"
-    assert encoders.verdict(parts("passed", "not run"))["status"] == "not run"
-    assert encoders.verdict(parts("not run", "not run"))["status"] == "not run"
-    assert encoders.verdict(parts("passed", "passed", "failed"))["status"] == "failed"
+    def met(image: dict[str, Any], audio: dict[str, Any], other: dict[str, Any] = lacking) -> bool | None:
+        parts = {
+            name: {"us": {}, "engines": {"tensorrt": made, "tensorrt_rtx": other}}
+            for name, made in (("image", image), ("audio", audio))
+        }
+        return encoders.judged(parts)["goal met"]
+
+    assert met(ran, ran) is True
+    assert met(ran, slow) is False
+    assert met(ran, lacking) is False
+    assert met(lacking, lacking) is None
+    assert met(ran, ran, failed) is False

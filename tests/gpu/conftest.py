@@ -1,3 +1,5 @@
+"""Fixtures over the stand-in device. Tests that need neither OpenVINO nor PyAV are collected without them."""
+
 from __future__ import annotations
 
 import ctypes
@@ -9,21 +11,17 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from l2l_engine import Classifier
-from l2l_engine.backends import INPUTS
-from l2l_engine.backends.openvino import OpenVINOEncoder
 from l2l_engine.cuda import CudaSkimmer, native
-from l2l_engine.gpu import frames, loading
-from l2l_engine.media.dali import ON_CPU, DaliDecoder
-from l2l_engine.plan import Plan, write_plan
-from tests.api.graphs import audio_graph, image_graph
-from tests.api.plans import DOCUMENT, random_skim
 from tests.gpu.host import HostDevice, HostKernels, HostNetwork, late_memory
+
+if TYPE_CHECKING:
+    from l2l_engine import Classifier
+    from l2l_engine.plan import Plan
 
 sys.path.append(str(Path(__file__).parents[1] / "kernels"))
 BIG = (1 << 64) // 4
@@ -32,6 +30,10 @@ BIG = (1 << 64) // 4
 @pytest.fixture(scope="session")
 def plan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny encoders, random skimmer."""
+    from l2l_engine.plan import write_plan
+    from tests.api.graphs import audio_graph, image_graph
+    from tests.api.plans import DOCUMENT, random_skim
+
     path = tmp_path_factory.mktemp("plan") / "tiny.plan"
     graphs = {"image.fp32": image_graph(), "audio.fp32": audio_graph()}
     write_plan(path, DOCUMENT, graphs=graphs, skim=random_skim())
@@ -73,6 +75,11 @@ def networks(devices: list[HostDevice], monkeypatch: pytest.MonkeyPatch) -> dict
 
     Networks go by part, those of the second GPU by e.g. "image:1".
     """
+    from l2l_engine.backends import INPUTS
+    from l2l_engine.backends.openvino import OpenVINOEncoder
+    from l2l_engine.gpu import frames, loading
+    from l2l_engine.media.dali import ON_CPU, DaliDecoder
+
     made: dict[str, HostNetwork] = {}
 
     def network(plan: Plan, part: str, precision: str, trusted: bool, number: int) -> HostNetwork:
@@ -101,12 +108,16 @@ def networks(devices: list[HostDevice], monkeypatch: pytest.MonkeyPatch) -> dict
 
 @pytest.fixture
 def classifier(networks: dict[str, HostNetwork], plan_file: Path) -> Iterator[Classifier]:
+    from l2l_engine import Classifier
+
     with Classifier(plan_file, device="cuda") as made:
         yield made
 
 
 @pytest.fixture
 def on_cpu(plan_file: Path) -> Iterator[Classifier]:
+    from l2l_engine import Classifier
+
     with Classifier(plan_file, device="cpu", precision="fp32") as made:
         yield made
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from l2l_engine import Classifier, DeviceMemoryError
-from l2l_engine.gpu import why_not
-from l2l_engine.gpu.loading import _missing_dali
+from l2l_engine.gpu.loading import _missing_dali, why_not
 from tests.media.makers import media
 
 pytestmark = pytest.mark.gpu

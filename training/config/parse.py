@@ -6,10 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
-from pydantic_core import ErrorDetails, to_json
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from training.errors import InputError
 
@@ -18,8 +15,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 _T = TypeVar("_T")
-_STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -80,9 +79,14 @@ def build(cls: type[_T], plain: dict[str, Any], where: str) -> _T:
     Raises:
         InputError: If a setting is unknown, missing or of the wrong type; the message names it.
     """
+    # Not with the module: the sizes of networks are known on machines without it too.
+    from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config  # noqa: PLC0415
+    from pydantic_core import to_json  # noqa: PLC0415
+
+    strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
     try:
         # As JSON, because strict tuples take no lists otherwise.
-        return TypeAdapter(with_config(_STRICT)(cls)).validate_json(to_json(plain, inf_nan_mode="constants"))
+        return TypeAdapter(with_config(strict)(cls)).validate_json(to_json(plain, inf_nan_mode="constants"))
     except ValidationError as error:
         raise InputError(f"{where}: {'; '.join(map(_say, error.errors()))}") from error
 

@@ -10,20 +10,20 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import onnx
-import openvino
 import torch
 from torch import Tensor, nn
 
 from l2l_engine.plan import MediaSettings
+from training.export.running import runner
 
 TOLERANCE = 2e-4
-"""Largest difference between OpenVINO and PyTorch in float32, as a share of the feature's largest value."""
+"""Largest difference between graph and PyTorch in float32, as a share of the feature's largest value."""
 
 
 def fp32_graphs(
     encoders: Mapping[str, nn.Module], media: MediaSettings, count: int = 3
 ) -> tuple[dict[str, bytes], dict[str, float]]:
-    """Return the graphs "image.fp32" and "audio.fp32", and how far OpenVINO's features are from PyTorch's.
+    """Return the graphs "image.fp32" and "audio.fp32", and how far their features are from PyTorch's.
 
     Raises:
         RuntimeError: If a graph computes something else than PyTorch does.
@@ -99,17 +99,16 @@ def _quiet_exporter() -> Iterator[None]:
 
 @torch.inference_mode()
 def compare(module: nn.Module, graph: bytes, inputs: Tensor) -> float:
-    """Return how far OpenVINO's features are from PyTorch's at most, as a share of the largest feature.
+    """Return how far the graph's features are from PyTorch's at most, as a share of the largest feature.
 
     Raises:
         RuntimeError: If it exceeds the tolerance.
     """
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    run = runner(graph)
     worst = 0.0
     for count in (len(inputs), 1):
         expected = module(inputs[:count]).numpy()
-        found = compiled([inputs[:count].numpy()])[0]
+        found = run(inputs[:count].numpy())
         worst = max(worst, float(np.abs(found - expected).max() / np.abs(expected).max()))
     if not worst <= TOLERANCE:
         raise RuntimeError(f"the exported graph differs from PyTorch by {worst:.2g}")

@@ -14,7 +14,6 @@ from l2l_engine.plan import MediaSettings
 from training.clips.augment import crop_images, crop_samples
 from training.clips.pairs import load_pairs
 from training.config import Config
-from training.export.graphs import example_inputs
 from training.export.precisions import Calibration
 from training.videos.manifest import Video
 from training.videos.sets import load_sets
@@ -38,12 +37,6 @@ def calibration_inputs(config: Config, media: MediaSettings) -> Calibration:
             samples = torch.cat([samples, moments[1]])
     names = ", ".join((*config.student.train, *config.skim.train))
     return Calibration({"image": images, "audio": samples}, f"training moments of {names}")
-
-
-def noise(media: MediaSettings, count: int = 32) -> Calibration:
-    """Return random inputs: enough to compare what two programs compute, and not for int8."""
-    images, samples = example_inputs(media, count)
-    return Calibration({"image": images, "audio": samples}, "random noise")
 
 
 def _pairs(config: Config, media: MediaSettings) -> tuple[Tensor, Tensor]:

@@ -17,8 +17,8 @@ from training.clips.students import load_student, student_path
 from training.config import Config, to_plain
 from training.export.checks import logits_difference, top1
 from training.export.graphs import fp32_graphs
-from training.export.inputs import calibration_inputs, noise
-from training.export.precisions import more_precisions
+from training.export.inputs import calibration_inputs
+from training.export.precisions import more_precisions, noise
 from training.export.recogniser import check_plan, export_recogniser
 from training.export.untrained import PRESETS
 from training.export.versions import versions

@@ -21,8 +21,7 @@ from l2l_engine.plan import (
 )
 from training.config import ModelConfig, to_plain
 from training.export.graphs import example_inputs, fp32_graphs
-from training.export.inputs import noise
-from training.export.precisions import more_precisions
+from training.export.precisions import more_precisions, noise
 from training.export.versions import versions
 from training.models import AudioEncoder, ImageEncoder, ReleasedAudioEncoder
 from training.models.backbones import RESNET

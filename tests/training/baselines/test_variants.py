@@ -17,7 +17,7 @@ from training.clips.students import load_student, student_path
 from training.config import Config, ModelConfig, SkimConfig, VariantsConfig
 from training.config.data import SetConfig
 from training.errors import InputError
-from training.export import export_plan
+from training.export.trained import export_plan
 from training.models import Student
 from training.runs.checkpoint import Checkpoint
 from training.skimming.build import load_skimmer, skimmer_path

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from l2l_engine.plan import MediaSettings, PlanDocument, read_plan, write_plan
-from training.export import compare, example_inputs, skim_tensors, to_onnx
+from training.export.graphs import compare, example_inputs, to_onnx
+from training.export.trained import skim_tensors
 from training.models import AudioEncoder, ImageEncoder, SkimmingNetwork
 
 

@@ -9,7 +9,7 @@ import torchvision
 from training.clips.students import build_student, new_student
 from training.config import ModelConfig
 from training.errors import InputError
-from training.export import compare, to_onnx
+from training.export.graphs import compare, to_onnx
 from training.export.untrained import build_encoders, settle
 from training.models import AudioEncoder, ImageEncoder
 

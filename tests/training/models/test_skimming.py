@@ -5,7 +5,7 @@ import torch
 
 from l2l_engine.skim import Skimmer
 from training.config import SkimConfig
-from training.export import skim_tensors
+from training.export.trained import skim_tensors
 from training.models import SkimBatch, SkimmingNetwork
 from training.models.banks import Interpolation
 from training.skimming.measure import attention_ratio
