@@ -85,8 +85,8 @@ class Skimmer:
         projected: bool | None,
         workspace: DeviceArray | None,
         out: list[DeviceArray] | None,
-    ) -> tuple[DeviceArray, DeviceArray, DeviceArray, DeviceArray, DeviceArray]: ...
-    def workspace_bytes(
+    ) -> tuple[DeviceArray, DeviceArray, DeviceArray, DeviceArray, DeviceArray, DeviceArray]: ...
+    def space_for(
         self,
         batch: int,
         moments: int,
@@ -94,7 +94,7 @@ class Skimmer:
         audio_knots: int,
         steps: int,
         projected: bool | None,
-    ) -> int: ...
+    ) -> tuple[int, list[list[int]]]: ...
     @property
     def device(self) -> int: ...
     @property

@@ -1,4 +1,7 @@
-"""The native core (csrc/bindings). Arrays are C-contiguous and of exactly these dtypes."""
+"""The native core (csrc/bindings). Arrays are C-contiguous and of exactly these dtypes.
+
+Pairs are image, audio; a list of a pair has two entries.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,24 +11,21 @@ _Times = NDArray[np.float64]
 _Lengths = NDArray[np.int64] | None
 _Mask = NDArray[np.bool_] | None
 
+MAX_STEPS: int
+
 def interpolate(features: _Floats, knot_times: _Times, timestamps: _Times, instructions: str) -> _Floats: ...
 def resample(
     samples: _Floats, taps: _Floats, rest: int, step: int, cycle: int, count: int, instructions: str
 ) -> _Floats: ...
 def soft_index(
-    image_bank: _Floats,
-    audio_bank: _Floats,
-    image_times: _Times,
-    audio_times: _Times,
+    banks: list[_Floats],
+    times: list[_Times],
     timestamps: _Times,
-    image_query: _Floats,
-    audio_query: _Floats,
+    queries: list[_Floats],
     modality_scores: _Floats,
-    image_lengths: _Lengths,
-    audio_lengths: _Lengths,
+    bank_lengths: list[_Lengths],
     lengths: _Lengths,
-    image_excluded: _Mask,
-    audio_excluded: _Mask,
+    excluded: list[_Mask],
     precision: str,
     instructions: str,
 ) -> tuple[_Floats, _Floats, _Floats, _Floats]: ...
@@ -42,16 +42,13 @@ class Skimmer:
     ) -> None: ...
     def run(
         self,
-        image_bank: _Floats | None,
-        audio_bank: _Floats | None,
-        image_times: _Times | None,
-        audio_times: _Times | None,
+        banks: list[_Floats | None],
+        times: list[_Times | None],
         timestamps: _Times,
         steps: int,
-        image_lengths: _Lengths,
-        audio_lengths: _Lengths,
+        bank_lengths: list[_Lengths],
         lengths: _Lengths,
-    ) -> tuple[_Floats, _Floats, _Floats, _Floats, _Floats]: ...
+    ) -> tuple[_Floats, _Floats, _Floats, _Floats, _Floats, _Floats]: ...
     @property
     def feature_size(self) -> int: ...
     @property

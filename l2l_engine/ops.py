@@ -8,13 +8,19 @@ has it, on the legacy default stream, and give device arrays; ``instructions`` t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l2l_engine import _arrays, _native, cuda
-from l2l_engine.cuda.arrays import is_on_device
+from l2l_engine import _arrays, _native
+from l2l_engine.arguments import is_on_device
+from l2l_engine.skim.arguments import Host, SoftIndexInput, SoftIndexOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from l2l_engine.cuda import CudaSoftIndexResult, DeviceArray
 
 
 class OnDevice(Protocol):
@@ -27,7 +33,7 @@ class OnDevice(Protocol):
 @overload
 def interpolate(
     features: OnDevice, knot_times: Any, timestamps: Any, *, instructions: str = ...
-) -> cuda.DeviceArray: ...
+) -> DeviceArray: ...
 
 
 @overload
@@ -38,7 +44,7 @@ def interpolate(
 
 def interpolate(
     features: Any, knot_times: Any, timestamps: Any, *, instructions: str = "auto"
-) -> NDArray[np.float32] | cuda.DeviceArray:
+) -> NDArray[np.float32] | DeviceArray:
     """Features at timestamps from features at knots, linear in time (the paper's sparse indexing).
 
     Args:
@@ -57,7 +63,9 @@ def interpolate(
             increase; the message names it.
     """
     if is_on_device(features):
-        return cuda.interpolate(features, knot_times, timestamps)
+        from l2l_engine.cuda import interpolate as on_device  # noqa: PLC0415 - the CPU has no use for it
+
+        return on_device(features, knot_times, timestamps)
     return _native.interpolate(
         _arrays.float32("features", features),
         _arrays.float64("knot_times", knot_times),
@@ -71,8 +79,8 @@ class SoftIndexResult:
     """One step of attention; all float32.
 
     Attributes:
-        image_features, audio_features: [B, D], the banks under the mixed attention (Eq. 8).
-        image_attention, audio_attention: [B, N], each row sums to 1 (Eq. 7); 0 past a video's length.
+        image_features, audio_features: [B, D], the banks under the mixed attention (Eq. 7-8).
+        image_attention, audio_attention: [B, N], each row sums to 1 (Eq. 6); 0 past a video's length.
     """
 
     image_features: NDArray[np.float32]
@@ -88,17 +96,8 @@ def soft_index(
     image_times: Any,
     audio_times: Any,
     timestamps: Any,
-    *,
-    image_query: Any,
-    audio_query: Any,
-    modality_scores: Any,
-    image_lengths: Any = None,
-    audio_lengths: Any = None,
-    lengths: Any = None,
-    image_excluded: Any = None,
-    audio_excluded: Any = None,
-    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32",
-) -> cuda.CudaSoftIndexResult: ...
+    **options: Unpack[SoftIndexOptions],
+) -> CudaSoftIndexResult: ...
 
 
 @overload
@@ -109,16 +108,8 @@ def soft_index(
     audio_times: ArrayLike,
     timestamps: ArrayLike,
     *,
-    image_query: ArrayLike,
-    audio_query: ArrayLike,
-    modality_scores: ArrayLike,
-    image_lengths: ArrayLike | None = None,
-    audio_lengths: ArrayLike | None = None,
-    lengths: ArrayLike | None = None,
-    image_excluded: ArrayLike | None = None,
-    audio_excluded: ArrayLike | None = None,
-    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32",
     instructions: str = "auto",
+    **options: Unpack[SoftIndexOptions],
 ) -> SoftIndexResult: ...
 
 
@@ -129,21 +120,13 @@ def soft_index(
     audio_times: Any,
     timestamps: Any,
     *,
-    image_query: Any,
-    audio_query: Any,
-    modality_scores: Any,
-    image_lengths: Any = None,
-    audio_lengths: Any = None,
-    lengths: Any = None,
-    image_excluded: Any = None,
-    audio_excluded: Any = None,
-    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32",
     instructions: str = "auto",
-) -> SoftIndexResult | cuda.CudaSoftIndexResult:
-    """Scores, softmax, modality mix and weighted sums (Eq. 6-8), fused with the interpolation of the banks.
+    **options: Unpack[SoftIndexOptions],
+) -> SoftIndexResult | CudaSoftIndexResult:
+    """Make one step of attention: scores, softmax, modality mix and weighted sums (Eq. 6-8).
 
     With z_j the interpolated rows of a bank: w = softmax_j(z_j . query) for each bank, and both banks are
-    summed under s^I w^I + s^A w^A. The rows z_j are never formed.
+    summed under s^I w^I + s^A w^A. The rows z_j are never formed: all is fused with the interpolation.
 
     Args:
         image_bank, audio_bank: [B, M, D] at knots, float32, float16 or bfloat16; M may differ.
@@ -163,37 +146,9 @@ def soft_index(
             increase; the message names it.
     """
     if is_on_device(image_bank):
-        return cuda.soft_index(
-            image_bank,
-            audio_bank,
-            image_times,
-            audio_times,
-            timestamps,
-            image_query=image_query,
-            audio_query=audio_query,
-            modality_scores=modality_scores,
-            image_lengths=image_lengths,
-            audio_lengths=audio_lengths,
-            lengths=lengths,
-            image_excluded=image_excluded,
-            audio_excluded=audio_excluded,
-            precision=precision,
-        )
-    outputs = _native.soft_index(
-        _arrays.float32("image_bank", image_bank),
-        _arrays.float32("audio_bank", audio_bank),
-        _arrays.float64("image_times", image_times),
-        _arrays.float64("audio_times", audio_times),
-        _arrays.float64("timestamps", timestamps),
-        _arrays.float32("image_query", image_query),
-        _arrays.float32("audio_query", audio_query),
-        _arrays.float32("modality_scores", modality_scores),
-        _arrays.int64("image_lengths", image_lengths),
-        _arrays.int64("audio_lengths", audio_lengths),
-        _arrays.int64("lengths", lengths),
-        _arrays.mask("image_excluded", image_excluded),
-        _arrays.mask("audio_excluded", audio_excluded),
-        precision,
-        instructions,
-    )
-    return SoftIndexResult(*outputs)
+        from l2l_engine.cuda import soft_index as on_device  # noqa: PLC0415 - the CPU has no use for it
+
+        return on_device(image_bank, audio_bank, image_times, audio_times, timestamps, **options)
+    given = SoftIndexInput(image_bank, audio_bank, image_times, audio_times, timestamps, **options)
+    arguments = [*given.taken(Host()), instructions]
+    return SoftIndexResult(*_native.soft_index(*arguments))

@@ -18,7 +18,7 @@ template <class T>
 using Array = py::array_t<T, py::array::c_style>;
 
 template <std::size_t Rank, class T>
-View<const T, Rank> view(const char* name, const Array<T>& array) {
+View<const T, Rank> view(const std::string& name, const Array<T>& array) {
   require(array.ndim() == static_cast<py::ssize_t>(Rank), name, ": expected ", Rank, " dimensions, got ",
           array.ndim());
   View<const T, Rank> result{array.data(), {}};

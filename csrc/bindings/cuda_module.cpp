@@ -49,22 +49,38 @@ void check_shape(const std::string& name, const DeviceArray& array, const Shape&
   require(fits, name, ": expected shape [", wanted, "], got [", got, "]");
 }
 
+void check_rank(const std::string& name, const DeviceArray& array, std::size_t rank) {
+  require(array.shape().size() == rank, name, ": expected ", rank, " dimensions, got ", array.shape().size());
+}
+
+void check_element(const std::string& name, const DeviceArray& array, Element element) {
+  if (array.element() == element) return;
+  throw py::type_error(name + ": expected " + element_name(element) + ", got " + element_name(array.element()));
+}
+
+void check_features(const std::string& name, const DeviceArray& array) {
+  const Element element = array.element();
+  if (element == Element::f32 || element == Element::f16 || element == Element::bf16) return;
+  throw py::type_error(name + ": expected float32, float16, bfloat16, got " + element_name(element));
+}
+
 }  // namespace
 
 void expect(const std::string& name, const DeviceArray& array, Element element, const Shape& shape, int device) {
-  if (array.element() != element) {
-    throw py::type_error(name + ": expected " + element_name(element) + ", got " + element_name(array.element()));
-  }
+  check_element(name, array, element);
   check_shape(name, array, shape);
   check_device(name, array, device);
 }
 
 void expect_features(const std::string& name, const DeviceArray& array, const Shape& shape, int device) {
-  const Element element = array.element();
-  if (element != Element::f32 && element != Element::f16 && element != Element::bf16) {
-    throw py::type_error(name + ": expected float32, float16, bfloat16, got " + element_name(element));
-  }
+  check_features(name, array);
   check_shape(name, array, shape);
+  check_device(name, array, device);
+}
+
+void expect_rank(const std::string& name, const DeviceArray& array, Element element, std::size_t rank, int device) {
+  check_element(name, array, element);
+  check_rank(name, array, rank);
   check_device(name, array, device);
 }
 
@@ -75,10 +91,16 @@ Precision cuda_precision(const std::string& name) {
   return Precision::fp16;
 }
 
-const std::int64_t* lengths_of(const std::string& name, const Optional& lengths, std::int64_t batch, int device) {
-  if (!lengths) return nullptr;
-  expect(name, *lengths, Element::i64, {batch}, device);
-  return static_cast<const std::int64_t*>(lengths->data());
+CudaBank bank_view(const std::string& modality, const Optional& rows, const Optional& times, const Optional& lengths,
+                   int device) {
+  if (!rows) return {};
+  const std::string name = modality + "_bank";
+  check_features(name, *rows);
+  check_rank(name, *rows, 3);
+  check_device(name, *rows, device);
+  return {{borrowed<const void, 3>(*rows), view<double, 2>(modality + "_times", times, device),
+           view<std::int64_t, 1>(modality + "_lengths", lengths, device)},
+          rows->element()};
 }
 
 }  // namespace l2l::bindings

@@ -6,9 +6,6 @@
 namespace l2l::bindings {
 namespace {
 
-// Indices are kept in 32 bits, and the argmax in a float.
-constexpr std::int64_t kMostRows = 1 << 24;
-
 void interpolate_arrays(const DeviceArray& features, const DeviceArray& knot_times, const DeviceArray& timestamps,
                         const DeviceArray& out, const std::shared_ptr<Stream>& stream) {
   const int device = features.device();
@@ -17,7 +14,7 @@ void interpolate_arrays(const DeviceArray& features, const DeviceArray& knot_tim
   expect("knot_times", knot_times, Element::f64, {shape[0], shape[1]}, device);
   expect("timestamps", timestamps, Element::f64, {shape[0], -1}, device);
   expect("out", out, Element::f32, {shape[0], timestamps.shape()[1], shape[2]}, device);
-  require(shape[1] <= kMostRows, "features: more than ", kMostRows, " knots");
+  require(shape[1] <= kMostCudaRows, "features: more than ", kMostCudaRows, " knots");
   const CudaInterpolateInput input{features.data(),
                                    features.element(),
                                    static_cast<const double*>(knot_times.data()),
@@ -31,69 +28,45 @@ void interpolate_arrays(const DeviceArray& features, const DeviceArray& knot_tim
   interpolate_cuda(input, static_cast<float*>(out.data()), {}, stream->handle);
 }
 
-struct SoftIndexArguments {
-  std::vector<DeviceArray> banks, times, queries;
-  std::vector<Optional> bank_lengths, excluded;
-};
+using Pair = std::array<DeviceArray, 2>;
+using OptionalPair = std::array<Optional, 2>;
 
-CudaSoftIndexInput checked(const SoftIndexArguments& given, const DeviceArray& timestamps,
-                           const DeviceArray& modality_scores, const Optional& lengths, int device) {
-  const std::string names[] = {"image", "audio"};
-  CudaSoftIndexInput input;
-  expect("timestamps", timestamps, Element::f64, {-1, -1}, device);
-  input.batch = timestamps.shape()[0];
-  input.moments = timestamps.shape()[1];
-  require(input.moments <= kMostRows, "timestamps: more than ", kMostRows, " of a video");
-  input.timestamps = static_cast<const double*>(timestamps.data());
-  input.lengths = lengths_of("lengths", lengths, input.batch, device);
-  for (std::size_t m = 0; m < 2; ++m) {
-    const std::string& name = names[m];
-    expect_features(name + "_bank", given.banks[m], {input.batch, -1, m == 0 ? -1 : input.size}, device);
-    const Shape& shape = given.banks[m].shape();
-    input.size = shape[2];
-    require(shape[1] <= kMostRows, name, "_bank: more than ", kMostRows, " knots");
-    expect(name + "_times", given.times[m], Element::f64, {input.batch, shape[1]}, device);
-    expect(name + "_query", given.queries[m], Element::f32, {input.batch, shape[2]}, device);
-    input.banks[m] = {given.banks[m].data(), given.banks[m].element(), static_cast<const double*>(given.times[m].data()),
-                      lengths_of(name + "_lengths", given.bank_lengths[m], input.batch, device), shape[1]};
-    input.queries[m] = static_cast<const float*>(given.queries[m].data());
-    if (!given.excluded[m]) continue;
-    expect(name + "_excluded", *given.excluded[m], Element::boolean, {input.batch, input.moments}, device);
-    input.excluded[m] = static_cast<const unsigned char*>(given.excluded[m]->data());
-  }
-  expect("modality_scores", modality_scores, Element::f32, {input.batch, 2}, device);
-  input.modality_scores = static_cast<const float*>(modality_scores.data());
-  return input;
-}
-
-py::tuple soft_index_arrays(const std::vector<DeviceArray>& banks, const std::vector<DeviceArray>& times,
-                            const DeviceArray& timestamps, const std::vector<DeviceArray>& queries,
-                            const DeviceArray& modality_scores, const std::vector<Optional>& bank_lengths,
-                            const Optional& lengths, const std::vector<Optional>& excluded,
-                            const std::string& precision, const std::shared_ptr<Stream>& stream) {
-  require(banks.size() == 2 && times.size() == 2 && queries.size() == 2 && bank_lengths.size() == 2 &&
-              excluded.size() == 2,
-          "banks: expected an image and an audio one of each");
+py::tuple soft_index_arrays(const Pair& banks, const Pair& times, const DeviceArray& timestamps, const Pair& queries,
+                            const DeviceArray& modality_scores, const OptionalPair& bank_lengths,
+                            const Optional& lengths, const OptionalPair& excluded, const std::string& precision,
+                            const std::shared_ptr<Stream>& stream) {
   const int device = banks[0].device();
   const Precision stored = cuda_precision(precision);
-  const CudaSoftIndexInput input =
-      checked({banks, times, queries, bank_lengths, excluded}, timestamps, modality_scores, lengths, device);
+  CudaSoftIndexInput input;
+  input.timestamps = view<double, 2>("timestamps", timestamps, device);
+  input.lengths = view<std::int64_t, 1>("lengths", lengths, device);
+  for (std::size_t m = 0; m < 2; ++m) {
+    const std::string name = m == 0 ? "image" : "audio";
+    input.banks[m] = bank_view(name, banks[m], times[m], bank_lengths[m], device);
+    input.queries[m] = view<float, 2>(name + "_query", queries[m], device);
+    input.excluded[m] = view<unsigned char, 2>(name + "_excluded", excluded[m], device);
+  }
+  input.modality_scores = view<float, 2>("modality_scores", modality_scores, device);
+  check_soft_index(input);
   const cuda::OnDevice on(device);
-  if (cuda::is_capturing(stream->handle)) throw cuda::DeviceError("stream: soft_index cannot be captured; it allocates");
+  if (cuda::is_capturing(stream->handle)) {
+    throw cuda::DeviceError("stream: soft_index cannot be captured; it allocates");
+  }
   const auto bytes = static_cast<std::int64_t>(soft_index_workspace_bytes(stored, input));
   const DeviceArray workspace = empty(Element::boolean, {bytes}, stream);
-  std::vector<DeviceArray> outputs;
-  for (int i = 0; i < 4; ++i) outputs.push_back(empty(Element::f32, {input.batch, i < 2 ? input.size : input.moments}, stream));
-  CudaSoftIndexOutput output;
-  for (std::size_t m = 0; m < 2; ++m) {
-    output.features[m] = static_cast<float*>(outputs[m].data());
-    output.attention[m] = static_cast<float*>(outputs[2 + m].data());
+  const auto [batch, moments] = input.timestamps.shape;
+  const Shape features{batch, input.banks[0].rows.shape[2]}, attention{batch, moments};
+  std::vector<DeviceArray> out;
+  for (const Shape& shape : {features, features, attention, attention}) {
+    out.push_back(empty(Element::f32, shape, stream));
   }
+  const SoftIndexOutput output{{borrowed<float, 2>(out[0]), borrowed<float, 2>(out[1])},
+                               {borrowed<float, 2>(out[2]), borrowed<float, 2>(out[3])}};
   {
     const py::gil_scoped_release release;
     soft_index_cuda(stored, input, output, workspace.data(), {}, stream->handle);
   }
-  return py::make_tuple(outputs[0], outputs[1], outputs[2], outputs[3]);
+  return py::make_tuple(out[0], out[1], out[2], out[3]);
 }
 
 }  // namespace

@@ -21,46 +21,46 @@ Array<float> interpolate_arrays(const Array<float>& features, const Array<double
   return out;
 }
 
-using Mask = std::optional<Array<bool>>;
-
-View<const unsigned char, 2> mask_view(const char* name, const Mask& mask) {
-  if (!mask) return {};
-  const auto flags = view<2>(name, *mask);
+View<const unsigned char, 2> mask_view(const std::string& name, const Optional<bool>& mask) {
+  const auto flags = view<2>(name, mask);
   return {reinterpret_cast<const unsigned char*>(flags.data), flags.shape};
 }
 
-py::tuple soft_index_arrays(const Array<float>& image_bank, const Array<float>& audio_bank,
-                            const Array<double>& image_times, const Array<double>& audio_times,
-                            const Array<double>& timestamps, const Array<float>& image_query,
-                            const Array<float>& audio_query, const Array<float>& modality_scores,
-                            const Lengths& image_lengths, const Lengths& audio_lengths, const Lengths& lengths,
-                            const Mask& image_excluded, const Mask& audio_excluded, const std::string& precision,
-                            const std::string& instructions) {
+using Required = std::array<Array<float>, 2>;
+
+py::tuple soft_index_arrays(const Required& banks, const std::array<Array<double>, 2>& times,
+                            const Array<double>& timestamps, const Required& queries,
+                            const Array<float>& modality_scores, const Pair<std::int64_t>& bank_lengths,
+                            const Optional<std::int64_t>& lengths, const Pair<bool>& excluded,
+                            const std::string& precision, const std::string& instructions) {
   SoftIndexInput input;
-  input.image = {view<3>("image_bank", image_bank), view<2>("image_times", image_times),
-                 lengths_view("image_lengths", image_lengths)};
-  input.audio = {view<3>("audio_bank", audio_bank), view<2>("audio_times", audio_times),
-                 lengths_view("audio_lengths", audio_lengths)};
   input.timestamps = view<2>("timestamps", timestamps);
-  input.lengths = lengths_view("lengths", lengths);
-  input.image_query = view<2>("image_query", image_query);
-  input.audio_query = view<2>("audio_query", audio_query);
+  input.lengths = view<1>("lengths", lengths);
+  for (std::size_t m = 0; m < 2; ++m) {
+    const std::string name = m == 0 ? "image" : "audio";
+    input.banks[m] = bank_view(name, banks[m], times[m], bank_lengths[m]);
+    input.queries[m] = view<2>(name + "_query", queries[m]);
+    input.excluded[m] = mask_view(name + "_excluded", excluded[m]);
+  }
   input.modality_scores = view<2>("modality_scores", modality_scores);
-  input.image_excluded = mask_view("image_excluded", image_excluded);
-  input.audio_excluded = mask_view("audio_excluded", audio_excluded);
   const Isa isa = isa_from(instructions);
   const Precision stored = precision_from(precision);
   check_soft_index(input);
-  const py::ssize_t batch = timestamps.shape(0), moments = timestamps.shape(1), size = image_bank.shape(2);
-  Array<float> image_features({batch, size}), audio_features({batch, size});
-  Array<float> image_attention({batch, moments}), audio_attention({batch, moments});
-  const SoftIndexOutput output{writable<2>(image_features), writable<2>(audio_features),
-                               writable<2>(image_attention), writable<2>(audio_attention)};
+  const auto [batch, moments] = input.timestamps.shape;
+  const std::int64_t size = input.banks[0].rows.shape[2];
+  Array<float> features[2], attention[2];
+  SoftIndexOutput output;
+  for (int m = 0; m < 2; ++m) {
+    features[m] = Array<float>({batch, size});
+    attention[m] = Array<float>({batch, moments});
+    output.features[m] = writable<2>(features[m]);
+    output.attention[m] = writable<2>(attention[m]);
+  }
   {
     py::gil_scoped_release release;
     soft_index(isa, stored, input, output);
   }
-  return py::make_tuple(image_features, audio_features, image_attention, audio_attention);
+  return py::make_tuple(features[0], features[1], attention[0], attention[1]);
 }
 
 Array<float> resample_array(const Array<float>& samples, const Array<float>& taps, std::int64_t rest,
@@ -84,12 +84,10 @@ void bind_ops(py::module_& module) {
              arg("timestamps").noconvert(), arg("instructions"));
   module.def("resample", &resample_array, arg("samples").noconvert(), arg("taps").noconvert(), arg("rest"),
              arg("step"), arg("cycle"), arg("count"), arg("instructions"));
-  module.def("soft_index", &soft_index_arrays, arg("image_bank").noconvert(), arg("audio_bank").noconvert(),
-             arg("image_times").noconvert(), arg("audio_times").noconvert(), arg("timestamps").noconvert(),
-             arg("image_query").noconvert(), arg("audio_query").noconvert(), arg("modality_scores").noconvert(),
-             arg("image_lengths").noconvert(), arg("audio_lengths").noconvert(), arg("lengths").noconvert(),
-             arg("image_excluded").noconvert(), arg("audio_excluded").noconvert(), arg("precision"),
-             arg("instructions"));
+  module.def("soft_index", &soft_index_arrays, arg("banks").noconvert(), arg("times").noconvert(),
+             arg("timestamps").noconvert(), arg("queries").noconvert(), arg("modality_scores").noconvert(),
+             arg("bank_lengths").noconvert(), arg("lengths").noconvert(), arg("excluded").noconvert(),
+             arg("precision"), arg("instructions"));
 }
 
 }  // namespace l2l::bindings

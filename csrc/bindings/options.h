@@ -3,12 +3,14 @@
 
 #include <pybind11/stl.h>
 
+#include <array>
 #include <optional>
 #include <string>
 
 #include "base/cpu_features.h"
 #include "base/half.h"
 #include "bindings/arrays.h"
+#include "ops/soft_index.h"
 
 namespace l2l::bindings {
 
@@ -20,10 +22,22 @@ inline Precision precision_from(const std::string& name) {
   return Precision::fp16;
 }
 
-using Lengths = std::optional<Array<std::int64_t>>;
+template <class T>
+using Optional = std::optional<Array<T>>;
+template <class T>
+using Pair = std::array<Optional<T>, 2>;  // image, audio
 
-inline View<const std::int64_t, 1> lengths_view(const char* name, const Lengths& lengths) {
-  return lengths ? view<1>(name, *lengths) : View<const std::int64_t, 1>{};
+template <std::size_t Rank, class T>
+View<const T, Rank> view(const std::string& name, const Optional<T>& array) {
+  return array ? view<Rank>(name, *array) : View<const T, Rank>{};
+}
+
+// A modality that has no rows is absent, whatever else is given.
+inline Bank bank_view(const std::string& modality, const Optional<float>& rows, const Optional<double>& times,
+                      const Optional<std::int64_t>& lengths) {
+  if (!rows) return {};
+  return {view<3>(modality + "_bank", rows), view<2>(modality + "_times", times),
+          view<1>(modality + "_lengths", lengths)};
 }
 
 }  // namespace l2l::bindings

@@ -22,7 +22,6 @@ using TensorDict = std::map<std::string, Array<float>>;
 std::unique_ptr<Skimmer> make_skimmer(const TensorDict& weights, bool relu_keys, bool exclude_previous_argmax,
                                       const std::string& precision, const std::string& instructions,
                                       std::int64_t threads) {
-  require(threads >= 1 && threads <= kMaxThreads, "threads: ", threads, " is not between 1 and ", kMaxThreads);
   TensorMap tensors;
   for (const auto& [name, array] : weights) {
     tensors[name] = {array.data(), {array.shape(), array.shape() + array.ndim()}};
@@ -33,54 +32,43 @@ std::unique_ptr<Skimmer> make_skimmer(const TensorDict& weights, bool relu_keys,
   return std::make_unique<Skimmer>(tensors, settings, isa, threads);
 }
 
-// An absent modality is None for both; the front has seen to that.
-Bank bank_view(const std::string& modality, const std::optional<Array<float>>& rows,
-               const std::optional<Array<double>>& times, const Lengths& lengths) {
-  if (!rows) return {};
-  require(times.has_value(), modality, "_times: missing");
-  return {view<3>((modality + "_bank").c_str(), *rows), view<2>((modality + "_times").c_str(), *times),
-          lengths_view((modality + "_lengths").c_str(), lengths)};
-}
-
-py::tuple run(const Skimmer& skimmer, const std::optional<Array<float>>& image_bank,
-              const std::optional<Array<float>>& audio_bank, const std::optional<Array<double>>& image_times,
-              const std::optional<Array<double>>& audio_times, const Array<double>& timestamps, std::int64_t steps,
-              const Lengths& image_lengths, const Lengths& audio_lengths, const Lengths& lengths) {
-  SkimInput input;
-  input.image = bank_view("image", image_bank, image_times, image_lengths);
-  input.audio = bank_view("audio", audio_bank, audio_times, audio_lengths);
-  input.timestamps = view<2>("timestamps", timestamps);
-  input.lengths = lengths_view("lengths", lengths);
-  input.steps = steps;
+py::tuple run(const Skimmer& skimmer, const Pair<float>& banks, const Pair<double>& times,
+              const Array<double>& timestamps, std::int64_t steps, const Pair<std::int64_t>& bank_lengths,
+              const Optional<std::int64_t>& lengths) {
+  const SkimInput input{{bank_view("image", banks[0], times[0], bank_lengths[0]),
+                         bank_view("audio", banks[1], times[1], bank_lengths[1])},
+                        view<2>("timestamps", timestamps), view<1>("lengths", lengths), steps};
   {
     py::gil_scoped_release release;
     skimmer.check(input);
   }
-  const py::ssize_t batch = timestamps.shape(0), moments = timestamps.shape(1);
-  Array<float> logits({batch, py::ssize_t{skimmer.class_count()}});
-  Array<float> image_attention({batch, py::ssize_t{steps}, moments});
-  Array<float> audio_attention({batch, py::ssize_t{steps}, moments});
-  Array<float> modality_scores({batch, py::ssize_t{steps}, py::ssize_t{2}});
-  Array<float> step_features({batch, py::ssize_t{steps}, py::ssize_t{skimmer.feature_size()}});
-  const SkimOutput output{writable<2>(logits), writable<3>(image_attention), writable<3>(audio_attention),
-                          writable<3>(modality_scores), writable<3>(step_features)};
+  const auto [batch, moments] = input.timestamps.shape;
+  const auto shapes = output_shapes(batch, moments, steps, skimmer.class_count(), skimmer.feature_size());
+  std::array<float*, kOutputs> data;
+  py::tuple outputs(kOutputs);
+  for (std::size_t i = 0; i < kOutputs; ++i) {
+    Array<float> array(shapes[i].extents);
+    data[i] = array.mutable_data();
+    outputs[i] = std::move(array);
+  }
+  const SkimOutput output = output_views(shapes, data);
   {
     py::gil_scoped_release release;
     skimmer.run(input, output);
   }
-  return py::make_tuple(logits, image_attention, audio_attention, modality_scores, step_features);
+  return outputs;
 }
 
 }  // namespace
 
 void bind_skimmer(py::module_& module) {
   using py::arg;
+  module.attr("MAX_STEPS") = kMaxSteps;
   py::class_<Skimmer>(module, "Skimmer")
       .def(py::init(&make_skimmer), arg("weights").noconvert(), arg("relu_keys"), arg("exclude_previous_argmax"),
            arg("precision"), arg("instructions"), arg("threads"))
-      .def("run", &run, arg("image_bank").noconvert(), arg("audio_bank").noconvert(), arg("image_times").noconvert(),
-           arg("audio_times").noconvert(), arg("timestamps").noconvert(), arg("steps"),
-           arg("image_lengths").noconvert(), arg("audio_lengths").noconvert(), arg("lengths").noconvert())
+      .def("run", &run, arg("banks").noconvert(), arg("times").noconvert(), arg("timestamps").noconvert(), arg("steps"),
+           arg("bank_lengths").noconvert(), arg("lengths").noconvert())
       .def_property_readonly("feature_size", &Skimmer::feature_size)
       .def_property_readonly("class_count", &Skimmer::class_count)
       .def_property_readonly("precision", [](const Skimmer& s) { return precision_name(s.settings().precision); })

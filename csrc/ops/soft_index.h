@@ -1,6 +1,6 @@
-// Soft indexing fused with interpolation (Eq. 6-8; DESIGN §2, "the fused kernel"): scores are made at the
-// knots and interpolated to the timestamps, and the weights go back to the knots (v = B^T u), so that
-// banks of N rows are never formed.
+// Soft indexing (Eq. 6-8), fused with interpolation. Scores are made at the knots and interpolated to the timestamps, and
+// the weights go back to the knots (v = B^T u), so that banks of N rows are never formed. Comments number the folds as
+// DESIGN §2, "The fused kernel", does.
 #pragma once
 
 #include <cstdint>
@@ -16,24 +16,32 @@ namespace l2l {
 
 class PackedLinear;
 
-// One modality's bank. `rows` is [B, M, D], `times` [B, M], `lengths` [B] or null for full rows; what
+// One modality's bank, on any device. `rows` is [B, M, D], `times` [B, M], `lengths` [B] or null for full rows; what
 // lies past a video's length is never read. An absent modality has rows.data == nullptr.
-struct Bank {
-  View<const float, 3> rows;
+template <class Value>
+struct BankOf {
+  View<const Value, 3> rows;
   View<const double, 2> times;
   View<const std::int64_t, 1> lengths;
   bool present() const { return rows.data != nullptr; }
+  std::int64_t knots() const { return rows.shape[1]; }
 };
+using Bank = BankOf<float>;
 
 // How much of a video's `full` rows counts.
 inline std::int64_t length_of(const View<const std::int64_t, 1>& lengths, std::int64_t video, std::int64_t full) {
   return lengths.data == nullptr ? full : lengths.data[video];
 }
 
-// Throw std::invalid_argument naming the argument at fault: "timestamps" or "lengths"; or, for a modality,
-// its "_bank", "_times" or "_lengths". `feature` is the width that the bank must have.
-void check_moments(const View<const double, 2>& timestamps, const View<const std::int64_t, 1>& lengths);
-void check_bank(const std::string& modality, const Bank& bank, std::int64_t batch, std::int64_t feature);
+// These throw std::invalid_argument naming the argument at fault: "timestamps" or "lengths"; or, for a modality, its
+// "_bank", "_times" or "_lengths". `feature` is the width that the bank must have. Shapes are checked on any device,
+// values only on the host; their shapes have passed.
+void check_moment_shapes(const View<const double, 2>& timestamps, const View<const std::int64_t, 1>& lengths);
+template <class Value>
+void check_bank_shapes(const std::string& modality, const BankOf<Value>& bank, std::int64_t batch,
+                       std::int64_t feature);
+void check_moment_values(const View<const double, 2>& timestamps, const View<const std::int64_t, 1>& lengths);
+void check_bank_values(const std::string& modality, const Bank& bank);
 
 // One modality of one video. The phases below are made to be split among threads, with a barrier between
 // two phases; parts of one phase write to disjoint memory.
@@ -59,18 +67,21 @@ class BankIndex {
   void multiply_keys(std::int64_t begin, std::int64_t end);
   void make_keys(std::int64_t begin, std::int64_t end);
 
-  // Eq. 6: key . query for rows [begin, end) of scored(); the query has no scale left to apply.
+  // Eq. 6, its scores: key . query for rows [begin, end) of scored(); the query has no scale left to apply. With affine
+  // keys, which fold 1 puts into the query, these are the scores of the knots, not of the moments.
   void score(const float* query, std::int64_t begin, std::int64_t end);
-  // Eq. 7: the attention over the moments, and with exclusion this step's argmax.
+  // Eq. 6, its softmax: the attention over the moments, whose scores are interpolated from the knots' (fold 1), and
+  // with exclusion this step's argmax.
   void attend();
   const float* attention() const { return attention_.data(); }
   void exclude(std::int64_t moment);
 
-  // v = B^T u for u = own_weight * own attention + other_weight * other attention (Eq. 8; other may be null).
+  // Eq. 8 on the weights, before anything is summed (fold 2): u = own_weight * own attention + other_weight * other
+  // attention (other may be null); then v = B^T u (fold 3).
   void spread(float own_weight, const float* other, float other_weight);
-  // The same for u = 1/N.
+  // The same for u = 1/N, with which a run starts.
   void spread_evenly();
-  // out[column, column + kPad) = sum over m of v_m z_m.
+  // Eq. 7, over the knots: out[column, column + kPad) = sum over m of v_m z_m.
   void index(std::int64_t column, float* out) const;
 
  private:
@@ -91,19 +102,21 @@ class BankIndex {
   std::int64_t masked_count_ = 0;
 };
 
-// One step of attention on its own. Both banks are present.
-struct SoftIndexInput {
-  Bank image, audio;
-  View<const double, 2> timestamps;                            // [B, N]
-  View<const std::int64_t, 1> lengths;                         // [B] or null
-  View<const float, 2> image_query, audio_query;               // [B, D]: keys folded in, scaled
-  View<const float, 2> modality_scores;                        // [B, 2]
-  View<const unsigned char, 2> image_excluded, audio_excluded;  // [B, N], non-zero gets no attention; or null
+// One step of attention on its own, on any device. Pairs are image, audio; both banks are present.
+template <class AnyBank>
+struct SoftIndexInputOf {
+  AnyBank banks[2];
+  View<const double, 2> timestamps;          // [B, N]
+  View<const std::int64_t, 1> lengths;       // [B] or null
+  View<const float, 2> queries[2];           // [B, D]: keys folded in, scaled
+  View<const float, 2> modality_scores;      // [B, 2]
+  View<const unsigned char, 2> excluded[2];  // [B, N], non-zero gets no attention; or null
 };
+using SoftIndexInput = SoftIndexInputOf<Bank>;
 
 struct SoftIndexOutput {
-  View<float, 2> image_features, audio_features;    // [B, D], Eq. 8
-  View<float, 2> image_attention, audio_attention;  // [B, N], Eq. 7
+  View<float, 2> features[2];   // [B, D], Eq. 8
+  View<float, 2> attention[2];  // [B, N], Eq. 6
 };
 
 // Throws std::invalid_argument naming the argument at fault.

@@ -81,6 +81,7 @@ void BankIndex::make_keys(std::int64_t begin, std::int64_t end) {
   }
 }
 
+// Eq. 6, its scores.
 void BankIndex::score(const float* query, std::int64_t begin, std::int64_t end) {
   const auto dots = kernels_.dots[static_cast<int>(precision_)];
   if (key_ == nullptr) {
@@ -90,6 +91,7 @@ void BankIndex::score(const float* query, std::int64_t begin, std::int64_t end) 
   }
 }
 
+// Eq. 6, its softmax, of scores that are interpolated from the knots' (fold 1).
 void BankIndex::attend() {
   float* scores = attention_.data();
   if (key_ == nullptr) {
@@ -113,6 +115,7 @@ void BankIndex::exclude(std::int64_t moment) {
   }
 }
 
+// Eq. 8 on the weights, before anything is summed (fold 2).
 void BankIndex::spread(float own_weight, const float* other, float other_weight) {
   const float* second = other == nullptr ? attention_.data() : other;
   kernels_.mix(own_weight, attention_.data(), other == nullptr ? 0.0f : other_weight, second, moments_,
@@ -125,8 +128,8 @@ void BankIndex::spread_evenly() {
   spread_mixture();
 }
 
-// Timestamps mostly come in order, so the two knots around one are mostly those around the last: their
-// sums stay in registers until the knots change.
+// Fold 3, v = B^T u. Timestamps mostly come in order, so the two knots around one are mostly those around the last:
+// their sums stay in registers until the knots change.
 void BankIndex::spread_mixture() {
   float* v = at_knots_.data();
   std::fill_n(v, knots_ + 1, 0.0f);
@@ -147,6 +150,7 @@ void BankIndex::spread_mixture() {
   v[knot + 1] += high;
 }
 
+// Eq. 7, over the knots.
 void BankIndex::index(std::int64_t column, float* out) const {
   kernels_.weighted_sum[static_cast<int>(precision_)](rows_, at_knots_.data(), knots_, column, out);
 }
@@ -156,37 +160,34 @@ namespace {
 // One video of soft_index(); false in finite[m] where a bank holds a value that is not finite.
 void soft_index_video(const Kernels& kernels, Precision precision, const SoftIndexInput& in, const SoftIndexOutput& out,
                       std::int64_t video, bool (&finite)[2]) {
-  const Bank* banks[2] = {&in.image, &in.audio};
-  const View<const float, 2>* queries[2] = {&in.image_query, &in.audio_query};
-  const View<const unsigned char, 2>* excluded[2] = {&in.image_excluded, &in.audio_excluded};
-  const View<float, 2>* attentions[2] = {&out.image_attention, &out.audio_attention};
-  const View<float, 2>* features[2] = {&out.image_features, &out.audio_features};
   const std::int64_t width = in.timestamps.shape[1];
   const std::int64_t moments = length_of(in.lengths, video, width);
-  const std::int64_t feature = in.image.rows.shape[2];
+  const std::int64_t feature = in.banks[0].rows.shape[2];
   std::vector<BankIndex> index;
   AlignedVector<float> padded_row(to_size(padded(feature)), 0.0f);
   for (int m = 0; m < 2; ++m) {
-    const std::int64_t knots = length_of(banks[m]->lengths, video, banks[m]->rows.shape[1]);
-    BankIndex& bank = index.emplace_back(kernels, precision, banks[m]->rows.row(video), knots, feature,
-                                         banks[m]->times.row(video), in.timestamps.row(video), moments,
-                                         excluded[m]->data != nullptr, nullptr);
+    const Bank& given = in.banks[m];
+    const View<const unsigned char, 2>& excluded = in.excluded[m];
+    const std::int64_t knots = length_of(given.lengths, video, given.knots());
+    BankIndex& bank = index.emplace_back(kernels, precision, given.rows.row(video), knots, feature,
+                                         given.times.row(video), in.timestamps.row(video), moments,
+                                         excluded.data != nullptr, nullptr);
     finite[m] &= bank.store_rows(0, knots);
     bank.locate_moments();
-    for (std::int64_t j = 0; excluded[m]->data != nullptr && j < moments; ++j) {
-      if (excluded[m]->row(video, j)[0] != 0) bank.exclude(j);
+    for (std::int64_t j = 0; excluded.data != nullptr && j < moments; ++j) {
+      if (excluded.row(video, j)[0] != 0) bank.exclude(j);
     }
-    std::copy_n(queries[m]->row(video), feature, padded_row.data());
+    std::copy_n(in.queries[m].row(video), feature, padded_row.data());
     bank.score(padded_row.data(), 0, knots);
     bank.attend();
-    std::copy_n(bank.attention(), moments, attentions[m]->row(video));
-    std::fill_n(attentions[m]->row(video) + moments, width - moments, 0.0f);
+    std::copy_n(bank.attention(), moments, out.attention[m].row(video));
+    std::fill_n(out.attention[m].row(video) + moments, width - moments, 0.0f);
   }
   const float* scores = in.modality_scores.row(video);
   for (int m = 0; m < 2; ++m) {
     index[to_size(m)].spread(scores[m], index[to_size(1 - m)].attention(), scores[1 - m]);
     for (std::int64_t c = 0; c < padded(feature); c += kPad) index[to_size(m)].index(c, padded_row.data());
-    std::copy_n(padded_row.data(), feature, features[m]->row(video));
+    std::copy_n(padded_row.data(), feature, out.features[m].row(video));
   }
 }
 

@@ -64,34 +64,35 @@ __global__ void __launch_bounds__(kMostThreads) soft_index_sum(SoftIndexCall<T> 
 template <class T>
 static SoftIndexCall<T> describe(const CudaSoftIndexInput& input, Arena& arena) {
   SoftIndexCall<T> call;
-  call.moments = {input.timestamps, device_lengths(input.lengths), static_cast<int>(input.batch),
-                  static_cast<int>(input.moments), static_cast<int>(input.size), static_cast<int>(padded(input.size))};
-  call.modality_scores = input.modality_scores;
-  const std::int64_t moments = input.batch * input.moments;
+  const std::int64_t batch = input.timestamps.shape[0], moments = input.timestamps.size();
+  const std::int64_t size = input.banks[0].rows.shape[2];
+  call.moments = {input.timestamps.data, device_lengths(input.lengths), static_cast<int>(batch),
+                  static_cast<int>(input.timestamps.shape[1]), static_cast<int>(size), static_cast<int>(padded(size))};
+  call.modality_scores = input.modality_scores.data;
   for (int m = 0; m < 2; ++m) {
     DeviceBank<T>& bank = call.banks[m];
     bank = device_bank<T>(input.banks[m]);
-    bank.masked = const_cast<unsigned char*>(input.excluded[m]);  // only the skimmer writes to its own
-    call.queries[m] = input.queries[m];
-    const std::int64_t knots = input.batch * bank.knots;
+    bank.masked = const_cast<unsigned char*>(input.excluded[m].data);  // only the skimmer writes to its own
+    call.queries[m] = input.queries[m].data;
+    const std::int64_t knots = batch * bank.knots;
     bank.rows = arena.take<T>(knots * call.moments.stride);
     bank.lower = arena.take<int>(moments);
     bank.fraction = arena.take<float>(moments);
     bank.scores = arena.take<float>(knots);
     bank.spread = arena.take<long long>(knots);
-    call.padded_queries[m] = arena.take<float>(input.batch * call.moments.stride);
+    call.padded_queries[m] = arena.take<float>(batch * call.moments.stride);
   }
   return call;
 }
 
 template <class T>
-static void queue(const CudaSoftIndexInput& input, const CudaSoftIndexOutput& output, void* workspace, const CudaLaunch& size,
-                  Stream stream) {
+static void queue(const CudaSoftIndexInput& input, const SoftIndexOutput& output, void* workspace,
+                  const CudaLaunch& size, Stream stream) {
   Arena arena(workspace);
   SoftIndexCall<T> call = describe<T>(input, arena);
   for (int m = 0; m < 2; ++m) {
-    call.features[m] = output.features[m];
-    call.attention[m] = output.attention[m];
+    call.features[m] = output.features[m].data;
+    call.attention[m] = output.attention[m].data;
   }
   const Shape shape = shape_of(size, sizeof(float));
   launch(soft_index_prepare<T>, shape, stream, call);
@@ -112,7 +113,7 @@ std::size_t soft_index_workspace_bytes(Precision precision, const CudaSoftIndexI
   return counting.used();
 }
 
-void soft_index_cuda(Precision precision, const CudaSoftIndexInput& input, const CudaSoftIndexOutput& output,
+void soft_index_cuda(Precision precision, const CudaSoftIndexInput& input, const SoftIndexOutput& output,
                      void* workspace, const CudaLaunch& size, void* stream) {
   const auto queue = precision == Precision::fp32   ? cuda::queue<float>
                      : precision == Precision::bf16 ? cuda::queue<cuda::Bf16>

@@ -6,42 +6,32 @@
 #include "base/cuda_launch.h"
 #include "base/element.h"
 #include "base/half.h"
-#include "base/view.h"
+#include "ops/soft_index.h"
 
 namespace l2l {
 
-// One modality's bank in device memory: rows [B, M, D] of f32, f16 or bf16, times [B, M], lengths [B] or null for
-// full rows. An absent modality has rows == nullptr.
-struct CudaBank {
-  const void* rows = nullptr;
+// The most moments of a video, or knots of a bank: indices are kept in 32 bits, and the argmax in a float.
+inline constexpr std::int64_t kMostCudaRows = 1 << 24;
+
+// A bank in device memory, whose rows are of f32, f16 or bf16.
+struct CudaBank : BankOf<void> {
   Element element = Element::f32;
-  const double* times = nullptr;
-  const std::int64_t* lengths = nullptr;
-  std::int64_t knots = 0;
 };
 
-// One step of attention on its own, as SoftIndexInput has it; both banks are present.
-struct CudaSoftIndexInput {
-  CudaBank banks[2];                 // image, audio
-  const double* timestamps = nullptr;  // [B, N]
-  const std::int64_t* lengths = nullptr;
-  std::int64_t batch = 0, moments = 0, size = 0;
-  const float* queries[2] = {};               // [B, D]
-  const float* modality_scores = nullptr;     // [B, 2]
-  const unsigned char* excluded[2] = {};      // [B, N] or null
-};
+// All views, and those of the output, are of device memory.
+using CudaSoftIndexInput = SoftIndexInputOf<CudaBank>;
 
-struct CudaSoftIndexOutput {
-  float* features[2] = {};   // [B, D]
-  float* attention[2] = {};  // [B, N]
-};
+// Throw std::invalid_argument naming the argument at fault: what a device holds is checked by its shape alone. The
+// second is for "timestamps", or for a modality's "_bank", whose shapes have passed.
+void check_soft_index(const CudaSoftIndexInput& input);
+void check_cuda_rows(const View<const double, 2>& timestamps, const CudaBank (&banks)[2]);
 
 // Bytes of device memory that it works in.
 std::size_t soft_index_workspace_bytes(Precision precision, const CudaSoftIndexInput& input);
 
-// Queued on `stream` (a cudaStream_t) as four launches; does not wait. The sizes fit and are checked by the caller;
-// values in device memory are not: times that do not increase give a wrong result, and nothing worse.
-void soft_index_cuda(Precision precision, const CudaSoftIndexInput& input, const CudaSoftIndexOutput& output,
+// Queued on `stream` (a cudaStream_t) as four launches; does not wait. `input` has passed the check; values in device
+// memory are not checked: times that do not increase give a wrong result, and nothing worse.
+void soft_index_cuda(Precision precision, const CudaSoftIndexInput& input, const SoftIndexOutput& output,
                      void* workspace, const CudaLaunch& size, void* stream);
 
 }  // namespace l2l

@@ -9,14 +9,19 @@
 
 namespace l2l::cuda {
 
-// One modality of all videos. Arrays are [B, ...] with the widths below; lengths may be null (all full).
-template <class T>
-struct DeviceBank {
+// A bank as it was given, plain enough for kernels. Arrays are [B, ...] with the widths below; lengths may be null (all
+// full).
+struct BankSource {
   const void* source = nullptr;  // [B, knots, size] of `element`, null where the modality is missing
   Element element = Element::f32;
   const double* times = nullptr;  // [B, knots]
   const long long* lengths = nullptr;
   int knots = 0;
+};
+
+// One modality of all videos, and what is made of it.
+template <class T>
+struct DeviceBank : BankSource {
   T* rows = nullptr;           // [B, knots, stride], 0 past a video's length
   int* lower = nullptr;        // [B, moments]
   float* fraction = nullptr;   // [B, moments]
@@ -29,19 +34,19 @@ struct DeviceBank {
   unsigned char* masked = nullptr;  // [B, moments], null without exclusion
 };
 
-inline const long long* device_lengths(const std::int64_t* lengths) {
+inline const long long* device_lengths(const View<const std::int64_t, 1>& lengths) {
   static_assert(sizeof(long long) == sizeof(std::int64_t));
-  return reinterpret_cast<const long long*>(lengths);
+  return reinterpret_cast<const long long*>(lengths.data);
+}
+
+inline BankSource bank_source(const CudaBank& bank) {
+  return {bank.rows.data, bank.element, bank.times.data, device_lengths(bank.lengths), static_cast<int>(bank.knots())};
 }
 
 template <class T>
 DeviceBank<T> device_bank(const CudaBank& bank) {
-  DeviceBank<T> on_device;
-  on_device.source = bank.rows;
-  on_device.element = bank.element;
-  on_device.times = bank.times;
-  on_device.lengths = device_lengths(bank.lengths);
-  on_device.knots = on_device.scored = static_cast<int>(bank.knots);
+  DeviceBank<T> on_device{bank_source(bank)};
+  on_device.scored = on_device.knots;
   return on_device;
 }
 
@@ -105,7 +110,7 @@ __device__ inline void make_keys(const DeviceBank<T>& bank, const Moments& momen
   }
 }
 
-// Eq. 6, a warp a row of [B, rows, width]: out = row . query[video] + bias, where there is one.
+// Eq. 6, its scores, a warp a row of [B, rows, width]: out = row . query[video] + bias, where there is one.
 template <class X>
 __device__ inline void score(const X* values, int width, const float* query, long long query_stride, const float* bias,
                              int batch, int rows, float* out) {
@@ -124,7 +129,7 @@ __device__ inline float score_at(const DeviceBank<T>& bank, const Moments& momen
   return between(scores, 1, bank.lower[i], bank.fraction[i]);
 }
 
-// Eq. 7 for one video and bank: weight j is exp(score j - highest) / sum.
+// Eq. 6, its softmax, for one video and bank: weight j is exp(score j - highest) / sum.
 struct Softmax {
   float highest = 0.0f, sum = 1.0f;
   const unsigned char* masked = nullptr;  // the video's; null where nothing, or everything, is masked
@@ -137,7 +142,7 @@ __device__ inline float weight_at(const DeviceBank<T>& bank, const Moments& mome
   return expf(score_at(bank, moments, video, j) - softmax.highest) / softmax.sum;
 }
 
-// By one block. `chosen`, if not null, becomes the argmax (the lowest index among equals), or -1.
+// Eq. 6, its softmax, by one block. `chosen`, if not null, becomes the argmax (the lowest index among equals), or -1.
 template <class T>
 __device__ inline Softmax soften(const DeviceBank<T>& bank, const Moments& moments, int video, float* scratch,
                                  int* chosen) {
@@ -169,7 +174,7 @@ __device__ inline Softmax soften(const DeviceBank<T>& bank, const Moments& momen
   return softmax;
 }
 
-// u at moment j goes to the knots around it.
+// Fold 3, v = B^T u: the share u of moment j goes to the knots around it.
 template <class T>
 __device__ inline void spread(const DeviceBank<T>& bank, long long i, float u, long long* v) {
   const auto add = [](long long* to, float value) {
@@ -191,7 +196,8 @@ struct Attending {
   int* chosen[2] = {};              // null: not wanted
 };
 
-// Eq. 7 and 8 for one video, by one block: both attentions, mixed into u and spread to the knots of both banks.
+// For one video, by one block: both attentions of Eq. 6, mixed into u by Eq. 8 (fold 2), and u spread to the knots of
+// both banks (fold 3).
 template <class T>
 __device__ inline void attend(const DeviceBank<T> (&banks)[2], const Moments& moments, int video, float* scratch,
                               const Attending& to) {
@@ -228,8 +234,9 @@ __device__ inline float scale_of(const float* scores) {
   return largest > 0.0f ? largest : 1.0f;
 }
 
-// out[video] = sum over m of v_m z_m, up to column `columns`: a block takes kWarp columns, its warps take knots in
-// turn. 0 where the bank is missing. `scales`, if not null, are the [B, 2] scores that v was scaled by.
+// Eq. 7, over the knots: out[video] = sum over m of v_m z_m, up to column `columns`: a block takes kWarp columns, its
+// warps take knots in turn. 0 where the bank is missing. `scales`, if not null, are the [B, 2] scores that v was
+// scaled by.
 template <class T>
 __device__ inline void index(const DeviceBank<T>& bank, const Moments& moments, int columns, float* out,
                              long long out_stride, const float* scales) {

@@ -21,8 +21,8 @@ AlignedVector<float> zeros(std::int64_t n) { return AlignedVector<float>(to_size
 
 CpuRun::CpuRun(const CpuModel& model, const Settings& settings, const SkimInput& input, const SkimOutput& output)
     : model_(model), in_(input), out_(output), batch_(input.timestamps.shape[0]) {
-  const bool both = in_.image.present() && in_.audio.present();
-  const Bank image = joined_like(in_.image, 0), audio = joined_like(in_.audio, 1);
+  const Bank image = joined_like(in_.banks[0], 0), audio = joined_like(in_.banks[1], 1);
+  const bool both = image.present() && audio.present();
   banks_.reserve(to_size(2 * batch_));
   for (std::int64_t video = 0; video < batch_; ++video) {
     const auto next = static_cast<std::int64_t>(banks_.size());
@@ -37,8 +37,8 @@ CpuRun::CpuRun(const CpuModel& model, const Settings& settings, const SkimInput&
   h_ = zeros(batch_ * model.state_width);
   state_ = zeros(batch_ * model.state.out());
   for (int m = 0; m < 2; ++m) query_[m] = zeros(batch_ * model.heads[m].second.out());
-  mean_ = zeros(batch_ * model.feature_width);
-  logits_ = zeros(batch_ * model.classifier.out());
+  means_ = zeros(batch_ * in_.steps * model.feature_width);
+  logits_ = zeros(batch_ * in_.steps * model.classifier.out());
 }
 
 // The bank that is skimmed: the given one, or with preset `paired` one that join() fills.
@@ -72,8 +72,7 @@ void CpuRun::add_bank(const Bank& bank, int modality, std::int64_t video, std::i
 // absent counts as zeros.
 void CpuRun::join(const Task& task) {
   const VideoBank& bank = banks_[to_size(task.bank)];
-  const Bank* sources[2] = {&in_.image, &in_.audio};
-  const Bank &own = *sources[bank.modality], &other = *sources[1 - bank.modality];
+  const Bank &own = in_.banks[bank.modality], &other = in_.banks[1 - bank.modality];
   const PackedLinear &first = model_.pairs[bank.modality].first, &second = model_.pairs[bank.modality].second;
   const std::int64_t count = task.end - task.begin, size = model_.feature;
   const std::int64_t others = other.present() ? length_of(other.lengths, bank.video, other.rows.shape[1]) : 0;
@@ -136,7 +135,8 @@ void CpuRun::prepare(Member& member) {
   });
 }
 
-// z~_t for both banks: the mean of the rows at first, then Eq. 8's mixture.
+// Eq. 8: z~_t for both banks, or at first the mean of the rows. The weights are mixed first (fold 2), so that one sum
+// of Eq. 7 a bank does for the paper's two.
 void CpuRun::mix_features(Member& member, std::int64_t t) {
   const auto banks = static_cast<std::int64_t>(banks_.size());
   member.each(banks, [&](std::int64_t i) {
@@ -157,18 +157,18 @@ void CpuRun::mix_features(Member& member, std::int64_t t) {
   });
 }
 
-// y = layer x for all videos.
+// y = layer x for `rows` rows x.
 void CpuRun::multiply(Member& member, const PackedLinear& layer, const AlignedVector<float>& x, AlignedVector<float>& y,
-                      bool relu) const {
+                      std::int64_t rows, bool relu) const {
   member.each(layer.panels(), [&](std::int64_t panel) {
-    layer.run(x.data(), layer.in(), y.data(), layer.out(), batch_, panel, panel + 1, relu);
+    layer.run(x.data(), layer.in(), y.data(), layer.out(), rows, panel, panel + 1, relu);
   });
 }
 
-// Psi, then the LSTM (Eq. 5).
+// Eq. 5: Psi of z~_t, then the LSTM.
 void CpuRun::recur(Member& member, std::int64_t t) {
-  multiply(member, model_.fusion_in, mixed_, hidden_, true);
-  multiply(member, model_.fusion_out, hidden_, fused_, false);
+  multiply(member, model_.fusion_in, mixed_, hidden_, batch_, true);
+  multiply(member, model_.fusion_out, hidden_, fused_, batch_, false);
   const PackedLinear& layer = model_.lstm_input;
   member.each(layer.panels() + batch_, [&](std::int64_t panel) {
     if (panel >= layer.panels()) {
@@ -186,7 +186,8 @@ void CpuRun::recur(Member& member, std::int64_t t) {
   });
 }
 
-// Everything that is asked of h_t: the queries, the modality head and, but for the last step, W_hh h_t.
+// Everything that is asked of h_t: the queries of Eq. 6, with the keys folded in (fold 1), the modality head of Eq. 8
+// and, but for the last step, W_hh h_t of the next Eq. 5.
 void CpuRun::ask(Member& member, std::int64_t t) {
   const PackedLinear& layer = model_.state;
   const std::int64_t rows = t + 1 < in_.steps ? layer.out() : model_.recurrent_row;
@@ -205,7 +206,7 @@ void CpuRun::ask(Member& member, std::int64_t t) {
       head.second.run(&state_[to_size(head.row)], layer.out(), query_[m].data(), head.second.out(), batch_, panel,
                       panel + 1, false);
     });
-    }
+  }
 }
 
 const float* CpuRun::query_of(const VideoBank& bank) const {
@@ -214,7 +215,7 @@ const float* CpuRun::query_of(const VideoBank& bank) const {
   return &state_[to_size(bank.video * model_.state.out() + head.row)];
 }
 
-// The attention (Eq. 6-7) and the modality scores of this step.
+// Eq. 6, the attention of this step, and its modality scores.
 void CpuRun::choose(Member& member, std::int64_t t) {
   member.each(static_cast<std::int64_t>(score_tasks_.size()), [&](std::int64_t i) {
     const Task& task = score_tasks_[to_size(i)];
@@ -231,11 +232,10 @@ void CpuRun::choose(Member& member, std::int64_t t) {
 
 void CpuRun::write_attention(const VideoBank& bank, std::int64_t t) const {
   const std::int64_t width = in_.timestamps.shape[1];
-  const View<float, 3>* outputs[2] = {&out_.image_attention, &out_.audio_attention};
-  float* row = outputs[bank.modality]->row(bank.video, t);
+  float* row = out_.attention[bank.modality].row(bank.video, t);
   std::copy_n(bank.index.attention(), bank.index.moments(), row);
   std::fill_n(row + bank.index.moments(), width - bank.index.moments(), 0.0f);
-  if (bank.other < 0) std::fill_n(outputs[1 - bank.modality]->row(bank.video, t), width, 0.0f);
+  if (bank.other < 0) std::fill_n(out_.attention[1 - bank.modality].row(bank.video, t), width, 0.0f);
 }
 
 // (s^I, s^A) of Eq. 8; a missing modality forces them.
@@ -249,19 +249,28 @@ void CpuRun::write_modality_scores(const VideoBank& bank, std::int64_t t) const 
   scores[1] = 1.0f / (1.0f + std::exp(head[0] - head[1]));
 }
 
-// The classifier on the mean of the step features.
+// Eq. 9 after every step: the classifier on the mean of the step features up to then. After the last it is the answer.
 void CpuRun::classify(Member& member) {
   member.each(batch_, [&](std::int64_t b) {
-    float* mean = &mean_[to_size(b * model_.feature_width)];
+    float* first = &means_[to_size(b * in_.steps * model_.feature_width)];
     for (std::int64_t t = 0; t < in_.steps; ++t) {
       const float* features = out_.step_features.row(b, t);
-      for (std::int64_t d = 0; d < model_.feature; ++d) mean[d] += features[d];
+      float* sum = first + t * model_.feature_width;
+      const float* before = t == 0 ? sum : sum - model_.feature_width;  // the first is all 0 yet
+      for (std::int64_t d = 0; d < model_.feature; ++d) sum[d] = before[d] + features[d];
     }
-    for (std::int64_t d = 0; d < model_.feature; ++d) mean[d] /= static_cast<float>(in_.steps);
+    for (std::int64_t t = 0; t < in_.steps; ++t) {
+      float* mean = first + t * model_.feature_width;
+      for (std::int64_t d = 0; d < model_.feature; ++d) mean[d] /= static_cast<float>(t + 1);
+    }
   });
-  multiply(member, model_.classifier, mean_, logits_, false);
+  multiply(member, model_.classifier, means_, logits_, batch_ * in_.steps, false);
   member.each(batch_, [&](std::int64_t b) {
-    std::copy_n(&logits_[to_size(b * model_.classifier.out())], model_.classes, out_.logits.row(b));
+    for (std::int64_t t = 0; t < in_.steps; ++t) {
+      const float* row = &logits_[to_size((b * in_.steps + t) * model_.classifier.out())];
+      std::copy_n(row, model_.classes, out_.step_logits.row(b, t));
+    }
+    std::copy_n(out_.step_logits.row(b, in_.steps - 1), model_.classes, out_.logits.row(b));
   });
 }
 

@@ -16,7 +16,7 @@ namespace l2l {
 // it leaves no trace in the result.
 class CpuRun final : public TeamWork {
  public:
-  // `input` has passed Skimmer::check(). All memory is taken here.
+  // `input` has passed Skimmer::check(), and the output has the shapes of output_shapes(). All memory is taken here.
   CpuRun(const CpuModel& model, const Settings& settings, const SkimInput& input, const SkimOutput& output);
 
   void walk(Member& member) override;
@@ -51,7 +51,7 @@ class CpuRun final : public TeamWork {
   void write_attention(const VideoBank& bank, std::int64_t t) const;
   void write_modality_scores(const VideoBank& bank, std::int64_t t) const;
   void multiply(Member& member, const PackedLinear& layer, const AlignedVector<float>& x, AlignedVector<float>& y,
-                bool relu) const;
+                std::int64_t rows, bool relu) const;
 
   const CpuModel& model_;
   const SkimInput in_;
@@ -60,7 +60,7 @@ class CpuRun final : public TeamWork {
   std::vector<VideoBank> banks_;
   std::vector<Task> join_tasks_, knot_tasks_, key_tasks_, score_tasks_;
   AlignedVector<float> joined_[2];  // preset `paired`: the banks that are skimmed, [B, M, D]
-  AlignedVector<float> mixed_, hidden_, fused_, gates_, c_, h_, state_, query_[2], mean_, logits_;
+  AlignedVector<float> mixed_, hidden_, fused_, gates_, c_, h_, state_, query_[2], means_, logits_;
   std::atomic<bool> bad_source_[2] = {false, false}, bad_bank_[2] = {false, false};
 };
 

@@ -2,6 +2,7 @@
 
 namespace l2l {
 
+// Fold 4, in float64, because the product is rounded once more when it is stored.
 Linear folded(const Linear& outer, const Linear& inner) {
   const auto rows = static_cast<std::size_t>(outer.out);
   const auto middle = static_cast<std::size_t>(outer.in);
@@ -23,6 +24,7 @@ Linear folded(const Linear& outer, const Linear& inner) {
   return result;
 }
 
+// Fold 5.
 Linear turned(const Linear& layer, std::int64_t inputs) {
   const auto out = static_cast<std::size_t>(layer.out);
   const auto in = static_cast<std::size_t>(layer.in);

@@ -89,6 +89,8 @@ class Placing {
   std::vector<std::unique_ptr<Owned>> memory_;
 };
 
+// Brings the weights to the device; here fusion's second layer is folded away (fold 4, by folded()), and the layers of
+// fold 5 are turned round (turned()).
 template <class T>
 DeviceModel<T> place_model(Placing<T>& placing, const Weights& w, const Settings& settings) {
   DeviceModel<T> model;

@@ -14,22 +14,21 @@ struct DevicePair {
 
 // One modality's way through its Psi. `both` is [B, knots, 2 padded D], its rows [z^I, z^A] padded with zeros.
 struct PairSide {
-  CudaBank own, other;  // no rows of the other: zeros
+  BankSource own, other;  // no rows of the other: zeros
   int part = 0;         // of Psi's input that is its own: 0 for images, 1 for sound
   long long rows = 0;   // B knots
   float *both = nullptr, *hidden = nullptr, *joined = nullptr;
 };
 
-// Psi's inputs: a warp a row, its own part as it is and the other modality's between two of its knots.
+// Psi^m's inputs, a warp a row: its own part as it is, and the other modality's between two of its knots.
 static __global__ void __launch_bounds__(kMostThreads) pair_kernel(PairSide side, int size, int width) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const auto knots = static_cast<int>(side.own.knots), others = static_cast<int>(side.other.knots);
+  const int knots = side.own.knots, others = side.other.knots;
   for (long long row = grid_thread() / kWarp; row < side.rows; row += grid_threads() / kWarp) {
     const int video = static_cast<int>(row / knots);
-    const bool valid = row % knots < length_of(reinterpret_cast<const long long*>(side.own.lengths), video, knots);
-    const int count = side.other.rows == nullptr || !valid
-                          ? 0
-                          : length_of(reinterpret_cast<const long long*>(side.other.lengths), video, others);
+    const bool valid = row % knots < length_of(side.own.lengths, video, knots);
+    const bool both = valid && side.other.source != nullptr;
+    const int count = both ? length_of(side.other.lengths, video, others) : 0;
     long long low = 0, high = 0;
     float fraction = 0.0f;
     if (count > 0) {
@@ -42,11 +41,11 @@ static __global__ void __launch_bounds__(kMostThreads) pair_kernel(PairSide side
     float* own = side.both + (2 * row + side.part) * width;
     float* other = side.both + (2 * row + 1 - side.part) * width;
     for (int i = lane; i < width; i += kWarp) {
-      own[i] = valid && i < size ? load_value(side.own.rows, side.own.element, row * size + i) : 0.0f;
+      own[i] = valid && i < size ? load_value(side.own.source, side.own.element, row * size + i) : 0.0f;
       other[i] = 0.0f;
       if (count == 0 || i >= size) continue;
-      const float from = load_value(side.other.rows, side.other.element, low + i);
-      other[i] = from + fraction * (load_value(side.other.rows, side.other.element, high + i) - from);
+      const float from = load_value(side.other.source, side.other.element, low + i);
+      other[i] = from + fraction * (load_value(side.other.source, side.other.element, high + i) - from);
     }
   }
 }

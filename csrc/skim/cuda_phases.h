@@ -32,7 +32,7 @@ __device__ inline void multiply_keys(const DeviceRun<T>& run) {
   }
 }
 
-// P and R.
+// Fold 5: P, fusion's first layer of every bank row, and R, every scored row times the last query layer.
 template <class T>
 __device__ inline void project_banks(const DeviceRun<T>& run) {
   for (int m = 0; m < 2; ++m) {
@@ -55,8 +55,8 @@ __device__ inline void project_banks(const DeviceRun<T>& run) {
   }
 }
 
-// What step t made of its state: attention t, its output and, as `spread`, the input of step t + 1; t = -1 is the start.
-// By one block. Only `writing` blocks write what others read.
+// What step t made of its state: attention t of Eq. 6, its output and, as `spread`, the weights by which Eq. 8 makes
+// the input of step t + 1; t = -1 is the start. By one block. Only `writing` blocks write what others read.
 template <class T>
 __device__ inline void attend(const DeviceRun<T>& run, int video, int t, bool writing, long long* image_spread,
                               long long* audio_spread) {
@@ -93,18 +93,19 @@ __device__ inline void mix(const DeviceRun<T>& run, int t) {
   }
 }
 
-// f_t, in a place of its own for each step, and the mean of all, which is a sum until the last has come.
+// Puts f_t in a place of its own for each step, and beside it the mean of all up to it, for Eq. 9.
 template <class T>
 __device__ inline void put_fused(const DeviceRun<T>& run, int t, int video, int row, float sum) {
   const float f = fmaxf(sum, 0.0f);
   const int width = run.model.fused_width;
-  run.fused[(static_cast<long long>(video) * run.steps.steps + t) * width + row] = f;
-  float& mean = run.fused_mean[static_cast<long long>(video) * width + row];
-  const float total = t == 0 ? f : mean + f;
-  mean = t + 1 < run.steps.steps ? total : total / static_cast<float>(run.steps.steps);
+  const long long at = (static_cast<long long>(video) * run.steps.steps + t) * width + row;
+  run.fused[at] = f;
+  float& sum_of_all = run.fused_sum[static_cast<long long>(video) * width + row];
+  sum_of_all = t == 0 ? f : sum_of_all + f;
+  run.fused_means[at] = sum_of_all / static_cast<float>(t + 1);
 }
 
-// Psi's first layer.
+// Psi's first layer, on what Eq. 8 gave.
 template <class T>
 __device__ inline void fuse(const DeviceRun<T>& run, int t) {
   const Layer<T>& layer = run.model.fusion_in;
@@ -112,7 +113,7 @@ __device__ inline void fuse(const DeviceRun<T>& run, int t) {
          [&](int row, int video, float sum) { put_fused(run, t, video, row, sum); });
 }
 
-// The same from P, with the attention before it.
+// The same from P (fold 5), with the attention before it.
 template <class T>
 __device__ inline void fuse_projected(const DeviceRun<T>& run, int t) {
   const int fused = run.model.fusion_in.out;
@@ -159,7 +160,8 @@ __device__ inline void mask_chosen(const DeviceRun<T>& run, int t) {
   }
 }
 
-// Eq. 5: a warp a gate; a block owns whole units, whose four gates meet in scratch.
+// Eq. 5, with fusion's second layer in the weights (fold 4): a warp a gate; a block owns whole units, whose four gates
+// meet in scratch.
 template <class T>
 __device__ inline void cell(const DeviceRun<T>& run, int t) {
   const DeviceModel<T>& model = run.model;
@@ -197,7 +199,7 @@ __device__ inline void cell(const DeviceRun<T>& run, int t) {
   mask_chosen(run, t);
 }
 
-// The queries, or their hidden layers, on h_t.
+// The queries of Eq. 6 on h_t, or their hidden layers.
 template <class T>
 __device__ inline void ask(const DeviceRun<T>& run, int t) {
   const DeviceModel<T>& model = run.model;
@@ -207,6 +209,7 @@ __device__ inline void ask(const DeviceRun<T>& run, int t) {
   });
 }
 
+// The second query layer, where there is one.
 template <class T>
 __device__ inline void second(const DeviceRun<T>& run) {
   for (int m = 0; m < 2; ++m) {
@@ -218,7 +221,7 @@ __device__ inline void second(const DeviceRun<T>& run) {
   }
 }
 
-// Eq. 6, and what the modality scores are made of.
+// Eq. 6, its scores, and the modality head of Eq. 8.
 template <class T>
 __device__ inline void score(const DeviceRun<T>& run, int t) {
   const DeviceModel<T>& model = run.model;
@@ -246,7 +249,8 @@ __device__ inline void score(const DeviceRun<T>& run, int t) {
   });
 }
 
-// The last attention, and what follows from all f_t.
+// The last attention, the step features, and Eq. 9 after every step: the classifier, with fusion's second layer in its
+// weights (fold 4), on the mean of the f up to then. After the last it is the answer.
 template <class T>
 __device__ inline void finish(const DeviceRun<T>& run) {
   const DeviceModel<T>& model = run.model;
@@ -257,8 +261,9 @@ __device__ inline void finish(const DeviceRun<T>& run) {
   linear(model.fusion_out, run.fused, model.fused_width, batch * steps, [&](int row, int step, float sum) {
     run.step_features[static_cast<long long>(step) * model.feature + row] = sum;
   });
-  linear(model.classifier, run.fused_mean, model.fused_width, batch, [&](int row, int video, float sum) {
-    run.logits[static_cast<long long>(video) * model.classes + row] = sum;
+  linear(model.classifier, run.fused_means, model.fused_width, batch * steps, [&](int row, int step, float sum) {
+    run.step_logits[static_cast<long long>(step) * model.classes + row] = sum;
+    if (step % steps == steps - 1) run.logits[static_cast<long long>(step / steps) * model.classes + row] = sum;
   });
 }
 

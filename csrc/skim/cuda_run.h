@@ -1,9 +1,10 @@
 // One run of the skimmer on the GPU, as its kernels get it, and the row of phases that it is.
 //
-// Fusion's second layer is folded into the LSTM's input and into the classifier, so a step needs only its first layer's
-// output f_t; the step features are made for all T at the end. What depends on the banks alone can be made once too
-// (`projected`, for few knots): fusion's first layer of every bank row, and every scored row times the last query
-// layer. Then a step is three phases (four with a two-layer query), each but a matrix times a vector:
+// Fold 4: fusion's second layer goes into the LSTM's input and into the classifier (skim/cuda_model.h), so a step
+// needs only its first layer's output f_t; the step features are made for all T at the end. Fold 5: what depends on
+// the banks alone can be made once too (`projected`, for few knots): fusion's first layer of every bank row, and
+// every scored row times the last query layer. Then a step is three phases (four with a two-layer query), each but a
+// matrix times a vector:
 //     f_t = ReLU(sum_m v_m P_m + b),   h_t = LSTM(f_t, h_{t-1}),   scores = R a  (a = h_t, or the query's hidden layer)
 // with the softmax and v = B^T u made by every block for itself at the head of the first.
 #pragma once
@@ -32,7 +33,7 @@ struct DeviceModel {
   Layer<T> gates;     // a row is a unit: its four gates on [f | h], one after the other
   Layer<T> ask;       // the (first) query layers of both modalities
   Layer<T> modality;  // out == 0 for visual-only weights
-  Layer<T> classifier;  // on the mean of f_t
+  Layer<T> classifier;  // on a mean of f_t
   DeviceHead<T> heads[2];
 };
 
@@ -62,7 +63,8 @@ struct DeviceRun {
   // Working memory. What is padding in vectors that are multiplied is 0: [zeroed, zeroed + zeroed_count) starts so.
   float* zeroed = nullptr;
   long long zeroed_count = 0;
-  float *mixed = nullptr, *fused = nullptr, *fused_mean = nullptr;  // [B, fusion in], [B, T, F], [B, F]
+  float *mixed = nullptr, *fused = nullptr;  // [B, fusion in], [B, T, F]: f_t
+  float *fused_sum = nullptr, *fused_means = nullptr;  // [B, F], [B, T, F]: of f_1 to f_t
   float *h[2] = {}, *c = nullptr;  // [B, H]; h in turns: h_t is written beside the h_{t-1} that others still read
   float *asked = nullptr, *query[2] = {}, *modality_logits = nullptr;
   int *chosen[2] = {}, *masked_count[2] = {};  // [B]; null without exclusion
@@ -70,7 +72,7 @@ struct DeviceRun {
   // Shared memory: scratch first, then v of one video, as integers and as floats.
   int spread_at = 0, weights_at = 0;
   // Outputs, [B, T, ...].
-  float *logits = nullptr, *modality_scores = nullptr, *step_features = nullptr;
+  float *logits = nullptr, *modality_scores = nullptr, *step_features = nullptr, *step_logits = nullptr;
   float* attention[2] = {};
 };
 

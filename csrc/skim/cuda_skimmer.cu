@@ -56,7 +56,7 @@ class CudaSkimmer::Model {
   virtual std::size_t workspace_bytes(const CudaSkimInput& input, bool projected) const = 0;
   virtual std::size_t least_shared_bytes(const CudaSkimInput& input, const CudaGeometry& geometry) const = 0;
   virtual int resident_blocks(const CudaGeometry& geometry) const = 0;
-  virtual void run(const CudaSkimInput& input, const CudaSkimOutput& output, void* workspace,
+  virtual void run(const CudaSkimInput& input, const SkimOutput& output, void* workspace,
                    const CudaGeometry& geometry, void* stream) const = 0;
 };
 
@@ -91,7 +91,7 @@ class CudaSkimmer::TypedModel final : public CudaSkimmer::Model {
     return cuda::resident_blocks(cuda::skim_kernel<T>, cuda::room().processors, geometry.threads,
                                  geometry.shared_bytes);
   }
-  void run(const CudaSkimInput& input, const CudaSkimOutput& output, void* workspace, const CudaGeometry& geometry,
+  void run(const CudaSkimInput& input, const SkimOutput& output, void* workspace, const CudaGeometry& geometry,
            void* stream) const override;
 
  private:
@@ -118,10 +118,11 @@ cuda::DeviceRun<T> CudaSkimmer::TypedModel<T>::describe(const CudaSkimInput& inp
   run.projected = projected;
   run.steps = cuda::steps_of(relu_keys_, model_.heads[0].hidden || model_.heads[1].hidden, projected,
                              static_cast<int>(input.steps));
-  run.moments = {input.timestamps, cuda::device_lengths(input.lengths), static_cast<int>(input.batch),
-                 static_cast<int>(input.moments), model_.feature, model_.feature_width};
+  const auto [batch, moments] = input.timestamps.shape;
+  run.moments = {input.timestamps.data, cuda::device_lengths(input.lengths), static_cast<int>(batch),
+                 static_cast<int>(moments), model_.feature, model_.feature_width};
   for (int m = 0; m < 2; ++m) {
-    if (input.banks[m].rows == nullptr) continue;
+    if (!input.banks[m].present()) continue;
     run.banks[m] = cuda::device_bank<T>(input.banks[m]);
     if (!relu_keys_) continue;
     run.banks[m].scored = run.moments.count;
@@ -161,7 +162,7 @@ void CudaSkimmer::TypedModel<T>::lay_out(Run& run, cuda::Arena& arena) const {
   const std::int64_t batch = run.moments.batch;
   run.zeroed = arena.take<float>(0);
   run.fused = arena.take<float>(batch * run.steps.steps * model_.fused_width);
-  run.fused_mean = arena.take<float>(batch * model_.fused_width);
+  run.fused_means = arena.take<float>(batch * run.steps.steps * model_.fused_width);
   for (float*& h : run.h) h = arena.take<float>(batch * model_.state_width);
   run.asked = arena.take<float>(batch * model_.asked_width);
   for (int m = 0; m < 2; ++m) {
@@ -177,6 +178,7 @@ void CudaSkimmer::TypedModel<T>::lay_out(Run& run, cuda::Arena& arena) const {
     if (run.banks[m].source != nullptr) lay_out_bank(run, m, arena);
   }
   run.mixed = arena.take<float>(batch * model_.fusion_in.in);
+  run.fused_sum = arena.take<float>(batch * model_.fused_width);
   run.c = arena.take<float>(batch * model_.state_width);
   run.modality_logits = arena.take<float>(batch * 2);
 }
@@ -186,13 +188,12 @@ template <class T>
 void CudaSkimmer::TypedModel<T>::lay_out_pairs(const CudaSkimInput& input, cuda::PairSide (&sides)[2],
                                                cuda::Arena& arena) const {
   for (int m = 0; m < 2; ++m) {
-    const CudaBank& own = input.banks[m];
-    if (!paired_ || own.rows == nullptr) continue;
+    if (!paired_ || !input.banks[m].present()) continue;
     cuda::PairSide& side = sides[m];
-    side.own = own;
-    side.other = input.banks[1 - m];
+    side.own = cuda::bank_source(input.banks[m]);
+    side.other = cuda::bank_source(input.banks[1 - m]);
     side.part = m;
-    side.rows = static_cast<long long>(input.batch * own.knots);
+    side.rows = static_cast<long long>(input.timestamps.shape[0]) * side.own.knots;
     side.both = arena.take<float>(side.rows * pairs_[m].first.in);
     side.hidden = arena.take<float>(side.rows * pairs_[m].second.in);
     side.joined = arena.take<float>(side.rows * model_.feature);
@@ -245,17 +246,18 @@ std::size_t CudaSkimmer::TypedModel<T>::keep_what_fits(Run& run, const CudaGeome
 }
 
 template <class T>
-void CudaSkimmer::TypedModel<T>::run(const CudaSkimInput& input, const CudaSkimOutput& output, void* workspace,
+void CudaSkimmer::TypedModel<T>::run(const CudaSkimInput& input, const SkimOutput& output, void* workspace,
                                      const CudaGeometry& geometry, void* stream) const {
   Run run = describe(input, geometry.projected);
   cuda::Arena arena(workspace);
   lay_out(run, arena);
   cuda::PairSide sides[2];
   lay_out_pairs(input, sides, arena);
-  run.logits = output.logits;
-  run.modality_scores = output.modality_scores;
-  run.step_features = output.step_features;
-  for (int m = 0; m < 2; ++m) run.attention[m] = output.attention[m];
+  run.logits = output.logits.data;
+  run.modality_scores = output.modality_scores.data;
+  run.step_features = output.step_features.data;
+  run.step_logits = output.step_logits.data;
+  for (int m = 0; m < 2; ++m) run.attention[m] = output.attention[m].data;
   const std::size_t least = share_out(run, geometry);
   const auto queue = static_cast<cuda::Stream>(stream);
   for (const cuda::PairSide& side : sides) {
@@ -272,6 +274,25 @@ void CudaSkimmer::TypedModel<T>::run(const CudaSkimInput& input, const CudaSkimO
   }
 }
 
+CudaSkimInput sized_input(std::int64_t batch, std::int64_t moments, std::int64_t image_knots, std::int64_t audio_knots,
+                          std::int64_t steps) {
+  check_steps(steps);
+  require(batch >= 1 && batch <= kMostCudaRows, "batch: ", batch, " is out of range");
+  require(moments >= 1 && moments <= kMostCudaRows, "moments: ", moments, " is out of range");
+  CudaSkimInput input;
+  input.timestamps.shape = {batch, moments};
+  input.steps = steps;
+  const std::int64_t knots[] = {image_knots, audio_knots};
+  for (int m = 0; m < 2; ++m) {
+    require(knots[m] >= 0 && knots[m] <= kMostCudaRows, m == 0 ? "image" : "audio", "_knots: ", knots[m],
+            " is out of range");
+    static constexpr char kThere = 0;  // it is only asked whether there are rows
+    if (knots[m] > 0) input.banks[m].rows = {&kThere, {batch, knots[m], 0}};
+  }
+  require(image_knots + audio_knots > 0, "image_knots: neither modality is present");
+  return input;
+}
+
 CudaSkimmer::CudaSkimmer(const TensorMap& tensors, const Settings& settings)
     : CudaSkimmer(load_weights(tensors, settings), settings) {}
 
@@ -286,7 +307,14 @@ CudaSkimmer::CudaSkimmer(const Weights& weights, const Settings& settings)
 
 CudaSkimmer::~CudaSkimmer() = default;
 
-CudaGeometry CudaSkimmer::geometry(const CudaSkimInput& input, bool persistent, bool projected) const {
+CudaGeometry CudaSkimmer::geometry(const CudaSkimInput& input, std::optional<bool> persistent,
+                                   std::optional<bool> projected) const {
+  const CudaGeometry chosen = chosen_geometry(input);
+  if (!persistent && !projected) return chosen;
+  return made_geometry(input, persistent.value_or(chosen.persistent), projected.value_or(chosen.projected));
+}
+
+CudaGeometry CudaSkimmer::made_geometry(const CudaSkimInput& input, bool persistent, bool projected) const {
   const cuda::Room room = cuda::room();
   CudaGeometry geometry{persistent, projected, persistent ? room.processors : 4 * room.processors, room.threads,
                         room.shared_bytes};
@@ -299,28 +327,36 @@ CudaGeometry CudaSkimmer::geometry(const CudaSkimInput& input, bool persistent, 
 
 // One launch saves launches and weight traffic, but waits for the whole grid between phases: for few videos. Projecting
 // costs as much as some steps, the more the more rows there are. The bounds are guesses until a GPU has measured them.
-CudaGeometry CudaSkimmer::geometry(const CudaSkimInput& input) const {
+CudaGeometry CudaSkimmer::chosen_geometry(const CudaSkimInput& input) const {
   constexpr std::int64_t kFewVideos = 4, kFewRows = 1024;
   std::int64_t rows = 0;
   for (const CudaBank& bank : input.banks) {
-    if (bank.rows != nullptr) rows += bank.knots + (settings_.relu_keys ? input.moments : bank.knots);
+    if (bank.present()) rows += bank.knots() + (settings_.relu_keys ? input.timestamps.shape[1] : bank.knots());
   }
-  const bool projected = input.batch * rows <= kFewRows;
-  if (input.batch <= kFewVideos) {
+  const std::int64_t batch = input.timestamps.shape[0];
+  const bool projected = batch * rows <= kFewRows;
+  if (batch <= kFewVideos) {
     try {
-      return geometry(input, true, projected);
+      return made_geometry(input, true, projected);
     } catch (const std::invalid_argument&) {
       // A small GPU, or a share of one.
     }
   }
-  return geometry(input, false, false);
+  return made_geometry(input, false, false);
 }
 
 std::size_t CudaSkimmer::workspace_bytes(const CudaSkimInput& input, bool projected) const {
   return model_->workspace_bytes(input, projected);
 }
 
-void CudaSkimmer::run(const CudaSkimInput& input, const CudaSkimOutput& output, void* workspace,
+void CudaSkimmer::check_workspace(const CudaSkimInput& input, bool projected, const void* workspace,
+                                  std::size_t bytes) const {
+  const std::size_t needed = workspace_bytes(input, projected);
+  require(bytes >= needed, "space: the workspace has ", bytes, " bytes, this run needs ", needed);
+  require(reinterpret_cast<std::uintptr_t>(workspace) % 16 == 0, "space: the workspace must begin on 16 bytes");
+}
+
+void CudaSkimmer::run(const CudaSkimInput& input, const SkimOutput& output, void* workspace,
                       const CudaGeometry& geometry, void* stream) const {
   model_->run(input, output, workspace, geometry, stream);
 }

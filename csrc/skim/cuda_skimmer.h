@@ -3,8 +3,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 
-#include "ops/soft_index_cuda.h"
+#include "skim/call.h"
 #include "skim/weights.h"
 
 namespace l2l {
@@ -18,17 +19,10 @@ struct CudaGeometry {
   std::size_t shared_bytes = 0;  // a block may have, in all
 };
 
-// All in device memory, lengths null where all are full. An absent modality's bank has no rows.
-struct CudaSkimInput {
-  CudaBank banks[2];  // image, audio
-  const double* timestamps = nullptr;  // [B, N]
-  const std::int64_t* lengths = nullptr;
-  std::int64_t batch = 0, moments = 0, steps = 0;
-};
-
-struct CudaSkimOutput {
-  float *logits = nullptr, *attention[2] = {}, *modality_scores = nullptr, *step_features = nullptr;
-};
+// An input of such sizes that holds nothing, which is enough to ask for geometry() and workspace_bytes(); a modality of
+// 0 knots is absent. Throws std::invalid_argument naming the size that is out of range.
+CudaSkimInput sized_input(std::int64_t batch, std::int64_t moments, std::int64_t image_knots, std::int64_t audio_knots,
+                          std::int64_t steps);
 
 // Immutable after construction: any number of threads may call run() at once. The weights are on the device that was
 // current then, which has to be current in every call.
@@ -43,19 +37,25 @@ class CudaSkimmer {
   std::int64_t class_count() const { return classes_; }
   bool visual_only() const { return visual_only_; }
 
-  // What suits the device and an input of these sizes.
-  CudaGeometry geometry(const CudaSkimInput& input) const;
-  // The same with the choices made; throws std::invalid_argument where the device cannot do it so.
-  CudaGeometry geometry(const CudaSkimInput& input, bool persistent, bool projected) const;
+  // Throws std::invalid_argument naming the argument at fault; call it before allocating the output.
+  void check(const CudaSkimInput& input) const { check_skim_input(input, feature_, visual_only_); }
+
+  // What suits the device and an input of these sizes, with the choices that are made already. Throws
+  // std::invalid_argument where the device cannot do as was chosen.
+  CudaGeometry geometry(const CudaSkimInput& input, std::optional<bool> persistent = {},
+                        std::optional<bool> projected = {}) const;
 
   // Bytes of device memory that a run on such an input works in.
   std::size_t workspace_bytes(const CudaSkimInput& input, bool projected) const;
+  // Throws std::invalid_argument unless a run can work in `bytes` at `workspace`.
+  void check_workspace(const CudaSkimInput& input, bool projected, const void* workspace, std::size_t bytes) const;
 
-  // Queues the run on `stream` (a cudaStream_t); does not wait, so the launches can be captured in a graph. What it is
-  // given stays alive until the stream is done. The same input gives the same bits in any batch, for one way of
-  // launching. Sizes are checked by the caller; values in device memory are not: times that do not increase or
-  // features that are not finite give a wrong result, and nothing worse.
-  void run(const CudaSkimInput& input, const CudaSkimOutput& output, void* workspace, const CudaGeometry& geometry,
+  // Queues the run on `stream` (a cudaStream_t); does not wait, so the launches can be captured in a graph. What it
+  // is given stays alive until the stream is done. The same input gives the same bits in any batch, for one way of
+  // launching. `input` has passed check(), and the output has the shapes of output_shapes(). Values in device memory
+  // are not checked: times that do not increase or features that are not finite give a wrong result, and nothing
+  // worse.
+  void run(const CudaSkimInput& input, const SkimOutput& output, void* workspace, const CudaGeometry& geometry,
            void* stream) const;
 
  private:
@@ -63,6 +63,8 @@ class CudaSkimmer {
   template <class T>
   class TypedModel;
   CudaSkimmer(const Weights& weights, const Settings& settings);
+  CudaGeometry chosen_geometry(const CudaSkimInput& input) const;
+  CudaGeometry made_geometry(const CudaSkimInput& input, bool persistent, bool projected) const;
 
   const Settings settings_;
   const std::int64_t feature_, classes_;

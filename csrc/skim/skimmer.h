@@ -5,40 +5,24 @@
 
 #include "base/cpu_features.h"
 #include "base/thread_pool.h"
-#include "base/view.h"
-#include "ops/soft_index.h"
+#include "skim/call.h"
 #include "skim/cpu_model.h"
 #include "skim/weights.h"
 
 namespace l2l {
 
-inline constexpr std::int64_t kMaxSteps = 1000;
 inline constexpr std::int64_t kMaxThreads = 1024;
-
-struct SkimInput {
-  Bank image, audio;
-  View<const double, 2> timestamps;     // [B, N]
-  View<const std::int64_t, 1> lengths;  // [B] or null
-  std::int64_t steps = 0;               // T
-};
-
-struct SkimOutput {
-  View<float, 2> logits;                            // [B, C]
-  View<float, 3> image_attention, audio_attention;  // [B, T, N]
-  View<float, 3> modality_scores;                   // [B, T, 2]
-  View<float, 3> step_features;                     // [B, T, D]
-};
 
 // Immutable after construction: run() may be called from any number of threads at once, and gives the
 // same bits whatever the number of threads and whatever else is in the batch.
 class Skimmer {
  public:
-  // Throws std::invalid_argument naming the tensor at fault. One run uses up to `threads` threads; a run that
-  // finds them at work for another uses its caller's alone.
+  // Throws std::invalid_argument naming the tensor at fault, or "threads" if they are not 1 to kMaxThreads. One run
+  // uses up to `threads` threads; a run that finds them at work for another uses its caller's alone.
   Skimmer(const TensorMap& tensors, const Settings& settings, Isa isa, std::int64_t threads);
 
   // Throws std::invalid_argument naming the argument at fault; call it before allocating the output.
-  void check(const SkimInput& input) const;
+  void check(const SkimInput& input) const { check_skim_input(input, model_.feature, visual_only_); }
 
   // `input` has passed check(); the output views have the sizes given above. Writes every element. Throws
   // std::invalid_argument naming the bank that holds a value which is not finite in the working precision

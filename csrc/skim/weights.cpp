@@ -59,8 +59,8 @@ class Reader {
   std::set<std::string> used_;
 };
 
-// z_j . W_k^T (W_q x + b_q) / sqrt(K): the key's own bias adds the same to every j, so the softmax drops
-// it. In float64, because the product is rounded once more when it is stored.
+// Fold 1, of Eq. 6: k_j . q / sqrt(K) is z_j . W_k^T (W_q x + b_q) / sqrt(K), since the key's own bias adds the same to
+// every j, so that the softmax drops it. In float64, because the product is rounded once more when it is stored.
 Linear fold_key_into_query(const Linear& key, const Linear& query, double scale) {
   const auto features = static_cast<std::size_t>(key.in);
   const auto keys = static_cast<std::size_t>(key.out);

@@ -17,7 +17,7 @@ struct NamedTensor {
 };
 using TensorMap = std::map<std::string, NamedTensor>;
 
-// What one modality asks of its bank (Eq. 5-7). With affine keys the last query layer is folded with the
+// What one modality asks of its bank (Eq. 6). With affine keys the last query layer is folded with the
 // key layer, so `query` yields a vector that is compared with bank rows; with ReLU keys it yields a
 // query of K values, and `key` makes the keys.
 struct Attention {

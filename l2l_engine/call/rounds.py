@@ -111,7 +111,7 @@ class _Rounds:
             skimmed = self._skim()  # before a deadline also to know how long that takes
         except MediaError:
             return None
-        sure = threshold and sure_after(skimmed.result, self._plan, threshold)
+        sure = threshold and sure_after(skimmed.result, self._plan.document, threshold)
         return Outcome(dataclasses.replace(skimmed, result=sure), "confidence") if sure else None
 
     def _decode_round(self, todo: Todo, count: int) -> bool:

@@ -9,20 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine import _arrays
+from l2l_engine.arguments import is_on_device
 from l2l_engine.cuda import native
 
 if TYPE_CHECKING:
     from l2l_engine._cuda import DeviceArray, Stream
 
-_DLPACK_CUDA = (2, 13)  # device memory, managed memory
 _Convert = Callable[[str, Any], "NDArray[Any] | None"]
-
-
-def is_on_device(value: object) -> bool:
-    """Whether an array offers CUDA memory: by DLPack, or by ``__cuda_array_interface__``."""
-    if hasattr(value, "__dlpack_device__"):
-        return bool(value.__dlpack_device__()[0] in _DLPACK_CUDA)
-    return hasattr(value, "__cuda_array_interface__")
 
 
 def rows_of(name: str, array: Any) -> int:
@@ -74,7 +67,10 @@ def to_stream(stream: object) -> Stream:
 
 
 class Arguments:
-    """Takes the arguments of one call to its stream and device; what is on the host is checked and copied."""
+    """Takes the arguments of one call to its stream and device; what is on the host is checked and copied.
+
+    It is a :class:`l2l_engine.skim.arguments.Taker`.
+    """
 
     def __init__(self, stream: object, device: int | None = None) -> None:
         self.stream = to_stream(stream)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from l2l_engine import _arrays
 from l2l_engine.cuda import native
 from l2l_engine.cuda.arrays import Arguments
+from l2l_engine.skim.arguments import SoftIndexInput, SoftIndexOptions
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from l2l_engine._cuda import DeviceArray
 
 
@@ -71,16 +71,8 @@ def soft_index(
     audio_times: Any,
     timestamps: Any,
     *,
-    image_query: Any,
-    audio_query: Any,
-    modality_scores: Any,
-    image_lengths: Any = None,
-    audio_lengths: Any = None,
-    lengths: Any = None,
-    image_excluded: Any = None,
-    audio_excluded: Any = None,
-    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32",
     stream: object = None,
+    **options: Unpack[SoftIndexOptions],
 ) -> CudaSoftIndexResult:
     """:func:`l2l_engine.ops.soft_index` on the GPU that its arrays are on; see there.
 
@@ -93,39 +85,7 @@ def soft_index(
         DeviceError: The device fails, or the stream is being captured.
         DeviceMemoryError: The device has not enough memory.
     """
-    _arrays.one_of("precision", precision, ("fp32", "bf16", "fp16", "auto"))
+    given = SoftIndexInput(image_bank, audio_bank, image_times, audio_times, timestamps, **options)
     call = Arguments(stream)
-    call.settle(image_bank=image_bank, audio_bank=audio_bank, timestamps=timestamps)
-    call.settle(image_times=image_times, audio_times=audio_times)
-    call.settle(image_query=image_query, audio_query=audio_query, modality_scores=modality_scores)
-    banks = [
-        call.features("image_bank", image_bank, image_lengths),
-        call.features("audio_bank", audio_bank, audio_lengths),
-    ]
-    knots = [
-        call.times("image_times", image_times, image_lengths, knots=True),
-        call.times("audio_times", audio_times, audio_lengths, knots=True),
-    ]
-    moments = call.times("timestamps", timestamps, lengths)
-    most = [*(_extent(bank) for bank in banks), _extent(moments)]
-    outputs = native.module().soft_index(
-        banks,
-        knots,
-        moments,
-        [call.features("image_query", image_query), call.features("audio_query", audio_query)],
-        call.features("modality_scores", modality_scores),
-        [
-            call.lengths("image_lengths", image_lengths, most[0]),
-            call.lengths("audio_lengths", audio_lengths, most[1]),
-        ],
-        call.lengths("lengths", lengths, most[2]),
-        [call.mask("image_excluded", image_excluded), call.mask("audio_excluded", audio_excluded)],
-        precision,
-        call.stream,
-    )
-    return CudaSoftIndexResult(*outputs)
-
-
-def _extent(array: DeviceArray) -> int:
-    """Rows of a video; where there are none, which is refused later, no bound."""
-    return array.shape[1] if len(array.shape) > 1 and array.shape[1] > 0 else int(np.iinfo(np.int64).max)
+    call.settle(**{field.name: getattr(given, field.name) for field in fields(given)})
+    return CudaSoftIndexResult(*native.module().soft_index(*given.taken(call), call.stream))

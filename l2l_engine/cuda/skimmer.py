@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from l2l_engine import _arrays
 from l2l_engine.cuda import native
 from l2l_engine.cuda.arrays import Arguments
-from l2l_engine.cuda.ops import _extent
 from l2l_engine.skim import KeyActivation, Modality, Precision, SkimResult
+from l2l_engine.skim.arguments import SkimInput
 
 if TYPE_CHECKING:
     from l2l_engine._cuda import DeviceArray
@@ -34,6 +34,7 @@ class CudaSkimResult:
     audio_attention: DeviceArray
     modality_scores: DeviceArray
     step_features: DeviceArray
+    step_logits: DeviceArray
 
     def numpy(self) -> SkimResult:
         """A copy on the host; waits for the stream that the run was queued on."""
@@ -146,21 +147,13 @@ class CudaSkimmer:
         sizes = {"batch": batch, "moments": moments, "image_knots": image_knots, "audio_knots": audio_knots}
         whole = {name: _arrays.integer(name, size) for name, size in sizes.items()}
         count = _arrays.integer("steps", steps)
-        bytes_needed = self._native.workspace_bytes(*whole.values(), count, self._projected)
-        b, n = whole["batch"], whole["moments"]
-        shapes = (
-            (b, self.class_count),
-            (b, count, n),
-            (b, count, n),
-            (b, count, 2),
-            (b, count, self.feature_size),
-        )
+        bytes_needed, shapes = self._native.space_for(*whole.values(), count, self._projected)
 
-        def empty(shape: tuple[int, ...]) -> DeviceArray:
+        def empty(shape: list[int]) -> DeviceArray:
             made: DeviceArray = native.module().empty(shape, self.device, call.stream)
             return made
 
-        made = Space(empty(((bytes_needed + 3) // 4,)), CudaSkimResult(*map(empty, shapes)))
+        made = Space(empty([(bytes_needed + 3) // 4]), CudaSkimResult(*map(empty, shapes)))
         # From here on it is there for every stream: a captured one cannot wait for the one it was made on.
         native.module().synchronize(made.workspace)
         return made
@@ -213,28 +206,21 @@ class CudaSkimmer:
             DeviceError: The device fails, or the stream is being captured and memory would be needed.
             DeviceMemoryError: The device has not enough memory.
         """
-        _arrays.one_of("modality", modality, ("both", "image", "audio"))
-        if self.visual_only and modality == "audio":
-            raise ValueError("modality: these weights are visual only")
-        missing = (modality == "audio", modality == "image" or self.visual_only)
+        given = SkimInput(
+            image_bank,
+            audio_bank,
+            image_times,
+            audio_times,
+            timestamps,
+            steps,
+            image_lengths=image_lengths,
+            audio_lengths=audio_lengths,
+            lengths=lengths,
+            modality=modality,
+        )
         call = Arguments(stream, self.device)
-        moments = call.times("timestamps", timestamps, lengths)
-        banks, times, counts = [], [], []
-        for name, bank, knots, count, absent in (
-            ("image", image_bank, image_times, image_lengths, missing[0]),
-            ("audio", audio_bank, audio_times, audio_lengths, missing[1]),
-        ):
-            rows = None if absent else call.features(f"{name}_bank", bank, count)
-            banks.append(rows)
-            times.append(None if absent else call.times(f"{name}_times", knots, count, knots=True))
-            counts.append(None if rows is None else call.lengths(f"{name}_lengths", count, _extent(rows)))
         outputs = self._native.run(
-            banks,
-            times,
-            moments,
-            _arrays.integer("steps", steps),
-            counts,
-            call.lengths("lengths", lengths, _extent(moments)),
+            *given.taken(call, visual_only=self.visual_only),
             call.stream,
             self._persistent,
             self._projected,

@@ -27,7 +27,7 @@ _GRAPHS = 8
 """Sizes of videos whose graphs a stream keeps."""
 
 _Queue = Callable[["OwnStream | int", "Space | None"], None]
-_FIELDS = ("logits", "image_attention", "audio_attention", "modality_scores", "step_features")
+_FIELDS = ("logits", "image_attention", "audio_attention", "modality_scores", "step_features", "step_logits")
 
 
 class SkimStream:
@@ -51,7 +51,8 @@ class SkimStream:
         banks, stamps = self._bring(both, timestamps)
         width, classes = self._kernels.sizes
         n = len(timestamps)
-        shapes = [(1, classes), (1, steps, n), (1, steps, n), (1, steps, 2), (1, steps, width)]
+        each = (n, n, 2, width, classes)
+        shapes = [(1, classes), *((1, steps, extent) for extent in each)]
         target = self._pin("result", 4 * sum(int(np.prod(shape)) for shape in shapes))
         key = (n, *(0 if kind is None else len(kind.times) for kind in both), steps)
         held: list[object] = []

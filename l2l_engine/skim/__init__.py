@@ -1,15 +1,8 @@
 """The skimmer (Eq. 5-9) as the engine and its users see it, and what stands in its place."""
 
+from l2l_engine.skim.arguments import KeyActivation, Modality, Precision
 from l2l_engine.skim.averaging import Averager
-from l2l_engine.skim.skimmer import (
-    Instructions,
-    KeyActivation,
-    Modality,
-    Precision,
-    Skimmer,
-    SkimmingModel,
-    SkimResult,
-)
+from l2l_engine.skim.skimmer import Instructions, Skimmer, SkimmingModel, SkimResult
 
 __all__ = [
     "Averager",

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine import _native
-from l2l_engine.skim.skimmer import Modality, SkimResult
+from l2l_engine.skim.arguments import Modality
+from l2l_engine.skim.skimmer import SkimResult
 
 CHUNK = 256
 """Timestamps fused at a time: memory does not follow the length of the video."""
@@ -75,13 +76,15 @@ class Averager:
             # The second layer is linear, so it may follow the mean.
             features[video, 0] = hidden / n @ self._second[0] + self._second[1]
         attention = np.full((count, 1, n), 1 / n, np.float32)
+        logits = features[:, 0] @ self._classifier[0] + self._classifier[1]
         scores = np.array([image is not None, audio is not None], np.float32)
         return SkimResult(
-            logits=features[:, 0] @ self._classifier[0] + self._classifier[1],
+            logits=logits,
             image_attention=attention if image is not None else np.zeros_like(attention),
             audio_attention=attention.copy() if audio is not None else np.zeros_like(attention),
             modality_scores=np.tile(scores / scores.sum(), (count, 1, 1)),
             step_features=features,
+            step_logits=logits[:, None].copy(),
         )
 
 

@@ -14,24 +14,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l2l_engine import _arrays, _native
+from l2l_engine.skim.arguments import Host, KeyActivation, Modality, Precision, SkimInput
 
-Modality = Literal["both", "image", "audio"]
-KeyActivation = Literal["none", "relu"]
-Precision = Literal["fp32", "bf16", "fp16", "auto"]
 Instructions = Literal["auto", "portable", "avx2", "avx512", "avx512_bf16"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SkimResult:
-    """What the skimmer saw; all float32.
+    """What one run of the skimmer gave; all float32.
 
     Attributes:
-        logits: [B, C], the classifier on the mean of the T step features.
+        logits: [B, C], the classifier on the mean of the T step features (Eq. 9).
         image_attention, audio_attention: [B, T, N]. Row t is the attention computed *at* step t from the
-            state h_t (Eq. 6-7), so it chose the input of step t + 1; the last row chose nothing. A row
+            state h_t (Eq. 6), so it chose the input of step t + 1; the last row chose nothing. A row
             sums to 1 over the video's own timestamps and is 0 past its length; all 0 for an absent modality.
         modality_scores: [B, T, 2], (s^I, s^A) of Eq. 8 at step t; positive, sum 1.
         step_features: [B, T, D], fused feature of step t; step 0 is the mean that starts it.
+        step_logits: [B, T, C], what the logits would be after fewer steps. Row t - 1 is Eq. 9 for T = t: the
+            classifier on the mean of the first t step features. Row T - 1 is ``logits``, bit for bit.
     """
 
     logits: NDArray[np.float32]
@@ -39,6 +39,7 @@ class SkimResult:
     audio_attention: NDArray[np.float32]
     modality_scores: NDArray[np.float32]
     step_features: NDArray[np.float32]
+    step_logits: NDArray[np.float32]
 
 
 class SkimmingModel(Protocol):
@@ -178,20 +179,17 @@ class Skimmer:
             ValueError: An argument is of the wrong rank or shape, out of range or not finite, or knots
                 do not increase; the message names it.
         """
-        _arrays.one_of("modality", modality, ("both", "image", "audio"))
-        if self.visual_only and modality == "audio":
-            raise ValueError("modality: these weights are visual only")
-        no_image = modality == "audio"
-        no_audio = modality == "image" or self.visual_only
-        outputs = self._native.run(
-            None if no_image else _arrays.float32("image_bank", image_bank),
-            None if no_audio else _arrays.float32("audio_bank", audio_bank),
-            None if no_image else _arrays.float64("image_times", image_times),
-            None if no_audio else _arrays.float64("audio_times", audio_times),
-            _arrays.float64("timestamps", timestamps),
-            _arrays.integer("steps", steps),
-            None if no_image else _arrays.int64("image_lengths", image_lengths),
-            None if no_audio else _arrays.int64("audio_lengths", audio_lengths),
-            _arrays.int64("lengths", lengths),
+        given = SkimInput(
+            image_bank,
+            audio_bank,
+            image_times,
+            audio_times,
+            timestamps,
+            steps,
+            image_lengths=image_lengths,
+            audio_lengths=audio_lengths,
+            lengths=lengths,
+            modality=modality,
         )
+        outputs = self._native.run(*given.taken(Host(), visual_only=self.visual_only))
         return SkimResult(*outputs)

@@ -13,6 +13,7 @@ class Reference(NamedTuple):
     audio_attention: np.ndarray
     modality_scores: np.ndarray
     step_features: np.ndarray
+    step_logits: np.ndarray
 
 
 def interpolate(rows, knots, timestamps):
@@ -76,6 +77,7 @@ def skim(
     for _ in range(steps):
         x = layer("fusion.1", np.maximum(layer("fusion.0", np.concatenate(list(z.values()))), 0))
         features.append(x)
+        # Eq. 5.
         gates = x @ w["lstm.weight_ih"].T + h @ w["lstm.weight_hh"].T + w["lstm.bias"]
         i, f, g, o = np.split(gates, 4)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
@@ -83,7 +85,7 @@ def skim(
         both = image is not None and audio is not None and not visual_only
         s = softmax(layer("modality", h)) if both else np.array([image is not None, image is None], float)
         index = {}
-        for m, k in keys.items():
+        for m, k in keys.items():  # Eq. 6
             logits = k @ query(m, h) / np.sqrt(k.shape[1])
             if exclude_previous_argmax:
                 if len(excluded[m]) == len(logits):
@@ -92,11 +94,14 @@ def skim(
                 # The lowest index among equals, which BLAS may leave a rounding error apart.
                 excluded[m].add(int(np.argmax(logits > logits.max() - 1e-9)))
             index[m] = softmax(store(logits))
+        # Eq. 7, within Eq. 8.
         z = {
             m: sum(s[int(n == "audio")] * (a @ rows) for n, a in index.items()) for m, rows in moments.items()
         }
         scores.append(s)
         for m, present in (("image", image), ("audio", None if visual_only else audio)):
             attention[m].append(np.zeros(len(timestamps)) if present is None else index[m])
-    logits = layer("classifier", np.mean(features, 0))
-    return Reference(logits, *map(np.array, (attention["image"], attention["audio"], scores, features)))
+    # Eq. 9, and what it would have been after fewer steps.
+    step_logits = [layer("classifier", np.mean(features[:t], 0)) for t in range(1, steps + 1)]
+    found = attention["image"], attention["audio"], scores, features, step_logits
+    return Reference(step_logits[-1], *map(np.array, found))

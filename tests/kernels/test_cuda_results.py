@@ -42,6 +42,16 @@ def test_a_video_does_not_depend_on_its_batch(module, weights, batch, precision,
         assert np.array_equal(alone.step_features[0], together.step_features[v])
 
 
+@pytest.mark.parametrize("project", [True, False])
+def test_step_logits_are_the_logits_of_fewer_steps(module, weights, batch, project):
+    skimmer = CudaSkimmer(weights, precision="fp16", project=project)
+    step_logits = skimmer.run(*batch.arguments, 3, **batch.lengths).numpy().step_logits
+    assert step_logits.shape == (3, 3, 7)
+    for steps in (1, 2, 3):
+        fewer = skimmer.run(*batch.arguments, steps, **batch.lengths).numpy()
+        assert np.array_equal(fewer.logits, step_logits[:, steps - 1]), "not to the bit"
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("modality", ["both", "image", "audio"])
 def test_modalities(module, batch, modality, layers):

@@ -1,5 +1,8 @@
 """The operations on their own."""
 
+import subprocess
+import sys
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -127,3 +130,44 @@ def test_soft_index_refuses_what_is_not_finite():
             soft_index(**{**arguments, name: spoiled})
     with pytest.raises(ValueError, match=r"^audio_bank: .*too large"):
         soft_index(**{**arguments, "audio_bank": arguments["audio_bank"] * 1e6}, precision="fp16")
+
+
+WITHOUT_CUDA = """
+import sys
+import l2l_engine
+for name in [name for name in sys.modules if name == "l2l_engine.ops" or name.startswith("l2l_engine.cuda")]:
+    del sys.modules[name]
+import numpy as np
+from l2l_engine import ops
+
+rows, times, query = np.ones((1, 2, 4), np.float32), [[0.0, 1.0]], np.ones((1, 4), np.float32)
+ops.interpolate(rows, times, [[0.5]])
+options = {"image_query": query, "audio_query": query, "modality_scores": np.ones((1, 2), np.float32)}
+ops.soft_index(rows, rows, times, times, [[0.5]], **options)
+print([name for name in sys.modules if name.startswith("l2l_engine.cuda")])
+
+class Far:
+    __cuda_array_interface__ = {}
+
+try:
+    ops.interpolate(Far(), times, times)
+except Exception:
+    print("l2l_engine.cuda" in sys.modules)
+"""
+
+
+def test_arrays_on_the_host_do_not_import_the_cuda_side():
+    command = [sys.executable, "-c", WITHOUT_CUDA]
+    done = subprocess.run(command, check=True, timeout=100, capture_output=True, text=True)
+    assert done.stdout.split("\n")[:2] == ["[]", "True"]
+
+
+def test_soft_index_names_arguments_it_does_not_know_or_lacks():
+    arguments, _ = soft_index_arguments(np.random.default_rng(8), [(9, 4, 5)], 8)
+    with pytest.raises(TypeError, match="image_mask"):
+        soft_index(**arguments, image_mask=None)
+    del arguments["audio_query"]
+    with pytest.raises(TypeError, match="audio_query"):
+        soft_index(**arguments)
+    with pytest.raises(ValueError, match=r"^precision: "):
+        soft_index(**arguments, audio_query=arguments["image_query"], precision="int8")

@@ -118,6 +118,20 @@ def test_fewer_steps_are_a_prefix():
     long, short = (skimmer.run(*batch.arguments, steps, **batch.lengths) for steps in (10, 3))
     assert np.array_equal(long.step_features[:, :3], short.step_features)
     assert np.array_equal(long.image_attention[:, :3], short.image_attention)
+    assert np.array_equal(long.step_logits[:, :3], short.step_logits)
+
+
+@pytest.mark.parametrize("instructions", ["portable", "auto"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_step_logits_are_the_logits_of_fewer_steps(precision, instructions):
+    rng = np.random.default_rng(14)
+    weights, batch = random_weights(rng), random_batch(rng, 24, MIXED)
+    skimmer = Skimmer(weights, precision=precision, instructions=instructions, threads=2)
+    step_logits = skimmer.run(*batch.arguments, 10, **batch.lengths).step_logits
+    assert step_logits.shape == (len(MIXED), 10, 7)
+    for steps in range(1, 11):
+        fewer = skimmer.run(*batch.arguments, steps, **batch.lengths)
+        assert np.array_equal(fewer.logits, step_logits[:, steps - 1]), "not to the bit"
 
 
 def test_timestamps_in_any_order():

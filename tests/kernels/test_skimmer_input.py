@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skim_cases import random_batch, random_weights
 
+from l2l_engine import _native, plan
 from l2l_engine.skim import Skimmer
 
 NAMES = ("image_bank", "audio_bank", "image_times", "audio_times", "timestamps", "steps")
@@ -132,6 +133,15 @@ def test_bad_arguments(skimmer, arguments, name, change, error):
     arguments[name] = change(arguments[name])
     with pytest.raises(error, match=f"^{name}: "):
         skimmer.run(**arguments)
+
+
+def test_plans_and_the_core_allow_as_many_steps(skimmer, arguments):
+    # The plan's reader works without the native core, so the number stands in both.
+    assert plan.MAX_STEPS == _native.MAX_STEPS
+    most = skimmer.run(**{**arguments, "steps": _native.MAX_STEPS})
+    assert most.step_logits.shape == (2, _native.MAX_STEPS, 7)
+    with pytest.raises(ValueError, match=rf"^steps: .* 1 and {_native.MAX_STEPS}$"):
+        skimmer.run(**{**arguments, "steps": _native.MAX_STEPS + 1})
 
 
 @pytest.mark.parametrize("name", ["lengths", "image_lengths", "audio_lengths"])

@@ -2,6 +2,8 @@
 // read past an end.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -98,8 +100,8 @@ struct Videos {
   }
   SkimInput input(std::int64_t steps, bool image = true, bool audio = true) const {
     SkimInput in;
-    if (image) in.image = bank(0);
-    if (audio) in.audio = bank(1);
+    if (image) in.banks[0] = bank(0);
+    if (audio) in.banks[1] = bank(1);
     in.timestamps = {timestamps.data(), {batch, width}};
     in.lengths = {lengths.data(), {batch}};
     in.steps = steps;
@@ -107,26 +109,33 @@ struct Videos {
   }
 };
 
-// The five outputs, in one block each.
+// The outputs, in one block each.
 struct Outputs {
-  std::vector<float> values[5];
+  std::vector<float> values[kOutputs];
   SkimOutput views;
 
   Outputs(const Videos& v, std::int64_t steps, const Dims& d) {
-    const std::int64_t attention = v.batch * steps * v.width;
-    const std::int64_t sizes[5] = {v.batch * d.classes, attention, attention, v.batch * steps * 2,
-                                   v.batch * steps * d.feature};
-    for (int i = 0; i < 5; ++i) {
-      values[i].assign(static_cast<std::size_t>(sizes[i]), std::numeric_limits<float>::quiet_NaN());
+    const auto shapes = output_shapes(v.batch, v.width, steps, d.classes, d.feature);
+    std::array<float*, kOutputs> data;
+    for (std::size_t i = 0; i < kOutputs; ++i) {
+      std::int64_t size = 1;
+      for (const std::int64_t extent : shapes[i].extents) size *= extent;
+      values[i].assign(static_cast<std::size_t>(size), std::numeric_limits<float>::quiet_NaN());
+      data[i] = values[i].data();
     }
-    views = {{values[0].data(), {v.batch, d.classes}},
-             {values[1].data(), {v.batch, steps, v.width}},
-             {values[2].data(), {v.batch, steps, v.width}},
-             {values[3].data(), {v.batch, steps, 2}},
-             {values[4].data(), {v.batch, steps, d.feature}}};
+    views = output_views(shapes, data);
+  }
+  // Whether the last row of the step logits is the logits, to the bit.
+  bool ends_in_logits() const {
+    const auto [batch, steps, classes] = views.step_logits.shape;
+    for (std::int64_t b = 0; b < batch; ++b) {
+      const float* last = views.step_logits.row(b, steps - 1);
+      if (!std::equal(last, last + classes, views.logits.row(b))) return false;
+    }
+    return true;
   }
   bool operator==(const Outputs& other) const {
-    for (int i = 0; i < 5; ++i) {
+    for (std::size_t i = 0; i < kOutputs; ++i) {
       if (values[i] != other.values[i]) return false;
     }
     return true;
@@ -134,7 +143,7 @@ struct Outputs {
   // The largest difference; NaN counts as infinite.
   float distance(const Outputs& other) const {
     float largest = 0.0f;
-    for (int i = 0; i < 5; ++i) {
+    for (std::size_t i = 0; i < kOutputs; ++i) {
       for (std::size_t k = 0; k < values[i].size(); ++k) {
         const float difference = std::fabs(values[i][k] - other.values[i][k]);
         if (!(difference <= largest)) largest = difference;

@@ -58,13 +58,11 @@ struct Workspace {
 };
 
 CudaBank on_device(const Bank& bank) {
-  if (!bank.present()) return {};
-  return {bank.rows.data, Element::f32, bank.times.data, bank.lengths.data, bank.rows.shape[1]};
+  return {{{bank.rows.data, bank.rows.shape}, bank.times, bank.lengths}, Element::f32};
 }
 
 CudaSkimInput on_device(const SkimInput& input) {
-  return {{on_device(input.image), on_device(input.audio)}, input.timestamps.data, input.lengths.data,
-          input.timestamps.shape[0], input.timestamps.shape[1], input.steps};
+  return {{on_device(input.banks[0]), on_device(input.banks[1])}, input.timestamps, input.lengths, input.steps};
 }
 
 void compare(const Case& c, const CudaGeometry& geometry) {
@@ -79,9 +77,9 @@ void compare(const Case& c, const CudaGeometry& geometry) {
   const CudaSkimmer skimmer(weights.tensors(), c.settings);
   const CudaSkimInput device_input = on_device(input);
   const Workspace workspace(skimmer.workspace_bytes(device_input, geometry.projected));
-  const CudaSkimOutput output{got.views.logits.data, {got.views.image_attention.data, got.views.audio_attention.data},
-                              got.views.modality_scores.data, got.views.step_features.data};
-  skimmer.run(device_input, output, workspace.at, geometry, nullptr);
+  skimmer.check(device_input);
+  skimmer.run(device_input, got.views, workspace.at, geometry, nullptr);
+  CHECK(got.ends_in_logits());
   const float distance = got.distance(wanted);
   const float allowed = c.settings.precision == Precision::fp32 ? 1e-5f : 0.1f;
   if (!(distance < allowed)) std::printf("  %s: distance %g\n", c.name, static_cast<double>(distance));
@@ -114,9 +112,7 @@ TEST(what_a_device_holds_cannot_lead_a_kernel_out_of_its_arrays) {
   for (const CudaGeometry& geometry : {kPlain[0], kPersistent[3]}) {
     Outputs got(videos, 3, dims);
     const Workspace workspace(skimmer.workspace_bytes(input, geometry.projected));
-    const CudaSkimOutput output{got.views.logits.data, {got.views.image_attention.data, got.views.audio_attention.data},
-                                got.views.modality_scores.data, got.views.step_features.data};
-    skimmer.run(input, output, workspace.at, geometry, nullptr);  // a sanitizer sees what goes wrong
+    skimmer.run(input, got.views, workspace.at, geometry, nullptr);  // a sanitizer sees what goes wrong
     CHECK(got.values[1].size() == 2 * 3 * 9);
   }
 }
@@ -149,22 +145,26 @@ TEST(cuda_soft_index_equals_the_cpu_path) {
   for (int m = 0; m < 2; ++m) {
     for (std::int64_t i = 0; i < 3 * kSize; ++i) queries[m].push_back(static_cast<float>((i * 7 + m) % 5) * 0.3f - 0.5f);
   }
-  const SoftIndexInput input{videos.bank(0), videos.bank(1), {videos.timestamps.data(), {3, 13}},
-                             {videos.lengths.data(), {3}}, {queries[0].data(), {3, kSize}},
-                             {queries[1].data(), {3, kSize}}, {shares.data(), {3, 2}}, {excluded.data(), {3, 13}}, {}};
+  const SoftIndexInput input{{videos.bank(0), videos.bank(1)}, {videos.timestamps.data(), {3, 13}},
+                             {videos.lengths.data(), {3}},
+                             {{queries[0].data(), {3, kSize}}, {queries[1].data(), {3, kSize}}}, {shares.data(), {3, 2}},
+                             {{excluded.data(), {3, 13}}, {}}};
   std::vector<float> wanted[4], got[4];
+  const auto views = [](std::vector<float> (&values)[4]) {
+    return SoftIndexOutput{{{values[0].data(), {3, kSize}}, {values[1].data(), {3, kSize}}},
+                           {{values[2].data(), {3, 13}}, {values[3].data(), {3, 13}}}};
+  };
   for (int i = 0; i < 4; ++i) {
     wanted[i].resize(static_cast<std::size_t>(3 * (i < 2 ? kSize : 13)));
     got[i].assign(wanted[i].size(), -1e9f);
   }
-  soft_index(Isa::portable, Precision::fp32, input, {{wanted[0].data(), {3, kSize}}, {wanted[1].data(), {3, kSize}},
-                                                     {wanted[2].data(), {3, 13}}, {wanted[3].data(), {3, 13}}});
-  const CudaSoftIndexInput device_input{{on_device(input.image), on_device(input.audio)}, videos.timestamps.data(),
-                                        videos.lengths.data(), 3, 13, kSize, {queries[0].data(), queries[1].data()},
-                                        shares.data(), {excluded.data(), nullptr}};
+  soft_index(Isa::portable, Precision::fp32, input, views(wanted));
+  const CudaSoftIndexInput device_input{{on_device(input.banks[0]), on_device(input.banks[1])}, input.timestamps,
+                                        input.lengths, {input.queries[0], input.queries[1]}, input.modality_scores,
+                                        {input.excluded[0], {}}};
+  check_soft_index(device_input);
   const Workspace workspace(soft_index_workspace_bytes(Precision::fp32, device_input));
-  soft_index_cuda(Precision::fp32, device_input, {{got[0].data(), got[1].data()}, {got[2].data(), got[3].data()}},
-                  workspace.at, {2, 64}, nullptr);
+  soft_index_cuda(Precision::fp32, device_input, views(got), workspace.at, {2, 64}, nullptr);
   for (int i = 0; i < 4; ++i) {
     float distance = 0.0f;
     for (std::size_t k = 0; k < got[i].size(); ++k) distance = std::max(distance, std::fabs(got[i][k] - wanted[i][k]));

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -27,6 +28,7 @@ Outputs run(const Skimmer& skimmer, const Videos& videos, const Dims& dims) {
   const SkimInput input = videos.input(kSteps);
   skimmer.check(input);
   skimmer.run(input, outputs.views);
+  CHECK(outputs.ends_in_logits());
   return outputs;
 }
 
@@ -41,6 +43,24 @@ TEST(instruction_sets_agree) {
     for (int isa = 1; isa <= static_cast<int>(best_isa()); ++isa) {
       const Skimmer skimmer(weights.tensors(), preset.settings, static_cast<Isa>(isa), 1);
       CHECK(run(skimmer, videos, dims).distance(portable) < 1e-5f);
+    }
+  }
+}
+
+TEST(step_logits_are_the_logits_of_fewer_steps) {
+  const Dims dims;
+  const Videos videos(3, 17, 5, 9, dims.feature);
+  for (const Preset& preset : kPresets) {
+    const RandomWeights weights(dims, preset.query_layers, 5, preset.paired);
+    const Skimmer skimmer(weights.tensors(), preset.settings, best_isa(), 2);
+    const Outputs all = run(skimmer, videos, dims);
+    for (std::int64_t steps = 1; steps <= kSteps; ++steps) {
+      Outputs fewer(videos, steps, dims);
+      skimmer.run(videos.input(steps), fewer.views);
+      for (std::int64_t b = 0; b < videos.batch; ++b) {
+        const float* logits = fewer.views.logits.row(b);
+        CHECK(std::equal(logits, logits + dims.classes, all.views.step_logits.row(b, steps - 1)));
+      }
     }
   }
 }
