@@ -18,6 +18,7 @@ Pretended& pretended() {
 void require_device(int device) {
   if (!pretended().missing.empty()) throw DeviceError(pretended().missing);
   if (device != 0) throw DeviceError("device: there is no GPU " + std::to_string(device));
+  if (!pretended().has_code) throw DeviceError(no_code_for(device_name(device), 7, 0));
 }
 std::string device_name(int) { return "the host, pretending"; }
 int current_device() { return 0; }

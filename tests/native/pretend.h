@@ -14,6 +14,7 @@ namespace l2l::cuda {
 struct Pretended {
   std::mutex mutex;
   std::string missing;  // why there is no device, if there is none
+  bool has_code = true;  // for this device
   std::size_t most_bytes = std::numeric_limits<std::size_t>::max() / 2;
   void* captured = nullptr;  // the stream that is being captured
   std::size_t in_use = 0;
