@@ -32,7 +32,8 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuMemFree_v2": (_U64,),
     "cuMemHostAlloc": (_OUT, _SIZE, _UINT),
     "cuMemFreeHost": (_HANDLE,),
-    "cuStreamCreate": (_OUT, _UINT),
+    "cuCtxGetStreamPriorityRange": (_OUT, _OUT),
+    "cuStreamCreateWithPriority": (_OUT, _UINT, _INT),
     "cuStreamDestroy_v2": (_HANDLE,),
     "cuEventCreate": (_OUT, _UINT),
     "cuEventDestroy_v2": (_HANDLE,),
@@ -69,6 +70,9 @@ class CudaDevice:
         self._check("cuDeviceGet", ctypes.byref(device), 0)
         # Never released: other libraries in this process work in it too.
         self._context = self._handle("cuDevicePrimaryCtxRetain", device.value)
+        least, most = ctypes.c_int(), ctypes.c_int()
+        self.call("cuCtxGetStreamPriorityRange", ctypes.byref(least), ctypes.byref(most))
+        self._priorities = least.value, most.value
 
     def allocate(self, nbytes: int) -> DeviceBlock:
         """Memory on the device."""
@@ -84,10 +88,10 @@ class CudaDevice:
         self._check("cuMemHostAlloc", ctypes.byref(pointer), max(1, nbytes), 0, wanted=nbytes)
         return PinnedBlock(self, pointer.value or 0, nbytes)
 
-    def stream(self) -> int:
-        """A new stream, which waits for no other by itself."""
+    def stream(self, *, urgent: bool = False) -> int:
+        """A new stream, which waits for no other by itself; work on an urgent one goes first."""
         self.use()
-        return self._handle("cuStreamCreate", _NON_BLOCKING)
+        return self._handle("cuStreamCreateWithPriority", _NON_BLOCKING, self._priorities[urgent])
 
     def end_stream(self, stream: int) -> None:
         """Let go of a stream; what is queued on it is still done."""
