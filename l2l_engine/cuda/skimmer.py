@@ -57,8 +57,8 @@ class PhaseTime:
     Attributes:
         phase: As csrc/skim/cuda_run.h names it; "keep" is the loading of weights into shared memory.
         step: Of the skimmer, from 0; None before and after all steps.
-        waited_us: From the end of the phase before, in the block that was last, to the beginning of this one, in the
-            block that was first: the grid's barrier, or with a launch a phase the launch.
+        waited_us: From the end of the phase before, in the block that was last, to the beginning of this one,
+            in the block that was first: the grid's barrier, or with a launch a phase the launch.
         worked_us: From then to the end in the block that was last.
     """
 

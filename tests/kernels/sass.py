@@ -12,7 +12,6 @@ from importlib import metadata
 from pathlib import Path
 
 
-
 @dataclass(frozen=True)
 class Kernel:
     """One kernel for one architecture.

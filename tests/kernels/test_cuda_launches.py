@@ -1,4 +1,4 @@
-"""How the CUDA side launches its kernels: on which device, of how many blocks, with which weights on the chip."""
+"""How the CUDA side launches its kernels: in how many blocks, with which weights on the chip."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ PAPER = Dims(512, 1024, 1024, 512, 400)
 NARROW = (1, 205, 41, 41, 10)
 """B, N, image and audio knots, T: the sizes that docs/gpu.md speaks of."""
 
-# Processors, shared memory that a block may have (compute capability 7.5: 64 KiB, 8.0: 163, 9.0 and 10.0: 227, others
-# 99), and of the rows of the LSTM's gates that a block owns those that fit behind its scratch: 16 KiB each.
+# Processors, KiB of shared memory that a block may have (compute capability 7.5: 64, 8.0: 163, 9.0 and 10.0:
+# 227, others 99), and of the rows of the LSTM's gates that a block owns those that fit behind its scratch: 16 KiB each.
 GPUS = {
     "T4": (40, 64, (3, 26)),
     "A100": (108, 163, (9, 10)),  # all ten but for 128 bytes
@@ -139,12 +139,14 @@ def test_phases_are_timed(module, weights, launches, project):
     skimmer = CudaSkimmer(weights, precision="fp32", launches=launches, project=project)
     space = skimmer.space(1, 9, 4, 6, 2)
     times = skimmer.phase_times(*batch.arguments, 2, space=space)
-    step = ["fuse_projected", "cell", "score"] if project else ["mix", "index", "fuse", "cell", "ask", "score"]
+    step = (
+        ["fuse_projected", "cell", "score"] if project else ["mix", "index", "fuse", "cell", "ask", "score"]
+    )
     before = ["keep", "prepare", "project"] if project else ["keep", "prepare"]
     assert [time.phase for time in times] == before + 2 * step + ["finish"]
     steps = [None] * len(before) + [0] * len(step) + [1] * len(step) + [None]
     assert [time.step for time in times] == steps
-    # The pretended clock ticks once a reading: nothing ends before it begins, and no phase before the last one's end.
+    # The pretended clock ticks once a reading: nothing ends before it begins.
     assert times[0].waited_us == 0
     assert all(time.worked_us > 0 for time in times)
     assert all(time.waited_us > 0 for time in times[2:])

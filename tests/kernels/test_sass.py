@@ -19,8 +19,8 @@ pytestmark = [
     ),
 ]
 
-# 512 threads of 65,536 registers; the stack holds two Softmax and what attend() is told; code is what it is today and a
-# tenth more, so that a function inlined once too often is seen.
+# 512 threads of 65,536 registers; the stack holds two Softmax and what attend() is told; code is what it is today
+# and a tenth more, so that a function inlined once too often is seen.
 MOST_REGISTERS, MOST_STACK, MOST_CODE = 128, 128, 256 * 1024
 NON_COHERENT = r"LDG?\b.*\.(CONSTANT|NC)\b"
 PROMISED = (75, 80, 86, 87, 89, 90, 100, 103, 110, 120, 121)
@@ -35,9 +35,9 @@ def check(kernels):
         assert kernel.stack <= MOST_STACK, kernel.name
         assert kernel.code <= MOST_CODE, kernel.name
     for kernel in skimmers:
-        # A phase reads what others wrote in the phase before: never through the cache that is not coherent ...
+        # A phase reads what others wrote in the one before: never through the non-coherent cache ...
         assert kernel.count(NON_COHERENT) == 0, kernel.name
-        # ... and never what the processor's own cache still has from before the barrier.
+        # ... and never what the processor's own cache has from before the barrier.
         assert kernel.count(r"CCTL\.IVALL") >= 1, kernel.name
         assert kernel.count("MEMBAR") >= 1, kernel.name
 
@@ -68,7 +68,8 @@ def test_what_is_looked_for_would_be_seen(tmp_path):
     """Non-coherent loads and spills, planted."""
     source, module = tmp_path / "planted.cu", tmp_path / "planted.cubin"
     source.write_text(PLANTED)
-    command = [NVCC, "-arch=sm_90", "-cubin", "-Xptxas=--warn-on-spills", "-maxrregcount=24", "-o", module, source]
+    options = ["-arch=sm_90", "-cubin", "-Xptxas=--warn-on-spills", "-maxrregcount=24"]
+    command = [NVCC, *options, "-o", module, source]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "warning" in done.stderr.lower(), "what native_build takes for a fault"
     kernel = sass.kernels(module, 90)["planted_kernel"]
