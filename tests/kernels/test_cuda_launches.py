@@ -14,8 +14,9 @@ PAPER = Dims(512, 1024, 1024, 512, 400)
 NARROW = (1, 205, 41, 41, 10)
 """B, N, image and audio knots, T: the sizes that docs/gpu.md speaks of."""
 
-# Processors, KiB of shared memory that a block may have (compute capability 7.5: 64, 8.0: 163, 9.0 and 10.0:
-# 227, others 99), and of the rows of the LSTM's gates that a block owns those that fit behind its scratch: 16 KiB each.
+# Processors; KiB of shared memory that a block may have (compute capability 7.5: 64, 8.0: 163, 9.0 and 10.0:
+# 227, others 99); and of the rows of the LSTM's gates that a block owns, those that fit behind
+# its scratch, 16 KiB each.
 GPUS = {
     "T4": (40, 64, (3, 26)),
     "A100": (108, 163, (9, 10)),  # all ten but for 128 bytes

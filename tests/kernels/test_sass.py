@@ -19,8 +19,8 @@ pytestmark = [
     ),
 ]
 
-# 512 threads of 65,536 registers; the stack holds two Softmax and what attend() is told; code is what it is today
-# and a tenth more, so that a function inlined once too often is seen.
+# 512 threads of 65,536 registers; the stack holds two Softmax and what attend() is told; code is what it is
+# today and a tenth more, so that a function inlined once too often is seen.
 MOST_REGISTERS, MOST_STACK, MOST_CODE = 128, 128, 256 * 1024
 NON_COHERENT = r"LDG?\b.*\.(CONSTANT|NC)\b"
 PROMISED = (75, 80, 86, 87, 89, 90, 100, 103, 110, 120, 121)
