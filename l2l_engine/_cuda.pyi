@@ -52,6 +52,7 @@ def await_array(array: DeviceArray, stream: Stream, reads: bool = True) -> None:
 def interpolate(
     features: DeviceArray, knot_times: DeviceArray, timestamps: DeviceArray, out: DeviceArray, stream: Stream
 ) -> None: ...
+def gather(features: DeviceArray, order: DeviceArray, out: DeviceArray, stream: Stream) -> None: ...
 def soft_index(
     banks: list[DeviceArray],
     times: list[DeviceArray],
@@ -87,7 +88,18 @@ class Skimmer:
         projected: bool | None,
         workspace: DeviceArray | None,
         out: list[DeviceArray] | None,
-    ) -> tuple[DeviceArray, DeviceArray, DeviceArray, DeviceArray, DeviceArray, DeviceArray]: ...
+        timed: bool,
+    ) -> tuple[Any, ...]: ...
+    def launch_for(
+        self,
+        batch: int,
+        moments: int,
+        image_knots: int,
+        audio_knots: int,
+        steps: int,
+        persistent: bool | None,
+        projected: bool | None,
+    ) -> dict[str, Any]: ...
     def space_for(
         self,
         batch: int,

@@ -12,6 +12,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <map>
+#include <mutex>
+#include <tuple>
+
 #include "base/cuda_launch.h"
 #include "base/element.h"
 
@@ -50,6 +54,13 @@ __device__ inline unsigned char* shared_memory() {
   return memory;
 }
 __device__ inline void grid_barrier() { cooperative_groups::this_grid().sync(); }
+
+// Nanoseconds on a clock that all processors share; how often it ticks is the GPU's own affair.
+__device__ inline unsigned long long global_timer() {
+  unsigned long long now;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+  return now;
+}
 
 __device__ inline float from_half(float x) { return x; }
 __device__ inline float from_half(__nv_bfloat16 x) { return __bfloat162float(x); }
@@ -130,14 +141,17 @@ void launch(void (*kernel)(Parameters...), const Shape& shape, Stream stream, Pa
         "kernel launch");
 }
 
-// How many such blocks the current device can have at work at once: a cooperative launch may have no more.
-template <class... Parameters>
-int resident_blocks(void (*kernel)(Parameters...), int processors, int threads, std::size_t shared_bytes) {
-  const auto* function = reinterpret_cast<const void*>(kernel);
+// Such blocks that a processor of the current device can have at work at once.
+inline int blocks_a_processor(const void* function, int threads, std::size_t shared_bytes) {
   allow_shared_memory(function, shared_bytes);
   int blocks = 0;
   check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, function, threads, shared_bytes), "occupancy");
-  return blocks * processors;
+  return blocks;
+}
+inline int device_number() {
+  int device = 0;
+  check(cudaGetDevice(&device), "device");
+  return device;
 }
 
 // For weights, once: they outlive every run, whatever its stream, because cudaFree waits for the device.
@@ -174,14 +188,31 @@ __device__ inline float warp_max(float x) {
   return x;
 }
 
-inline Shape shape_of(const CudaLaunch& size, std::size_t shared_bytes_a_thread) {
-  CudaLaunch chosen = size;
-  if (chosen.blocks == 0) {
-    const Room device = room();
-    chosen = {4 * device.processors, device.threads};
-  }
-  return {chosen.blocks, chosen.threads, shared_bytes_a_thread * static_cast<std::size_t>(chosen.threads), false};
+// How many such blocks the current device can have at work at once: a cooperative launch may have no more, and a plain
+// one that walks its work in strides of the grid gains nothing by more. The device is asked once for each such shape.
+template <class... Parameters>
+int resident_blocks(void (*kernel)(Parameters...), int threads, std::size_t shared_bytes) {
+  static std::mutex mutex;
+  static std::map<std::tuple<int, const void*, int, std::size_t>, int> known;
+  const auto* function = reinterpret_cast<const void*>(kernel);
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto place = known.try_emplace({device_number(), function, threads, shared_bytes}, -1).first;
+  // A question that failed is asked again.
+  if (place->second < 0) place->second = room().processors * blocks_a_processor(function, threads, shared_bytes);
+  return place->second;
 }
+
+// A plain launch of a kernel; by default as many blocks as are at work at once.
+template <class... Parameters>
+Shape shape_of(void (*kernel)(Parameters...), const CudaLaunch& size, std::size_t shared_bytes_a_thread) {
+  CudaLaunch chosen = size;
+  if (chosen.threads == 0) chosen.threads = room().threads;
+  const std::size_t shared_bytes = shared_bytes_a_thread * static_cast<std::size_t>(chosen.threads);
+  if (chosen.blocks == 0) chosen.blocks = resident_blocks(kernel, chosen.threads, shared_bytes);
+  return {chosen.blocks, chosen.threads, shared_bytes, false};
+}
+
+inline bool on_16_bytes(const void* memory) { return reinterpret_cast<std::uintptr_t>(memory) % 16 == 0; }
 
 // Values that one 16-byte load brings.
 template <class T>
@@ -221,6 +252,13 @@ __device__ inline long long grid_thread() {
   return static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
 }
 __device__ inline long long grid_threads() { return static_cast<long long>(gridDim.x) * blockDim.x; }
+
+// Warps of the grid, numbered across the blocks: where there are fewer pieces of work than warps, each is taken by
+// another processor, instead of all by the first few.
+__device__ inline long long grid_warp() {
+  return static_cast<long long>(threadIdx.x / kWarp) * gridDim.x + blockIdx.x;
+}
+__device__ inline long long grid_warps() { return grid_threads() / kWarp; }
 
 // The sum, or the maximum, over the block, in every thread; `scratch` holds a float a warp.
 template <bool kMaximum>

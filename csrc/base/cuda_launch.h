@@ -3,7 +3,7 @@
 
 namespace l2l {
 
-// Blocks of threads (a multiple of 32, at most 512); 0 is what fills the current device.
+// Blocks of threads (a multiple of 32, at most 512); 0 is what fills the current device, as the kernel lets it.
 struct CudaLaunch {
   int blocks = 0, threads = 0;
 };

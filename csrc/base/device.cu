@@ -172,6 +172,30 @@ void free_held() noexcept {
   for (Held& entry : again) release_or_hold(std::move(entry));
 }
 
+// Only asked for, never launched.
+__global__ void probe_kernel() {}
+
+// All files of this build have code for the same architectures, so one kernel stands for all. A yes is remembered.
+void require_code(int device) {
+  static std::mutex mutex;
+  static bool there[kMostDevices] = {};
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (device >= kMostDevices || there[device]) return;
+  const OnDevice on(device);
+  cudaFuncAttributes attributes;
+  const cudaError_t status = cudaFuncGetAttributes(&attributes, probe_kernel);
+  cudaGetLastError();
+  if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction ||
+      status == cudaErrorUnsupportedPtxVersion || status == cudaErrorInvalidPtx) {
+    int major = 0, minor = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "device");
+    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "device");
+    throw DeviceError(no_code_for(device_name(device), major, minor));
+  }
+  check(status, "loading the kernels");
+  there[device] = true;
+}
+
 }  // namespace
 
 void require_device(int device) {
@@ -182,6 +206,7 @@ void require_device(int device) {
     throw DeviceError("device: there is no GPU " + std::to_string(device) + ", only " + std::to_string(count) +
                       " (counted from 0)");
   }
+  require_code(device);
 }
 
 std::string device_name(int device) {

@@ -29,8 +29,16 @@ constexpr bool is_lost(int status) {
          (status >= 710 && status <= 719) || status == 721 || status == 810 || status == 911;
 }
 
-// Throws DeviceError that says what is missing unless device `device` can be used.
+// Throws DeviceError that says what is missing unless device `device` can be used: a driver, the device, and code for it
+// among that which this build has.
 void require_device(int device);
+// What is wrong with a device for which there is no code.
+inline std::string no_code_for(const std::string& name, int major, int minor) {
+  const std::string capability = std::to_string(major) + "." + std::to_string(minor);
+  return "CUDA cannot be used: this build of l2l_engine has no code for " + name + " (compute capability " + capability +
+         "); install it from its sources with CMAKE_ARGS=-DCMAKE_CUDA_ARCHITECTURES=" + std::to_string(major) +
+         std::to_string(minor) + " and an nvcc that knows it";
+}
 std::string device_name(int device);
 int current_device();
 // The device that this memory is on; -1 where it is not device memory.

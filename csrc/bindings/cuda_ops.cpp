@@ -1,5 +1,6 @@
 #include "base/device.h"
 #include "bindings/cuda_module.h"
+#include "ops/gather_cuda.h"
 #include "ops/interpolate_cuda.h"
 #include "ops/soft_index_cuda.h"
 
@@ -27,6 +28,21 @@ void interpolate_arrays(const DeviceArray& features, const DeviceArray& knot_tim
   const py::gil_scoped_release release;
   const cuda::OnDevice on(device);
   interpolate_cuda(input, static_cast<float*>(out.data()), {}, stream->handle);
+}
+
+void gather_arrays(const DeviceArray& features, const DeviceArray& order, const DeviceArray& out,
+                   const std::shared_ptr<Stream>& stream) {
+  const int device = features.device();
+  expect_features("features", features, {-1, -1, -1}, device);
+  const Shape& shape = features.shape();
+  expect("order", order, Element::i64, {shape[0], -1}, device);
+  expect("out", out, Element::f32, {shape[0], order.shape()[1], shape[2]}, device);
+  const CudaGatherInput input{features.data(), features.element(),   static_cast<const std::int64_t*>(order.data()),
+                              shape[0],        shape[1],             order.shape()[1],
+                              shape[2]};
+  const py::gil_scoped_release release;
+  const cuda::OnDevice on(device);
+  gather_cuda(input, static_cast<float*>(out.data()), {}, stream->handle);
 }
 
 using Pair = std::array<DeviceArray, 2>;
@@ -76,6 +92,7 @@ void bind_cuda_ops(py::module_& module) {
   using py::arg;
   module.def("interpolate", &interpolate_arrays, arg("features"), arg("knot_times"), arg("timestamps"), arg("out"),
              arg("stream"));
+  module.def("gather", &gather_arrays, arg("features"), arg("order"), arg("out"), arg("stream"));
   module.def("soft_index", &soft_index_arrays, arg("banks"), arg("times"), arg("timestamps"), arg("queries"),
              arg("modality_scores"), arg("bank_lengths"), arg("lengths"), arg("excluded"), arg("precision"),
              arg("stream"));

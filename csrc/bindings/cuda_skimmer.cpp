@@ -82,11 +82,13 @@ std::vector<DeviceArray> memory_for(const Placed& placed, const CudaSkimInput& i
   return memory;
 }
 
+// The outputs; and if `timed`, also the phases as (name, step or -1) and their nanoseconds int64 [phases, blocks, 2],
+// each block's begin and end.
 py::tuple run(const Placed& placed, const Pair& banks, const Pair& times, const DeviceArray& timestamps,
               std::int64_t steps, const Pair& bank_lengths, const Optional& lengths,
               const std::shared_ptr<Stream>& stream, const std::optional<bool>& persistent,
               const std::optional<bool>& projected, const Optional& workspace,
-              const std::optional<std::vector<DeviceArray>>& out) {
+              const std::optional<std::vector<DeviceArray>>& out, bool timed) {
   const int device = placed.device;
   const CudaSkimInput input{{bank_view("image", banks[0], times[0], bank_lengths[0], device),
                              bank_view("audio", banks[1], times[1], bank_lengths[1], device)},
@@ -99,11 +101,19 @@ py::tuple run(const Placed& placed, const Pair& banks, const Pair& times, const 
   std::array<float*, kOutputs> data;
   for (std::size_t i = 0; i < kOutputs; ++i) data[i] = static_cast<float*>(memory[i].data());
   const SkimOutput output = output_views(shapes_of(placed, input), data);
+  const std::vector<CudaPhase> phases = timed ? placed.skimmer->phases(input, geometry.projected) : std::vector<CudaPhase>{};
+  const Shape shape{static_cast<std::int64_t>(phases.size()), geometry.blocks, 2};
+  const Optional noted = timed ? Optional(empty(Element::i64, shape, stream)) : std::nullopt;
   {
     const py::gil_scoped_release release;
-    placed.skimmer->run(input, output, memory.back().data(), geometry, stream->handle);
+    placed.skimmer->run(input, output, memory.back().data(), geometry, stream->handle,
+                        noted ? static_cast<unsigned long long*>(noted->data()) : nullptr);
   }
-  return py::tuple(py::cast(std::vector<DeviceArray>(memory.begin(), memory.end() - 1)));
+  const auto outputs = py::tuple(py::cast(std::vector<DeviceArray>(memory.begin(), memory.end() - 1)));
+  if (!timed) return outputs;
+  py::list named;
+  for (const CudaPhase& phase : phases) named.append(py::make_tuple(phase.name, phase.step));
+  return py::make_tuple(outputs, named, *noted);
 }
 
 // Says how much working memory a run of such sizes takes, and which shapes its outputs have.
@@ -117,6 +127,23 @@ py::tuple space_for(const Placed& placed, std::int64_t batch, std::int64_t momen
   return py::make_tuple(placed.skimmer->workspace_bytes(input, chosen), shapes);
 }
 
+// How a run of such sizes is launched, as the device's number of processors and room per block have it.
+py::dict launch_for(const Placed& placed, std::int64_t batch, std::int64_t moments, std::int64_t image_knots,
+                    std::int64_t audio_knots, std::int64_t steps, const std::optional<bool>& persistent,
+                    const std::optional<bool>& projected) {
+  const CudaSkimInput input = sized_input(batch, moments, image_knots, audio_knots, steps);
+  const cuda::OnDevice on(placed.device);
+  const CudaGeometry geometry = placed.skimmer->geometry(input, persistent, projected);
+  const CudaKept kept = placed.skimmer->kept(input, geometry);
+  py::dict found;
+  found["persistent"] = geometry.persistent;
+  found["projected"] = geometry.projected;
+  found["blocks"] = geometry.blocks;
+  found["threads"] = geometry.threads;
+  found["rows_kept"] = py::make_tuple(kept.rows, kept.of);
+  return found;
+}
+
 }  // namespace
 
 void bind_cuda_skimmer(py::module_& module) {
@@ -125,7 +152,10 @@ void bind_cuda_skimmer(py::module_& module) {
       .def(py::init(&make_skimmer), arg("weights").noconvert(), arg("relu_keys"), arg("exclude_previous_argmax"),
            arg("precision"), arg("device"))
       .def("run", &run, arg("banks"), arg("times"), arg("timestamps"), arg("steps"), arg("bank_lengths"),
-           arg("lengths"), arg("stream"), arg("persistent"), arg("projected"), arg("workspace"), arg("out"))
+           arg("lengths"), arg("stream"), arg("persistent"), arg("projected"), arg("workspace"), arg("out"),
+           arg("timed"))
+      .def("launch_for", &launch_for, arg("batch"), arg("moments"), arg("image_knots"), arg("audio_knots"),
+           arg("steps"), arg("persistent"), arg("projected"))
       .def("space_for", &space_for, arg("batch"), arg("moments"), arg("image_knots"), arg("audio_knots"),
            arg("steps"), arg("projected"))
       .def_property_readonly("device", [](const Placed& p) { return p.device; })

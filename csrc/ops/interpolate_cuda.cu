@@ -41,15 +41,13 @@ __global__ void __launch_bounds__(kMostThreads) interpolate_kernel(CudaInterpola
   }
 }
 
-static bool on_16_bytes(const void* memory) { return reinterpret_cast<std::uintptr_t>(memory) % 16 == 0; }
-
 }  // namespace cuda
 
 void interpolate_cuda(const CudaInterpolateInput& input, float* out, const CudaLaunch& size, void* stream) {
   const bool fours = input.element == Element::f32 && input.size % 4 == 0 && cuda::on_16_bytes(input.features) &&
                      cuda::on_16_bytes(out);
-  cuda::launch(fours ? cuda::interpolate_kernel<true> : cuda::interpolate_kernel<false>, cuda::shape_of(size, 0),
-               static_cast<cuda::Stream>(stream), input, out);
+  const auto kernel = fours ? cuda::interpolate_kernel<true> : cuda::interpolate_kernel<false>;
+  cuda::launch(kernel, cuda::shape_of(kernel, size, 0), static_cast<cuda::Stream>(stream), input, out);
 }
 
 }  // namespace l2l

@@ -13,7 +13,8 @@ struct Layer {
   const float* bias = nullptr;
   int out = 0, in = 0;
   int stride = 0;          // from row to row: more than `in` for a part of a wider layer
-  long long kept_at = -1;  // bytes into shared memory where the block's rows begin; -1: not kept
+  int kept = 0;            // of the block's rows, the first so many are in shared memory too
+  long long kept_at = 0;   // bytes into it where they begin
 };
 
 // Inputs that share one reading of a row's weights.
@@ -24,12 +25,12 @@ __device__ __host__ inline int owned_rows(int rows, int block, int blocks) {
   return (rows - block + blocks - 1) / blocks;
 }
 
-// Copies the block's rows into shared memory; the caller synchronises the block.
+// Copies those of the block's rows that are kept into shared memory; the caller synchronises the block.
 template <class T>
 __device__ inline void keep(const Layer<T>& layer) {
-  if (layer.kept_at < 0) return;
   T* kept = reinterpret_cast<T*>(shared_memory() + layer.kept_at);
-  const int rows = owned_rows(layer.out, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
+  const int owned = owned_rows(layer.out, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
+  const int rows = owned < layer.kept ? owned : layer.kept;
   const int chunks = layer.in / kChunk<T>;  // of a row
   for (int i = static_cast<int>(threadIdx.x); i < rows * chunks; i += static_cast<int>(blockDim.x)) {
     const T* row = layer.weight + (static_cast<long long>(i / chunks) * gridDim.x + blockIdx.x) * layer.stride;
@@ -40,7 +41,7 @@ __device__ inline void keep(const Layer<T>& layer) {
 // The weights of the block's row number `i`, which is row i * blocks + block.
 template <class T>
 __device__ inline const T* owned_row(const Layer<T>& layer, int i) {
-  if (layer.kept_at >= 0) {
+  if (i < layer.kept) {
     return reinterpret_cast<const T*>(shared_memory() + layer.kept_at) + static_cast<long long>(i) * layer.in;
   }
   return layer.weight + (static_cast<long long>(i) * gridDim.x + blockIdx.x) * layer.stride;

@@ -94,11 +94,9 @@ static void queue(const CudaSoftIndexInput& input, const SoftIndexOutput& output
     call.features[m] = output.features[m].data;
     call.attention[m] = output.attention[m].data;
   }
-  const Shape shape = shape_of(size, sizeof(float));
-  launch(soft_index_prepare<T>, shape, stream, call);
-  launch(soft_index_score<T>, shape, stream, call);
-  launch(soft_index_attend<T>, shape, stream, call);
-  launch(soft_index_sum<T>, shape, stream, call);
+  for (const auto kernel : {soft_index_prepare<T>, soft_index_score<T>, soft_index_attend<T>, soft_index_sum<T>}) {
+    launch(kernel, shape_of(kernel, size, sizeof(float)), stream, call);
+  }
 }
 
 }  // namespace cuda

@@ -114,8 +114,7 @@ __device__ inline void make_keys(const DeviceBank<T>& bank, const Moments& momen
 template <class X>
 __device__ inline void score(const X* values, int width, const float* query, long long query_stride, const float* bias,
                              int batch, int rows, float* out) {
-  const long long warps = grid_threads() / kWarp;
-  for (long long i = grid_thread() / kWarp; i < static_cast<long long>(batch) * rows; i += warps) {
+  for (long long i = grid_warp(); i < static_cast<long long>(batch) * rows; i += grid_warps()) {
     const float sum = dot(values + i * width, query + i / rows * query_stride, width);
     if (threadIdx.x % kWarp == 0) out[i] = bias == nullptr ? sum : sum + bias[i];
   }

@@ -24,7 +24,7 @@ struct PairSide {
 static __global__ void __launch_bounds__(kMostThreads) pair_kernel(PairSide side, int size, int width) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int knots = side.own.knots, others = side.other.knots;
-  for (long long row = grid_thread() / kWarp; row < side.rows; row += grid_threads() / kWarp) {
+  for (long long row = grid_warp(); row < side.rows; row += grid_warps()) {
     const int video = static_cast<int>(row / knots);
     const bool valid = row % knots < length_of(side.own.lengths, video, knots);
     const bool both = valid && side.other.source != nullptr;

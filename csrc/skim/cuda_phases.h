@@ -130,7 +130,7 @@ __device__ inline void fuse_projected(const DeviceRun<T>& run, int t) {
       }
     }
     __syncthreads();
-    for (int row = static_cast<int>(grid_thread() / kWarp); row < fused; row += static_cast<int>(grid_threads() / kWarp)) {
+    for (int row = static_cast<int>(grid_warp()); row < fused; row += static_cast<int>(grid_warps())) {
       float sum = run.model.fusion_in.bias[row];
       for (int m = 0; m < 2; ++m) {
         if (run.banks[m].source == nullptr) continue;

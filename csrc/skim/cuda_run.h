@@ -39,6 +39,8 @@ struct DeviceModel {
 
 enum class Phase { prepare, multiply_keys, make_keys, project, mix, index, fuse, fuse_projected, cell, ask, second, score,
                    finish };
+constexpr const char* kPhaseNames[] = {"prepare", "multiply_keys", "make_keys", "project", "mix", "index", "fuse",
+                                       "fuse_projected", "cell", "ask", "second", "score", "finish"};
 
 // The phases of a run. Between two of them the whole grid must have finished the first.
 struct Steps {
@@ -74,6 +76,7 @@ struct DeviceRun {
   // Outputs, [B, T, ...].
   float *logits = nullptr, *modality_scores = nullptr, *step_features = nullptr, *step_logits = nullptr;
   float* attention[2] = {};
+  unsigned long long* times = nullptr;  // see note_time(); null unless this run is to be timed
 };
 
 // The last query's outputs, padded.

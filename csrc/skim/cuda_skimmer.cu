@@ -1,22 +1,45 @@
 #include "skim/cuda_skimmer.h"
 
+#include "base/device.h"
+
 #include "skim/cuda_model.h"
 #include "skim/cuda_pairing.h"
 #include "skim/cuda_phases.h"
+#include "skim/cuda_shared.h"
 
 namespace l2l {
 namespace cuda {
 
+#ifdef L2L_PHASE_TIMES
+constexpr bool kPhaseTimes = true;
+#else
+constexpr bool kPhaseTimes = false;
+#endif
+
+// The block's own times of row `row` of `times`; what lies between one row's last end and the next row's first begin
+// is the barrier's, or with a launch a phase the launch's.
+template <bool kTimed>
+__device__ inline void note_time(unsigned long long* times, int row, bool ends) {
+  if constexpr (kTimed) {
+    if (ends) __syncthreads();  // the last warp is done
+    if (threadIdx.x == 0) times[(static_cast<long long>(row) * gridDim.x + blockIdx.x) * 2 + (ends ? 1 : 0)] = global_timer();
+  }
+}
+
 // Phases [begin, end) of a run; more than one only in a cooperative launch.
-template <class T>
+template <class T, bool kTimed>
 __global__ void __launch_bounds__(kMostThreads, 1) skim_kernel(DeviceRun<T> run, int begin, int end) {
+  if (begin == 0) note_time<kTimed>(run.times, 0, false);
   keep(run.model.gates);
   keep(run.model.fusion_in);
   keep(run.model.ask);
   for (int m = 0; m < 2; ++m) keep(run.model.heads[m].second);
   __syncthreads();
+  if (begin == 0) note_time<kTimed>(run.times, 0, true);
   for (int i = begin; i < end; ++i) {
+    note_time<kTimed>(run.times, i + 1, false);
     do_phase(run, run.steps.phase(i), run.steps.t(i));
+    note_time<kTimed>(run.times, i + 1, true);
     if (i + 1 < end) grid_barrier();
   }
 }
@@ -46,8 +69,6 @@ static Steps steps_of(bool keys, bool hidden, bool projected, int count) {
   return steps;
 }
 
-static std::size_t on_16(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
-
 }  // namespace cuda
 
 class CudaSkimmer::Model {
@@ -55,9 +76,11 @@ class CudaSkimmer::Model {
   virtual ~Model() = default;
   virtual std::size_t workspace_bytes(const CudaSkimInput& input, bool projected) const = 0;
   virtual std::size_t least_shared_bytes(const CudaSkimInput& input, const CudaGeometry& geometry) const = 0;
-  virtual int resident_blocks(const CudaGeometry& geometry) const = 0;
+  virtual int resident_blocks(int threads, std::size_t shared_bytes) const = 0;
+  virtual cuda::Steps steps(const CudaSkimInput& input, bool projected) const = 0;
+  virtual CudaKept kept(const CudaSkimInput& input, const CudaGeometry& geometry) const = 0;
   virtual void run(const CudaSkimInput& input, const SkimOutput& output, void* workspace,
-                   const CudaGeometry& geometry, void* stream) const = 0;
+                   const CudaGeometry& geometry, void* stream, unsigned long long* times) const = 0;
 };
 
 template <class T>
@@ -85,14 +108,27 @@ class CudaSkimmer::TypedModel final : public CudaSkimmer::Model {
   }
   std::size_t least_shared_bytes(const CudaSkimInput& input, const CudaGeometry& geometry) const override {
     Run run = describe(input, geometry.projected);
-    return share_out(run, geometry);
+    return cuda::share_out(run, geometry.blocks, geometry.threads);
   }
-  int resident_blocks(const CudaGeometry& geometry) const override {
-    return cuda::resident_blocks(cuda::skim_kernel<T>, cuda::room().processors, geometry.threads,
-                                 geometry.shared_bytes);
+  int resident_blocks(int threads, std::size_t shared_bytes) const override {
+    return cuda::resident_blocks(cuda::skim_kernel<T, false>, threads, shared_bytes);
+  }
+  cuda::Steps steps(const CudaSkimInput& input, bool projected) const override {
+    return describe(input, projected).steps;
+  }
+  CudaKept kept(const CudaSkimInput& input, const CudaGeometry& geometry) const override {
+    Run run = describe(input, geometry.projected);
+    const std::size_t least = cuda::share_out(run, geometry.blocks, geometry.threads);
+    if (geometry.persistent) cuda::keep_what_fits(run, geometry.blocks, least, geometry.shared_bytes);
+    CudaKept all;
+    for (const cuda::Layer<T>* layer : cuda::layers_to_keep(run)) {
+      all.rows += layer->kept;
+      all.of += cuda::owned_rows(layer->out, 0, geometry.blocks);
+    }
+    return all;
   }
   void run(const CudaSkimInput& input, const SkimOutput& output, void* workspace, const CudaGeometry& geometry,
-           void* stream) const override;
+           void* stream, unsigned long long* times) const override;
 
  private:
   using Run = cuda::DeviceRun<T>;
@@ -102,8 +138,7 @@ class CudaSkimmer::TypedModel final : public CudaSkimmer::Model {
   void lay_out_bank(Run& run, int m, cuda::Arena& arena) const;
   void lay_out_pairs(const CudaSkimInput& input, cuda::PairSide (&sides)[2], cuda::Arena& arena) const;
   void join(Run& run, const cuda::PairSide& side, const CudaGeometry& geometry, cuda::Stream stream) const;
-  static std::size_t share_out(Run& run, const CudaGeometry& geometry);
-  static std::size_t keep_what_fits(Run& run, const CudaGeometry& geometry, std::size_t least);
+  static void launch(const Run& run, int begin, int end, const cuda::Shape& shape, cuda::Stream stream);
 
   cuda::Placing<T> placing_;
   const cuda::DeviceModel<T> model_;
@@ -204,50 +239,30 @@ template <class T>
 void CudaSkimmer::TypedModel<T>::join(Run& run, const cuda::PairSide& side, const CudaGeometry& geometry,
                                       cuda::Stream stream) const {
   const cuda::DevicePair<T>& pair = pairs_[side.part];
-  const cuda::Shape shape{geometry.blocks, geometry.threads, 0, false};
   const int width = model_.feature_width;
   const float *both = side.both, *hidden = side.hidden, *own = side.both + side.part * width, *none = nullptr;
-  cuda::launch(cuda::pair_kernel, shape, stream, side, model_.feature, width);
-  cuda::launch(cuda::rows_kernel<T, false>, shape, stream, pair.first, both, side.rows, none, 0, side.hidden,
-               pair.second.in);
-  cuda::launch(cuda::rows_kernel<T, true>, shape, stream, pair.second, hidden, side.rows, own, 2 * width, side.joined,
+  const auto first = cuda::rows_kernel<T, false>, second = cuda::rows_kernel<T, true>;
+  const auto shape = [&](auto kernel) { return cuda::shape_of(kernel, {0, geometry.threads}, 0); };
+  cuda::launch(cuda::pair_kernel, shape(cuda::pair_kernel), stream, side, model_.feature, width);
+  cuda::launch(first, shape(first), stream, pair.first, both, side.rows, none, 0, side.hidden, pair.second.in);
+  cuda::launch(second, shape(second), stream, pair.second, hidden, side.rows, own, 2 * width, side.joined,
                model_.feature);
   run.banks[side.part].source = side.joined;
   run.banks[side.part].element = Element::f32;
 }
 
-// Shared memory without kept weights: scratch for index() and cell(), and v. Returns the bytes.
 template <class T>
-std::size_t CudaSkimmer::TypedModel<T>::share_out(Run& run, const CudaGeometry& geometry) {
-  const auto gates = static_cast<std::size_t>(4 * cuda::kTogether * cuda::owned_rows(run.model.gates.out, 0, geometry.blocks));
-  const std::size_t scratch = std::max(static_cast<std::size_t>(geometry.threads), gates) * sizeof(float);
-  run.spread_at = static_cast<int>(cuda::on_16(scratch));
-  const auto knots = static_cast<std::size_t>(cuda::spread_width(run.banks[0].knots) +
-                                              cuda::spread_width(run.banks[1].knots));
-  return cuda::on_16(scratch) + (run.projected ? knots * (sizeof(long long) + sizeof(float)) : 0);
-}
-
-// The largest layers that a step reads are kept in shared memory, as far as they fit. Returns the bytes in use.
-template <class T>
-std::size_t CudaSkimmer::TypedModel<T>::keep_what_fits(Run& run, const CudaGeometry& geometry, std::size_t least) {
-  std::size_t used = least;
-  cuda::DeviceModel<T>& model = run.model;
-  std::vector<cuda::Layer<T>*> layers{&model.gates};
-  if (!run.projected) layers.insert(layers.end(), {&model.fusion_in, &model.heads[0].second, &model.heads[1].second});
-  if (!run.projected || model.heads[0].hidden || model.heads[1].hidden) layers.push_back(&model.ask);
-  for (cuda::Layer<T>* layer : layers) {
-    const std::size_t bytes = static_cast<std::size_t>(cuda::owned_rows(layer->out, 0, geometry.blocks)) *
-                              static_cast<std::size_t>(layer->in) * sizeof(T);
-    if (bytes == 0 || used + bytes > geometry.shared_bytes) continue;
-    layer->kept_at = static_cast<long long>(used);
-    used += cuda::on_16(bytes);
+void CudaSkimmer::TypedModel<T>::launch(const Run& run, int begin, int end, const cuda::Shape& shape,
+                                        cuda::Stream stream) {
+  if constexpr (cuda::kPhaseTimes) {
+    if (run.times != nullptr) return cuda::launch(cuda::skim_kernel<T, true>, shape, stream, run, begin, end);
   }
-  return std::max(least, std::min(used, geometry.shared_bytes));
+  cuda::launch(cuda::skim_kernel<T, false>, shape, stream, run, begin, end);
 }
 
 template <class T>
 void CudaSkimmer::TypedModel<T>::run(const CudaSkimInput& input, const SkimOutput& output, void* workspace,
-                                     const CudaGeometry& geometry, void* stream) const {
+                                     const CudaGeometry& geometry, void* stream, unsigned long long* times) const {
   Run run = describe(input, geometry.projected);
   cuda::Arena arena(workspace);
   lay_out(run, arena);
@@ -258,19 +273,19 @@ void CudaSkimmer::TypedModel<T>::run(const CudaSkimInput& input, const SkimOutpu
   run.step_features = output.step_features.data;
   run.step_logits = output.step_logits.data;
   for (int m = 0; m < 2; ++m) run.attention[m] = output.attention[m].data;
-  const std::size_t least = share_out(run, geometry);
+  run.times = times;
+  const std::size_t least = cuda::share_out(run, geometry.blocks, geometry.threads);
   const auto queue = static_cast<cuda::Stream>(stream);
   for (const cuda::PairSide& side : sides) {
     if (side.rows > 0) join(run, side, geometry, queue);
   }
   if (geometry.persistent) {
-    const std::size_t shared = keep_what_fits(run, geometry, least);
-    cuda::launch(cuda::skim_kernel<T>, {geometry.blocks, geometry.threads, shared, true}, queue, run, 0,
-                 run.steps.count());
+    const std::size_t shared = cuda::keep_what_fits(run, geometry.blocks, least, geometry.shared_bytes);
+    launch(run, 0, run.steps.count(), {geometry.blocks, geometry.threads, shared, true}, queue);
     return;
   }
   for (int i = 0; i < run.steps.count(); ++i) {
-    cuda::launch(cuda::skim_kernel<T>, {geometry.blocks, geometry.threads, least, false}, queue, run, i, i + 1);
+    launch(run, i, i + 1, {geometry.blocks, geometry.threads, least, false}, queue);
   }
 }
 
@@ -316,25 +331,32 @@ CudaGeometry CudaSkimmer::geometry(const CudaSkimInput& input, std::optional<boo
 
 CudaGeometry CudaSkimmer::made_geometry(const CudaSkimInput& input, bool persistent, bool projected) const {
   const cuda::Room room = cuda::room();
-  CudaGeometry geometry{persistent, projected, persistent ? room.processors : 4 * room.processors, room.threads,
-                        room.shared_bytes};
+  CudaGeometry geometry{persistent, projected, room.processors, room.threads, room.shared_bytes};
   const std::size_t least = model_->least_shared_bytes(input, geometry);
   require(least <= room.shared_bytes, "image_bank: too many knots to project on this GPU");
-  require(!persistent || (room.cooperative && model_->resident_blocks(geometry) >= geometry.blocks),
-          "launches: this GPU cannot run all steps in one launch");
+  if (persistent) {
+    require(room.cooperative && model_->resident_blocks(geometry.threads, room.shared_bytes) >= geometry.blocks,
+            "launches: this GPU cannot run all steps in one launch");
+  } else {
+    // In whole KiB, so that there are few questions to ask; more blocks take no more each.
+    const std::size_t whole = std::min((least + 1023) / 1024 * 1024, room.shared_bytes);
+    geometry.blocks = model_->resident_blocks(geometry.threads, whole);
+    require(geometry.blocks > 0, "launches: this GPU has no room for a block of the skimmer");
+  }
   return geometry;
 }
 
 // One launch saves launches and weight traffic, but waits for the whole grid between phases: for few videos. Projecting
-// costs as much as some steps, the more the more rows there are. The bounds are guesses until a GPU has measured them.
+// makes rows once, and saves every step three phases and their barriers; docs/gpu.md estimates 22 to 40 us for 164 rows
+// and 4 us a step on an H200. The bounds are guesses until a GPU has measured them.
 CudaGeometry CudaSkimmer::chosen_geometry(const CudaSkimInput& input) const {
-  constexpr std::int64_t kFewVideos = 4, kFewRows = 1024;
+  constexpr std::int64_t kFewVideos = 4, kRowsWorthAStep = 20;
   std::int64_t rows = 0;
   for (const CudaBank& bank : input.banks) {
     if (bank.present()) rows += bank.knots() + (settings_.relu_keys ? input.timestamps.shape[1] : bank.knots());
   }
   const std::int64_t batch = input.timestamps.shape[0];
-  const bool projected = batch * rows <= kFewRows;
+  const bool projected = batch * rows <= input.steps * kRowsWorthAStep;
   if (batch <= kFewVideos) {
     try {
       return made_geometry(input, true, projected);
@@ -357,8 +379,25 @@ void CudaSkimmer::check_workspace(const CudaSkimInput& input, bool projected, co
 }
 
 void CudaSkimmer::run(const CudaSkimInput& input, const SkimOutput& output, void* workspace,
-                      const CudaGeometry& geometry, void* stream) const {
-  model_->run(input, output, workspace, geometry, stream);
+                      const CudaGeometry& geometry, void* stream, unsigned long long* times) const {
+  if (times != nullptr && !cuda::kPhaseTimes) {
+    throw cuda::DeviceError("phase times: this build has none; build it with -DL2L_PHASE_TIMES=ON");
+  }
+  model_->run(input, output, workspace, geometry, stream, times);
+}
+
+std::vector<CudaPhase> CudaSkimmer::phases(const CudaSkimInput& input, bool projected) const {
+  const cuda::Steps steps = model_->steps(input, projected);
+  std::vector<CudaPhase> all{{"keep", -1}};
+  for (int i = 0; i < steps.count(); ++i) {
+    const bool in_step = i >= steps.prelude_count && i < steps.count() - 1;
+    all.push_back({cuda::kPhaseNames[static_cast<int>(steps.phase(i))], in_step ? steps.t(i) : -1});
+  }
+  return all;
+}
+
+CudaKept CudaSkimmer::kept(const CudaSkimInput& input, const CudaGeometry& geometry) const {
+  return model_->kept(input, geometry);
 }
 
 }  // namespace l2l

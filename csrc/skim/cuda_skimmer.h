@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "skim/call.h"
 #include "skim/weights.h"
@@ -17,6 +18,16 @@ struct CudaGeometry {
   int blocks = 0;
   int threads = 0;               // a block; a multiple of 32, at most 512
   std::size_t shared_bytes = 0;  // a block may have, in all
+};
+
+// One phase of a run; `step` is -1 before and after all steps.
+struct CudaPhase {
+  const char* name;
+  int step;
+};
+// Of what a block keeps of its weights in shared memory: so many rows of so many that a step reads.
+struct CudaKept {
+  int rows = 0, of = 0;
 };
 
 // An input of such sizes that holds nothing, which is enough to ask for geometry() and workspace_bytes(); a modality of
@@ -55,8 +66,16 @@ class CudaSkimmer {
   // launching. `input` has passed check(), and the output has the shapes of output_shapes(). Values in device memory
   // are not checked: times that do not increase or features that are not finite give a wrong result, and nothing
   // worse.
+  //
+  // With `times`, nanoseconds [phases, blocks, 2] in device memory, every block writes when it began and ended each of
+  // phases(); that takes a build with L2L_PHASE_TIMES, and cuda::DeviceError is thrown by one without.
   void run(const CudaSkimInput& input, const SkimOutput& output, void* workspace, const CudaGeometry& geometry,
-           void* stream) const;
+           void* stream, unsigned long long* times = nullptr) const;
+
+  // What is timed: the loading of weights that are kept, then what the run is made of.
+  std::vector<CudaPhase> phases(const CudaSkimInput& input, bool projected) const;
+  // What a persistent run keeps.
+  CudaKept kept(const CudaSkimInput& input, const CudaGeometry& geometry) const;
 
  private:
   class Model;

@@ -146,6 +146,8 @@ class TensorRTBuilder:
         profile.set_shape(source.name, *[(size, *tuple(source.shape)[1:]) for size in batch])
         if config.add_optimization_profile(profile) < 0:
             raise PlanError(f"graph.{name} cannot be built for batches {batch}: {self._library.last_words()}")
+        # On by default: an engine that calls itself fp32 would round to 10 bits of mantissa.
+        config.clear_flag(api.BuilderFlag.TF32)
         if hasattr(api.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
             # Of tensorrt_rtx: without it an engine may allocate while it runs, which no CUDA graph can hold.
             config.set_flag(api.BuilderFlag.REQUIRE_USER_ALLOCATION)

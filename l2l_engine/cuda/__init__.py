@@ -7,8 +7,8 @@ a copy, results come out likewise, and everything is queued on a stream that the
 from typing import TYPE_CHECKING
 
 from l2l_engine.cuda.native import require, why_not
-from l2l_engine.cuda.ops import CudaSoftIndexResult, interpolate, soft_index
-from l2l_engine.cuda.skimmer import CudaSkimmer, CudaSkimResult, Space
+from l2l_engine.cuda.ops import CudaSoftIndexResult, gather, interpolate, soft_index
+from l2l_engine.cuda.skimmer import CudaSkimmer, CudaSkimResult, PhaseTime, Space
 
 if TYPE_CHECKING:
     from l2l_engine._cuda import DeviceArray as DeviceArray
@@ -17,7 +17,9 @@ __all__ = [
     "CudaSkimResult",
     "CudaSkimmer",
     "CudaSoftIndexResult",
+    "PhaseTime",
     "Space",
+    "gather",
     "interpolate",
     "require",
     "soft_index",

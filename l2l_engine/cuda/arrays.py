@@ -147,6 +147,17 @@ class Arguments:
 
         return self._taken(name, value, checked)
 
+    def numbers(self, name: str, value: Any, rows: int) -> DeviceArray:
+        """int64, from 0 to below ``rows``, where that can be seen."""
+
+        def checked(name: str, value: Any) -> NDArray[np.int64] | None:
+            array = arguments.int64(name, value)
+            if array is not None and array.size and (array.min() < 0 or array.max() >= rows):
+                raise ValueError(f"{name}: a value is not between 0 and {rows - 1}")
+            return array
+
+        return self.required(name, value, checked)
+
     def mask(self, name: str, value: Any) -> DeviceArray | None:
         """bool."""
         return self._taken(name, value, arguments.mask)

@@ -54,6 +54,33 @@ def interpolate(
     return result
 
 
+def gather(features: Any, order: Any, *, out: Any, stream: object = None) -> DeviceArray:
+    """Rows in another order, queued on ``stream``: ``out[b, k] = features[b, order[b, k]]``.
+
+    Args:
+        features: [B, M, D], float32, float16 or bfloat16.
+        order: [B, K], int64. On the device its values are not checked: for a number that no row has, the
+            nearest that one has is taken.
+        out: [B, K, D], float32, on the device.
+        stream: A handle or a stream object; the legacy default stream by default.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        TypeError: An argument is of the wrong type or dtype; the message names it.
+        ValueError: An argument is of the wrong shape, strided, or on another device; the message names it.
+        DeviceError: The device fails.
+    """
+    arguments = Arguments(stream)
+    arguments.settle(features=features, order=order, out=out)
+    bank = arguments.features("features", features)
+    numbers = arguments.numbers("order", order, (*bank.shape, 0, 0)[1])
+    result = arguments.imported("out", out)
+    native.module().gather(bank, numbers, result, arguments.stream)
+    return result
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CudaSoftIndexResult:
     """:class:`l2l_engine.ops.SoftIndexResult` on the device."""

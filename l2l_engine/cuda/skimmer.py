@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from l2l_engine import arguments
@@ -47,6 +48,24 @@ class Space:
 
     workspace: DeviceArray
     result: CudaSkimResult
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTime:
+    """One phase of one run of the skimmer, by the GPU's own clock.
+
+    Attributes:
+        phase: As csrc/skim/cuda_run.h names it; "keep" is the loading of weights into shared memory.
+        step: Of the skimmer, from 0; None before and after all steps.
+        waited_us: From the end of the phase before, in the block that was last, to the beginning of this one,
+            in the block that was first: the grid's barrier, or with a launch a phase the launch.
+        worked_us: From then to the end in the block that was last.
+    """
+
+    phase: str
+    step: int | None
+    waited_us: float
+    worked_us: float
 
 
 class CudaSkimmer:
@@ -218,13 +237,48 @@ class CudaSkimmer:
             lengths=lengths,
             modality=modality,
         )
+        outputs = self._queue(given, stream, space, timed=False)
+        return CudaSkimResult(*outputs) if space is None else space.result
+
+    def phase_times(  # noqa: PLR0917 - as of run
+        self,
+        image_bank: Any,
+        audio_bank: Any,
+        image_times: Any,
+        audio_times: Any,
+        timestamps: Any,
+        steps: int,
+        *,
+        stream: object = None,
+        space: Space | None = None,
+    ) -> list[PhaseTime]:
+        """Run once as :meth:`run` does, wait, and say where the time went, phase by phase.
+
+        Takes a build with ``L2L_PHASE_TIMES`` (docs/gpu.md). The clock is the GPU's ``%globaltimer``, which
+        some GPUs tick only once a microsecond: add up several runs.
+
+        Raises:
+            As :meth:`run`; DeviceError also if the build has no phase times.
+        """
+        given = SkimInput(image_bank, audio_bank, image_times, audio_times, timestamps, steps)
+        _, phases, times = self._queue(given, stream, space, timed=True)
+        ns = times.numpy()
+        begins, ends = ns[..., 0].min(1), ns[..., 1].max(1)
+        before = np.append(begins[:1], ends[:-1])
+        rows = zip(phases, (begins - before) / 1e3, (ends - begins) / 1e3, strict=True)
+        return [
+            PhaseTime(name, None if step < 0 else step, float(waited), float(worked))
+            for (name, step), waited, worked in rows
+        ]
+
+    def _queue(self, given: SkimInput, stream: object, space: Space | None, *, timed: bool) -> Any:
         call = Arguments(stream, self.device)
-        outputs = self._native.run(
+        return self._native.run(
             *given.taken(call, visual_only=self.visual_only),
             call.stream,
             self._persistent,
             self._projected,
             None if space is None else space.workspace,
             None if space is None else [getattr(space.result, field.name) for field in fields(space.result)],
+            timed,
         )
-        return CudaSkimResult(*outputs) if space is None else space.result

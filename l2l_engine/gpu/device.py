@@ -68,8 +68,8 @@ class Device(Protocol):
     def pin(self, nbytes: int) -> Pinned:
         """Memory of the host for copies that nobody waits for."""
 
-    def stream(self) -> int:
-        """A new stream, which waits for no other by itself."""
+    def stream(self, *, urgent: bool = False) -> int:
+        """A new stream, which waits for no other by itself; work on an urgent one goes first."""
 
     def end_stream(self, stream: int) -> None:
         """Let go of a stream; what is queued on it is still done."""

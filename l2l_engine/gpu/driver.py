@@ -36,7 +36,8 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuMemFree_v2": (_U64,),
     "cuMemHostAlloc": (_OUT, _SIZE, _UINT),
     "cuMemFreeHost": (_HANDLE,),
-    "cuStreamCreate": (_OUT, _UINT),
+    "cuCtxGetStreamPriorityRange": (_OUT, _OUT),
+    "cuStreamCreateWithPriority": (_OUT, _UINT, _INT),
     "cuStreamDestroy_v2": (_HANDLE,),
     "cuStreamQuery": (_HANDLE,),
     "cuEventCreate": (_OUT, _UINT),
@@ -79,6 +80,9 @@ class CudaDevice:
         self._check("cuDeviceGet", ctypes.byref(device), number)
         # Never released: other libraries in this process work in it too.
         self._context = self._handle("cuDevicePrimaryCtxRetain", device.value)
+        least, most = ctypes.c_int(), ctypes.c_int()
+        self.call("cuCtxGetStreamPriorityRange", ctypes.byref(least), ctypes.byref(most))
+        self._priorities = least.value, most.value
         self._probe = self.stream()
 
     def allocate(self, nbytes: int) -> DeviceBlock:
@@ -93,10 +97,10 @@ class CudaDevice:
         self.call("cuMemHostAlloc", ctypes.byref(pointer), max(1, nbytes), 0, wanted=nbytes)
         return PinnedBlock(self, pointer.value or 0, nbytes)
 
-    def stream(self) -> int:
-        """A new stream, which waits for no other by itself."""
+    def stream(self, *, urgent: bool = False) -> int:
+        """A new stream, which waits for no other by itself; work on an urgent one goes first."""
         with self.use():
-            return self._handle("cuStreamCreate", _NON_BLOCKING)
+            return self._handle("cuStreamCreateWithPriority", _NON_BLOCKING, self._priorities[urgent])
 
     def end_stream(self, stream: int) -> None:
         """Let go of a stream; what is queued on it is still done."""

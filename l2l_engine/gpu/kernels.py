@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space, interpolate, native
+from l2l_engine.cuda import CudaSkimmer, CudaSkimResult, Space, gather, native
 from l2l_engine.cuda.arrays import to_stream
 from l2l_engine.errors import DeviceError
 from l2l_engine.gpu.device import Device, View
@@ -24,14 +24,14 @@ Banks = tuple[tuple[View, View] | None, tuple[View, View] | None]
 
 
 class OwnStream:
-    """A stream that ends with the last who holds it.
+    """A stream that ends with the last who holds it. What is on it comes before what encoders have queued.
 
     Memory that is freed in its order holds it too, and may outlive whoever queued: an exception keeps the
     variables of all that it passed through.
     """
 
     def __init__(self, device: Device) -> None:
-        self.handle = device.stream()
+        self.handle = device.stream(urgent=True)
         weakref.finalize(self, _end, device, self.handle, os.getpid()).atexit = False
 
 
@@ -53,8 +53,8 @@ class Kernels(Protocol):
     def sizes(self) -> tuple[int, int]:
         """D, and the number of classes."""
 
-    def gather(self, rows: View, numbers: View, order: View, out: View, stream: OwnStream) -> None:
-        """Queue ``out[0, k] = rows[0, order[0, k]]``; ``numbers`` is 0, 1, ... M-1, float64 [1, M]."""
+    def gather(self, rows: View, order: View, out: View, stream: OwnStream) -> None:
+        """Queue ``out[0, k] = rows[0, order[0, k]]``; the order is int64 [1, K]."""
 
     def space(self, moments: int, knots: tuple[int, int], steps: int, stream: OwnStream) -> Space:
         """Memory for a run that can be captured."""
@@ -88,9 +88,9 @@ class CudaKernels:
         assert self._made is not None, "this plan has no skimmer"
         return self._made
 
-    def gather(self, rows: View, numbers: View, order: View, out: View, stream: OwnStream) -> None:
-        """Queue the rows in another order. Interpolation at a knot is the knot's own row."""
-        interpolate(rows, numbers, order, stream=stream, out=out)
+    def gather(self, rows: View, order: View, out: View, stream: OwnStream) -> None:
+        """Queue the rows in another order."""
+        gather(rows, order, stream=stream, out=out)
 
     def space(self, moments: int, knots: tuple[int, int], steps: int, stream: OwnStream) -> Space:
         """Memory for a run that can be captured."""

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,8 +83,8 @@ class SkimStream:
         made = self._kernels.new(len(kind.times), self._own)
         pointer = int(made.__cuda_array_interface__["data"][0])
         out = View(pointer, (1, *made.shape), np.dtype(np.float32), made)
-        numbers, (order,) = self._numbers(kind.rows.shape[1], [kind.order.astype(np.float64)])
-        self._kernels.gather(kind.rows, numbers, order, out, self._own)
+        (order,) = self._bring_columns([kind.order])
+        self._kernels.gather(kind.rows, order, out, self._own)
         self._wait()
         return made
 
@@ -113,8 +113,7 @@ class SkimStream:
     def _bring(self, both: Both, timestamps: NDArray[np.float64]) -> tuple[Banks, View]:
         """Queue the times' way to the device, and the banks into order, where the sizes alone say."""
         present = [kind for kind in both if kind is not None]
-        columns = [timestamps, *(c for kind in present for c in (kind.times, kind.order.astype(np.float64)))]
-        numbers, arrays = self._numbers(max(kind.rows.shape[1] for kind in present), columns)
+        arrays = self._bring_columns([timestamps, *(c for kind in present for c in (kind.times, kind.order))])
         banks: list[tuple[View, View] | None] = []
         rest = iter(arrays[1:])
         for name, kind in zip(("image", "audio"), both, strict=True):
@@ -124,24 +123,24 @@ class SkimStream:
             times, order = next(rest), next(rest)
             shape = (1, len(kind.times), kind.rows.shape[2])
             bank = view(self._block(name, 4 * int(np.prod(shape))), shape, np.float32)
-            count = View(numbers.pointer, (1, kind.rows.shape[1]), numbers.dtype, numbers.owner)
-            self._kernels.gather(kind.rows, count, order, bank, self._own)
+            self._kernels.gather(kind.rows, order, bank, self._own)
             banks.append((bank, times))
         return (banks[0], banks[1]), arrays[0]
 
-    def _numbers(self, rows: int, columns: list[NDArray[np.float64]]) -> tuple[View, list[View]]:
-        """0, 1, 2 ... and some columns on the device: float64 [1, ...] each."""
-        # Last, so that where the columns lie depends on their sizes alone: graphs know the place.
-        values = [*columns, np.arange(rows, dtype=np.float64)]
-        whole = np.concatenate(values)
-        source, target = self._pin("numbers", whole.nbytes), self._block("numbers", whole.nbytes)
-        source.array.view(np.float64)[: len(whole)] = whole
+    def _bring_columns(self, columns: list[NDArray[Any]]) -> list[View]:
+        """Queue the way of float64 and int64 columns to the device: [1, ...] each.
+
+        Where they lie there depends on their sizes alone: graphs know the place.
+        """
+        whole = np.concatenate([column.view(np.uint8) for column in columns])
+        source, target = self._pin("columns", whole.nbytes), self._block("columns", whole.nbytes)
+        source.array[: whole.nbytes] = whole
         self._device.upload(target.pointer, source.pointer, whole.nbytes, self.handle)
         views, offset = [], 0
-        for column in values:
-            views.append(view(target, (1, len(column)), np.float64, offset=offset))
+        for column in columns:
+            views.append(view(target, (1, len(column)), column.dtype, offset=offset))
             offset += column.nbytes
-        return views[-1], views[:-1]
+        return views
 
     def _fetch(self, result: CudaSkimResult, target: Pinned, stream: int) -> None:
         offset = 0

@@ -60,6 +60,21 @@ def test_every_encoder_of_the_demo_plan(builder: TensorRTBuilder) -> None:
         check(builder.build(name, graph, dtype=INPUTS[part], batch=BATCH), part, graph, beside)
 
 
+def test_fp32_is_not_tf32(builder: TensorRTBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, seen = tensorrt.load_library("tensorrt_rtx").api, []
+    build = api.Builder.build_serialized_network
+    fresh = api.Builder(tensorrt.load_library("tensorrt_rtx").log).create_builder_config()
+    assert fresh.get_flag(api.BuilderFlag.TF32), "it is on unless cleared"
+
+    def spied(self: Any, network: Any, config: Any) -> Any:
+        seen.append(config.get_flag(api.BuilderFlag.TF32))
+        return build(self, network, config)
+
+    monkeypatch.setattr(api.Builder, "build_serialized_network", spied)
+    builder.build("image.fp32", image_graph(), dtype=np.uint8, batch=BATCH)
+    assert seen == [False]
+
+
 def test_what_an_engine_is_for(builder: TensorRTBuilder) -> None:
     assert builder.name == "tensorrt_rtx"
     assert builder.version[0].isdigit()

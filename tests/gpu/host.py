@@ -50,6 +50,7 @@ class HostDevice:
         self.lost: str | None = None
         """What lost it, if anything has."""
         self.streams: dict[int, deque[tuple[Callable[[], bool] | None, Work]]] = {}
+        self.urgent: set[int] = set()
         self.events: dict[int, int] = {}
         self._passed: dict[int, int] = defaultdict(int)
         self._captures = Captures()
@@ -99,12 +100,14 @@ class HostDevice:
         self.unordered()
         return _Pinned(self, nbytes)
 
-    def stream(self) -> int:
+    def stream(self, *, urgent: bool = False) -> int:
         self.told("stream")
         with self._lock:
             self._captures.unordered()
             made = next(self._numbers)
             self.streams[made] = deque()
+            if urgent:
+                self.urgent.add(made)
             return made
 
     def end_stream(self, stream: int) -> None:
@@ -113,6 +116,7 @@ class HostDevice:
             if self.streams[stream]:
                 self.drain()
             del self.streams[stream]
+            self.urgent.discard(stream)
 
     def event(self) -> int:
         with self._lock:
@@ -305,9 +309,9 @@ class HostKernels(CudaKernels):
         super().__init__(skimmer, sizes, device.number)
         self._late = device
 
-    def gather(self, rows: View, numbers: View, order: View, out: View, stream: OwnStream) -> None:
+    def gather(self, rows: View, order: View, out: View, stream: OwnStream) -> None:
         work = super().gather
-        self._late.queue(stream.handle, lambda: work(rows, numbers, order, out, stream))
+        self._late.queue(stream.handle, lambda: work(rows, order, out, stream))
 
     def skim(
         self, banks: Any, timestamps: View, steps: int, stream: OwnStream | int, space: Space | None

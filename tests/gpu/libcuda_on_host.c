@@ -16,6 +16,7 @@ static _Thread_local CUcontext current;
 
 int fail_with;         // this status, from the next call that may fail on
 int device_count = 1;  // numbered from 0; the driver's handles of them are others
+int last_priority;     // of the newest stream
 size_t most_bytes = ~(size_t)0;
 long allocated, pinned, streams, events, graphs, without_context;
 
@@ -99,9 +100,15 @@ CUresult cuMemFreeHost(void* pointer) {
   return --pinned, free(pointer), enter();
 }
 
-CUresult cuStreamCreate(CUstream* stream, unsigned int flags) {
+// Lower numbers go first.
+CUresult cuCtxGetStreamPriorityRange(int* least, int* most) {
   LOCKED;
-  if (flags != CU_STREAM_NON_BLOCKING) return CUDA_ERROR_INVALID_VALUE;
+  return *least = 0, *most = -5, enter();
+}
+CUresult cuStreamCreateWithPriority(CUstream* stream, unsigned int flags, int priority) {
+  LOCKED;
+  if (flags != CU_STREAM_NON_BLOCKING || priority < -5 || priority > 0) return CUDA_ERROR_INVALID_VALUE;
+  last_priority = priority;
   const CUresult status = enter_unordered();
   if (status != CUDA_SUCCESS) return status;
   ++streams;

@@ -59,7 +59,7 @@ class Driver:
         self._library = library
         self._device = CudaDevice()
         with self._device.use():
-            self._streams = [self._made("cuStreamCreate", 1) for _ in range(STREAMS)]
+            self._streams = [self._made("cuStreamCreateWithPriority", 1, 0) for _ in range(STREAMS)]
             self._events = [self._made("cuEventCreate", 2) for _ in range(EVENTS)]
         self._bytes = self._device.allocate(2)
 
@@ -67,9 +67,9 @@ class Driver:
         with self._device.use():
             return int(getattr(self, "_" + name.replace(" ", "_"))(*arguments))
 
-    def _made(self, function: str, flags: int) -> ctypes.c_void_p:
+    def _made(self, function: str, *arguments: int) -> ctypes.c_void_p:
         handle = ctypes.c_void_p()
-        assert self._library[function](ctypes.byref(handle), flags) == 0
+        assert self._library[function](ctypes.byref(handle), *arguments) == 0
         return handle
 
     def _begin(self, stream: int, mode: int) -> int:

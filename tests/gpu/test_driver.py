@@ -102,6 +102,14 @@ def test_what_is_captured_may_only_queue(device: CudaDevice, driver: ctypes.CDLL
     assert [count(driver, name) for name in ("graphs", "streams", "allocated")] == before
 
 
+def test_urgent_streams_go_first(device: CudaDevice, driver: ctypes.CDLL) -> None:
+    newest = ctypes.c_int.in_dll(driver, "last_priority")
+    device.stream(urgent=True)
+    assert newest.value == -5, "the most urgent there is"
+    device.stream()
+    assert newest.value == 0
+
+
 def test_it_works_in_every_thread(device: CudaDevice, driver: ctypes.CDLL) -> None:
     """Each thread has a context of its own to set, and another library may have set another."""
     before = count(driver, "without_context")

@@ -52,6 +52,19 @@ def test_a_file_object_and_a_budget(classifier: Classifier, video: Path, same: S
     assert classifier.predict(video, budget_ms=1).media.image_knots >= 1  # type: ignore[union-attr]
 
 
+def test_what_ends_a_prediction_goes_before_what_encoders_queued(
+    classifier: Classifier, device: HostDevice, video: Path
+) -> None:
+    classifier.predict(video)
+    pipeline = classifier._pipeline
+    compute: Any = pipeline._compute
+    with compute._skimming.streams.use() as stream:
+        assert stream.handle in device.urgent
+    for encoder in compute._encoders.values():
+        assert encoder.stream in device.streams
+        assert encoder.stream not in device.urgent
+
+
 def test_it_waits_once_and_runs_a_graph_from_the_third_time_on(
     classifier: Classifier, device: HostDevice, video: Path, same: Same
 ) -> None:

@@ -97,9 +97,19 @@ struct Room {
 // What the tests pretend the device has.
 inline Room pretended_room{2, 1 << 20, true, 64};
 inline Room room() { return pretended_room; }
-template <class... Parameters>
-int resident_blocks(void (*)(Parameters...), int processors, int, std::size_t shared_bytes) {
-  return shared_bytes <= pretended_room.shared_bytes ? processors : 0;
+inline int pretended_blocks_a_processor = 1;
+inline int pretended_number = 0;  // a test that pretends another device counts it up: what is known is by number
+inline int occupancy_asked = 0;   // how often
+inline int device_number() { return pretended_number; }
+inline int blocks_a_processor(const void*, int, std::size_t shared_bytes) {
+  ++occupancy_asked;
+  return shared_bytes <= pretended_room.shared_bytes ? pretended_blocks_a_processor : 0;
+}
+
+// Only ticks: its times say what came before what.
+inline unsigned long long global_timer() {
+  static std::atomic<unsigned long long> ticks{0};
+  return 1000 * ++ticks;
 }
 
 }  // namespace l2l::cuda

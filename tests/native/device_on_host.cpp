@@ -64,6 +64,7 @@ void free_now(unsigned char* at) {
 void require_device(int device) {
   if (!pretended().missing.empty()) throw DeviceError(pretended().missing);
   if (device < 0 || device >= pretended().devices) throw DeviceError("device: there is no GPU " + std::to_string(device));
+  if (!pretended().has_code) throw DeviceError(no_code_for(device_name(device), 7, 0));
 }
 std::string device_name(int) { return "the host, pretending"; }
 int current_device() { return std::max(0, current_context() - 1); }

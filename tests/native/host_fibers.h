@@ -5,10 +5,13 @@
 #include <setjmp.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <numeric>
+#include <random>
 #include <vector>
 
 namespace l2l::cuda {
@@ -60,6 +63,8 @@ struct Fibers {
   FiberBarrier* grid = nullptr;
 };
 inline thread_local Fibers* fibers = nullptr;
+// In which order threads and blocks come: 0 for the order of their numbers, else one that this seeds.
+inline unsigned fibers_seed = 0;
 
 inline const Fiber& this_fiber() { return *fibers->all[fibers->now]; }
 #define threadIdx (::l2l::cuda::this_fiber().thread)
@@ -146,6 +151,7 @@ inline void run_fibers(Fibers& group, const Shape& shape, int first, int count) 
     blocks.push_back(std::make_unique<HostBlock>(shape.threads, shape.shared_bytes));
     for (int t = 0; t < shape.threads; ++t) group.all.push_back(make_fiber(t, b, blocks.back().get()));
   }
+  if (fibers_seed != 0) std::shuffle(group.all.begin(), group.all.end(), std::mt19937(fibers_seed));
   fibers = &group;
   run_to_the_end();
   fibers = nullptr;
@@ -163,7 +169,10 @@ void launch(void (*kernel)(Parameters...), const Shape& shape, Stream, Parameter
     run_fibers(group, shape, 0, shape.blocks);
     return;
   }
-  for (int b = 0; b < shape.blocks; ++b) run_fibers(group, shape, b, 1);
+  std::vector<int> order(static_cast<std::size_t>(shape.blocks));
+  std::iota(order.begin(), order.end(), 0);
+  if (fibers_seed != 0) std::shuffle(order.begin(), order.end(), std::mt19937(fibers_seed));
+  for (const int b : order) run_fibers(group, shape, b, 1);
 }
 
 }  // namespace l2l::cuda

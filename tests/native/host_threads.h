@@ -1,6 +1,7 @@
 // Each CUDA thread is an OS thread; barriers and shuffles are std::barriers. Blocks are few and threads are 64 a block.
 #pragma once
 
+#include <atomic>
 #include <barrier>
 #include <cstddef>
 #include <cstdlib>
@@ -44,7 +45,11 @@ inline void grid_barrier() {
   this_grid->arrive_and_wait();
 }
 inline unsigned char* shared_memory() { return this_block->shared.get(); }
+// Where a test wants to know which blocks sum something: one flag a block.
+inline std::atomic<bool>* summing_blocks = nullptr;
+
 inline float __shfl_xor_sync(unsigned, float value, int lane_mask) {
+  if (summing_blocks != nullptr) summing_blocks[blockIdx.x] = true;
   HostWarp& warp = *this_block->warps[threadIdx.x / 32];
   const std::size_t lane = threadIdx.x % 32;
   warp.values[lane] = value;

@@ -21,6 +21,7 @@ struct Pretended {
   std::recursive_mutex mutex;
   std::string missing;  // why there is no device, if there is none
   int devices = 1;
+  bool has_code = true;  // for this device
   std::size_t most_bytes = std::numeric_limits<std::size_t>::max() / 2;
   void* captured = nullptr;  // the stream that is being captured
   std::size_t in_use = 0;

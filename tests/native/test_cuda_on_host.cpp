@@ -1,5 +1,6 @@
 // The CUDA kernels on the host against the CPU path, which the Python tests hold to the float64 reference.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -8,8 +9,10 @@
 
 #include "cases.h"
 #include "check.h"
+#include "ops/gather_cuda.h"
 #include "ops/interpolate_cuda.h"
 #include "ops/soft_index_cuda.h"
+#include "ops/soft_index_device.h"
 #include "skim/cuda_skimmer.h"
 
 using namespace l2l;
@@ -42,11 +45,12 @@ const Case kCases[] = {
     {"fp16", kDims, 1, {false, false, Precision::fp16}, 1, 17, 3, 5, 2, true, true},
 };
 
-// Rows are dealt out unevenly; there is shared memory for no weights, for some, for all.
+// Rows are dealt out unevenly; there is shared memory for no weights, for some layers, for all, for some rows of one.
 const CudaGeometry kPlain[] = {{false, false, 2, 64, 1 << 20}, {false, true, 2, 64, 1 << 20}};
 const CudaGeometry kPersistent[] = {{true, false, 1, 32, 0},         {true, true, 1, 32, 0},
                                     {true, false, 2, 64, 140000},    {true, true, 2, 64, 140000},
-                                    {true, false, 3, 32, 1 << 20}, {true, true, 3, 32, 1 << 20}};
+                                    {true, false, 3, 32, 1 << 20}, {true, true, 3, 32, 1 << 20},
+                                    {true, true, 2, 64, 9000}};
 
 // Memory on 16 bytes, full of NaNs, of exactly its size.
 struct Workspace {
@@ -132,6 +136,57 @@ TEST(cuda_interpolation_equals_the_cpu_path) {
     float distance = 0.0f;
     for (std::size_t i = 0; i < got.size(); ++i) distance = std::max(distance, std::fabs(got[i] - wanted[i]));
     CHECK(distance < 1e-4f);
+  }
+}
+
+// As many rows as blocks: each block sums one, though the first could sum two.
+static void score_few(const float* values, const float* query, float* out, int blocks) {
+  cuda::score(values, 64, query, 0, nullptr, 1, blocks, out);
+}
+
+TEST(few_rows_are_scored_by_many_processors) {
+  constexpr int kBlocks = 4, kWidth = 64;
+  std::vector<float> values(kBlocks * kWidth, 0.5f), query(kWidth, 2.0f), out(kBlocks, -1.0f);
+  std::atomic<bool> summing[kBlocks] = {};
+  cuda::summing_blocks = summing;
+  const float *from = values.data(), *with = query.data();
+  cuda::launch(score_few, {kBlocks, 64, 0, false}, nullptr, from, with, out.data(), int{kBlocks});
+  cuda::summing_blocks = nullptr;
+  for (int b = 0; b < kBlocks; ++b) {
+    CHECK(summing[b]);
+    CHECK(out[static_cast<std::size_t>(b)] == kWidth);
+  }
+}
+
+TEST(weights_are_kept_row_by_row) {
+  const Case& c = kCases[0];
+  const RandomWeights weights(c.dims, c.query_layers, 11);
+  const Videos videos(c.batch, c.moments, c.image, c.audio, c.dims.feature);
+  const CudaSkimInput input = on_device(videos.input(c.steps));
+  const CudaSkimmer skimmer(weights.tensors(), c.settings);
+  int before = -1;
+  for (std::size_t room = 0; room <= 40000; room += 1000) {
+    const CudaKept kept = skimmer.kept(input, {true, true, 2, 64, room});
+    CHECK(kept.of == 4);  // 7 units over 2 blocks
+    CHECK(kept.rows >= before);
+    CHECK(kept.rows <= before + 1);  // a row more at a time
+    before = kept.rows;
+  }
+  CHECK(before == 4);
+}
+
+TEST(cuda_gather_copies_rows) {
+  for (const std::int64_t size : {37, 40}) {
+    std::vector<float> features(static_cast<std::size_t>(2 * 3 * size));
+    for (std::size_t i = 0; i < features.size(); ++i) features[i] = static_cast<float>(i);
+    const std::vector<std::int64_t> order{2, 0, 2, 1, -7, 1 << 20, 1, 0};
+    const std::int64_t meant[] = {2, 0, 2, 1, 0, 2, 1, 0};
+    std::vector<float> got(static_cast<std::size_t>(2 * 4 * size), -1.0f);
+    gather_cuda({features.data(), Element::f32, order.data(), 2, 3, 4, size}, got.data(), {2, 96}, nullptr);
+    for (std::int64_t row = 0; row < 8; ++row) {
+      const float* wanted = features.data() + (row / 4 * 3 + meant[row]) * size;
+      CHECK(std::equal(wanted, wanted + size, got.data() + row * size));
+    }
   }
 }
 
