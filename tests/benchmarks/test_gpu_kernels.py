@@ -28,12 +28,12 @@ def test_the_skimmers_figures_stand_without_peers() -> None:
 
 def test_phases_of_a_build_with_timers_and_without() -> None:
     class Timed:
-        def phase_times(self, *_: object) -> list[SimpleNamespace]:
+        def phase_times(*_: object) -> list[SimpleNamespace]:
             one = SimpleNamespace(phase="cell", worked_us=2.0, waited_us=1.0)
             return [one, one, SimpleNamespace(phase="score", worked_us=3.0, waited_us=0.5)]
 
     class Untimed:
-        def phase_times(self, *_: object) -> list[SimpleNamespace]:
+        def phase_times(*_: object) -> list[SimpleNamespace]:
             raise DeviceError("this build has none")
 
     found = timings.phases(Timed(), ())  # type: ignore[arg-type]
@@ -59,7 +59,7 @@ def test_all_streams_run(parts: tuple[Any, ...]) -> None:
     assert record["runs"] == [1, 1]
 
 
-def test_a_copy_that_does_not_arrive(self, parts: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_does_not_arrive(parts: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     def lost(to: int, source: int, nbytes: int, stream: int) -> None:
         ctypes.memset(source, 0xEE, nbytes)
 
