@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,7 +46,7 @@ CONTAINERS: dict[str, Container] = {
     "mpegts": _STREAM,
     "mpeg": _STREAM,
     "flv": Container(declares=True, timed=True, free=True),
-    "ogg": Container(declares=True, timed=True, finds_sound=True, free=True),
+    "ogg": Container(timed=True, finds_sound=True, free=True),
     "asf": _FILE,
     "wav": _LINEAR,
     "w64": _LINEAR,
@@ -86,9 +87,30 @@ def container(name: str) -> Container:
     return next((CONTAINERS[one] for one in name.split(",") if one in CONTAINERS), Container())
 
 
-def counts_frames(head: bytes) -> bool:
-    """Whether an MP3 file, ID3 tag left out, begins with a frame that says how many there are."""
-    return any(mark in head[:64] for mark in (b"Xing", b"Info", b"VBRI"))
+def counts_frames(head: bytes, size: int) -> bool:
+    """Whether an MP3 file, ID3 tag left out, begins with a frame that says how many there are of them all.
+
+    Args:
+        head: What it begins with.
+        size: How many bytes it has. Where the frame speaks of far fewer, other files were joined to the one
+            that it counts, and FFmpeg does not believe it either.
+    """
+    found = re.search(rb"(?:Xing|Info)(?P<flags>.{4})|VBRI.{6}(?P<bytes>.{4})", head[:128], re.DOTALL)
+    if found is None or found.start() >= _MARKED:
+        return False
+    counted = found["bytes"]
+    if counted is None:
+        flags = int.from_bytes(found["flags"], "big")
+        at = found.end() + (4 if flags & _HAS_FRAMES else 0)
+        counted = head[at : at + 4] if flags & _HAS_BYTES else b""
+    said = int.from_bytes(counted, "big")
+    return not 0 < said < size or size - said <= said // 16
+
+
+_MARKED = 64
+"""Bytes of an MP3 frame in which the mark of the one that counts the others begins."""
+_HAS_FRAMES, _HAS_BYTES = 1, 2
+"""Flags of such a frame: it says how many frames there are, and how many bytes."""
 
 
 def tag_bytes(head: bytes) -> int:

@@ -123,7 +123,7 @@ class Demuxer:
             at = 0
             for _ in range(_MOST_TAGS):
                 at += tag_bytes(self.reader.peek(at, _PEEKED))
-            return counts_frames(self.reader.peek(at, _PEEKED))
+            return counts_frames(self.reader.peek(at, _PEEKED), self.container.size - at)
         fact = self._facts.declares
         return self.video is not None if fact == "video" else self._holds(fact)
 

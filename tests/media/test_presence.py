@@ -159,3 +159,11 @@ def test_a_rate_that_cannot_be(classifier: Classifier) -> None:
         assert not source.audio_windows(np.zeros(1), window=16000, sample_rate=16000).valid.any()
     with pytest.raises(MediaError, match="no sound could be decoded"):
         classifier.predict(rated)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov"])
+def test_an_edit_list_that_leaves_nothing_of_the_picture(container: str, classifier: Classifier) -> None:
+    content = bytearray(media(container, frames=75))
+    at = content.index(b"elst")  # after the name: version and flags, a count, then length and begin
+    content[at + 16 : at + 20] = (10**7).to_bytes(4, "big")
+    assert outcomes(classifier, bytes(content)) == {("absent", "present", 1.0)}
