@@ -24,6 +24,8 @@ class Container:
         order: Whether packets have no stamp but for when they are decoded ("stored"), or only those of
             streams with a tag of Microsoft's ("tagged") or of H.264, or none at all, so that there is but
             their number ("counted"): frames are then shown in the decoder's order.
+        own_length: Whether each packet begins with an ADTS header, which says how long it lasts; they follow
+            each other, whatever FFmpeg says by the rate of the first.
     """
 
     index: Literal["packets", "keys"] | None = None
@@ -32,6 +34,7 @@ class Container:
     finds_sound: bool = False
     free: bool = False
     order: Literal["stored", "tagged", "h264", "counted"] | None = None
+    own_length: bool = False
 
 
 _LINEAR = Container(declares="linear", timed="linear", finds_sound=True)
@@ -52,7 +55,7 @@ CONTAINERS: dict[str, Container] = {
     "w64": _LINEAR,
     "flac": Container(declares=True, timed=True, finds_sound=True),
     "mp3": Container(),
-    "aac": Container(),
+    "aac": Container(own_length=True),
     "ac3": Container(),
     "eac3": Container(),
     "dts": Container(),
@@ -111,6 +114,18 @@ _MARKED = 64
 """Bytes of an MP3 frame in which the mark of the one that counts the others begins."""
 _HAS_FRAMES, _HAS_BYTES = 1, 2
 """Flags of such a frame: it says how many frames there are, and how many bytes."""
+
+
+def adts_seconds(header: bytes) -> float | None:
+    """How long an AAC packet lasts by the ADTS header that it begins with; None if that is none."""
+    if len(header) < _ADTS_HEADER or header[0] != 0xFF or header[1] & 0xF0 != 0xF0:
+        return None
+    rate = header[2] >> 2 & 0xF
+    return None if rate >= len(_ADTS_RATES) else 1024 * (1 + (header[6] & 3)) / _ADTS_RATES[rate]
+
+
+_ADTS_HEADER = 7
+_ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 
 
 def tag_bytes(head: bytes) -> int:

@@ -12,7 +12,7 @@ from l2l_engine.errors import MediaError
 from l2l_engine.media import open_media
 from tests.robustness.plans import tiny_plan
 
-from .makers import media
+from .makers import bursts, media
 
 RATE = 16000
 RATE_OF_FRAMES = 25
@@ -121,6 +121,26 @@ def test_late_sound_in_ogg_ends_where_its_packets_do(
     assert heard.valid.all()
     for mode in MODES:
         assert classifier.predict(content, sampling=mode).media.coverage == 1.0
+
+
+@pytest.mark.parametrize("rates", [(44100, 22050), (16000, 48000), (48000, 44100), (48000, 8000, 96000)])
+def test_the_rate_of_a_raw_stream_changes(rates: tuple[int, ...]) -> None:
+    """FFmpeg stamps AAC by the rate that it begins with."""
+    beeps = [0.5, 2.1, 3.4]
+    parts = [
+        media("adts", video=None, audio="aac", seconds=4.0, sample_rate=rate, sound=bursts(beeps))
+        for rate in rates
+    ]
+    with open_media(b"".join(parts)) as source:
+        length = 4.0 * len(rates)
+        assert source.duration == pytest.approx(length, abs=0.3 * len(rates))
+        starts = np.arange(0.0, length - 0.05, 0.05)
+        heard = source.audio_windows(starts, window=RATE // 20, sample_rate=RATE)
+    assert heard.valid.all()
+    loud = starts[np.abs(heard.samples).mean(axis=1) > 0.05]
+    begins = loud[np.diff(loud, prepend=-1.0) > 0.3]
+    expected = [4.0 * part + beep for part in range(len(rates)) for beep in beeps]
+    assert begins == pytest.approx(expected, abs=0.3 * len(rates))
 
 
 CUT: dict[str, dict[str, object]] = {
