@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 MAX_RATE = 400_000
 """Hz; no real recording has more, and the filters for a damaged header's 4 GHz would fill the memory."""
 
+_TYPES = format_dtypes | {"s64": "i8", "s64p": "i8"}
+"""PyAV leaves these out."""
+
 
 def mono(frame: AudioFrame) -> NDArray[np.float32]:
     """The mean of the channels but the subwoofer's (float32 [samples]; 1.0 is full scale)."""
     count, kept = _channels(frame.layout.name, frame.layout.nb_channels)
-    kind = np.dtype(format_dtypes[frame.format.name])
+    kind = np.dtype(_TYPES[frame.format.name])
     # Not ``frame.to_ndarray()`` nor ``frame.planes``: they look for a null pointer behind the last channel,
     # and from eight channels on there is none, so they read what is no sound, or crash.
     if frame.format.is_planar:
