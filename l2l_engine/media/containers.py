@@ -78,7 +78,7 @@ CONTAINERS: dict[str, Container] = {
     "apng": Container(),
     "dv": _FILE,
     "mxf": Container(declares=True, timed=True, order="h264"),
-    "nut": _FILE,
+    "nut": Container(declares=True, timed=True, free=True),
     "rm": _FILE,
     "wtv": _FILE,
 }
