@@ -116,12 +116,18 @@ _HAS_FRAMES, _HAS_BYTES = 1, 2
 """Flags of such a frame: it says how many frames there are, and how many bytes."""
 
 
-def adts_seconds(header: bytes) -> float | None:
-    """How long an AAC packet lasts by the ADTS header that it begins with; None if that is none."""
-    if len(header) < _ADTS_HEADER or header[0] != 0xFF or header[1] & 0xF0 != 0xF0:
+def adts_header(packet: bytes) -> tuple[int, float] | None:
+    """What the ADTS header says that an AAC packet begins with: which AAC it is, and how long it lasts.
+
+    None if there is none. What garbage makes of a header is hardly of the kind that a file begins with.
+    """
+    if len(packet) < _ADTS_HEADER or packet[0] != 0xFF or packet[1] & 0xF6 != 0xF0:
         return None
-    rate = header[2] >> 2 & 0xF
-    return None if rate >= len(_ADTS_RATES) else 1024 * (1 + (header[6] & 3)) / _ADTS_RATES[rate]
+    rate = packet[2] >> 2 & 0xF
+    if rate >= len(_ADTS_RATES):
+        return None
+    kind = packet[1] << 2 | packet[2] >> 6
+    return kind, 1024 * (1 + (packet[6] & 3)) / _ADTS_RATES[rate]
 
 
 _ADTS_HEADER = 7

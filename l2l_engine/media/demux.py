@@ -16,7 +16,7 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from l2l_engine.errors import MediaError
-from l2l_engine.media.containers import adts_seconds, container, counts_frames, matroska_goes_on, tag_bytes
+from l2l_engine.media.containers import adts_header, container, counts_frames, matroska_goes_on, tag_bytes
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.opening import Reader, open_container, translated
 from l2l_engine.media.programmes import programmes
@@ -38,6 +38,8 @@ _MOST_TAGS = 4
 """ID3 tags that may follow each other at the beginning of an MP3 file."""
 _PEEKED = 1024
 """Bytes at the beginning of an MP3 file that show whether it counts its frames."""
+_HEADER = 16
+"""Bytes of a packet that hold its header."""
 _TABLES = 1 << 20
 """Bytes at the beginning of a transport stream in which the maps of its programmes are found."""
 _REORDERED = 16
@@ -66,6 +68,7 @@ class Demuxer:
         self._late: dict[int, float] = {}
         self._undated = 0
         self._passed = 0.0
+        self._kind: int | None = None
         self._ordered: dict[int, bool] = {}
         self._absent: set[int] = set()
         self.declared = self.tracks
@@ -377,9 +380,12 @@ class Demuxer:
 
     def _follow(self, packet: Packet[Stream]) -> None:
         """Give a packet that says how long it lasts its place behind those before it."""
-        claim = adts_seconds(bytes(memoryview(packet)[:16]))
-        if claim is not None:
-            packet.duration = round(claim / packet.time_base)
+        header = adts_header(bytes(memoryview(packet)[:_HEADER]))
+        if header is not None:
+            kind, seconds = header
+            self._kind = kind if self._passed == 0.0 else self._kind
+            if kind == self._kind:
+                packet.duration = round(seconds / packet.time_base)
         packet.pts = packet.dts = round(self._passed / packet.time_base)
         self._passed += float((packet.duration or 0) * packet.time_base)
 

@@ -123,6 +123,14 @@ def test_late_sound_in_ogg_ends_where_its_packets_do(
         assert classifier.predict(content, sampling=mode).media.coverage == 1.0
 
 
+def test_noise_behind_raw_aac_makes_it_hardly_longer() -> None:
+    """Here and there noise looks like a header."""
+    content = media("adts", video=None, audio="aac", seconds=10.0)
+    noise = np.random.default_rng(0).bytes(300_000)
+    with open_media(content + noise) as source:
+        assert source.duration == pytest.approx(10.0, abs=1.5)
+
+
 @pytest.mark.parametrize("rates", [(44100, 22050), (16000, 48000), (48000, 44100), (48000, 8000, 96000)])
 def test_the_rate_of_a_raw_stream_changes(rates: tuple[int, ...]) -> None:
     """FFmpeg stamps AAC by the rate that it begins with."""
