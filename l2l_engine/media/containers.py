@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,8 @@ class Container:
         order: Whether packets have no stamp but for when they are decoded ("stored"), or only those of
             streams with a tag of Microsoft's ("tagged") or of H.264, or none at all, so that there is but
             their number ("counted"): frames are then shown in the decoder's order.
+        own_length: Whether each packet begins with an ADTS header, which says how long it lasts; they follow
+            each other, whatever FFmpeg says by the rate of the first.
     """
 
     index: Literal["packets", "keys"] | None = None
@@ -31,6 +34,7 @@ class Container:
     finds_sound: bool = False
     free: bool = False
     order: Literal["stored", "tagged", "h264", "counted"] | None = None
+    own_length: bool = False
 
 
 _LINEAR = Container(declares="linear", timed="linear", finds_sound=True)
@@ -45,13 +49,13 @@ CONTAINERS: dict[str, Container] = {
     "mpegts": _STREAM,
     "mpeg": _STREAM,
     "flv": Container(declares=True, timed=True, free=True),
-    "ogg": Container(declares=True, timed=True, finds_sound=True, free=True),
+    "ogg": Container(timed=True, finds_sound=True, free=True),
     "asf": _FILE,
     "wav": _LINEAR,
     "w64": _LINEAR,
     "flac": Container(declares=True, timed=True, finds_sound=True),
     "mp3": Container(),
-    "aac": Container(),
+    "aac": Container(own_length=True),
     "ac3": Container(),
     "eac3": Container(),
     "dts": Container(),
@@ -74,7 +78,7 @@ CONTAINERS: dict[str, Container] = {
     "apng": Container(),
     "dv": _FILE,
     "mxf": Container(declares=True, timed=True, order="h264"),
-    "nut": _FILE,
+    "nut": Container(declares=True, timed=True, free=True),
     "rm": _FILE,
     "wtv": _FILE,
 }
@@ -86,9 +90,48 @@ def container(name: str) -> Container:
     return next((CONTAINERS[one] for one in name.split(",") if one in CONTAINERS), Container())
 
 
-def counts_frames(head: bytes) -> bool:
-    """Whether an MP3 file, ID3 tag left out, begins with a frame that says how many there are."""
-    return any(mark in head[:64] for mark in (b"Xing", b"Info", b"VBRI"))
+def counts_frames(head: bytes, size: int) -> bool:
+    """Whether an MP3 file, ID3 tag left out, begins with a frame that says how many there are of them all.
+
+    Args:
+        head: What it begins with.
+        size: How many bytes it has. Where the frame speaks of far fewer, other files were joined to the one
+            that it counts, and FFmpeg does not believe it either.
+    """
+    found = re.search(rb"(?:Xing|Info)(?P<flags>.{4})|VBRI.{6}(?P<bytes>.{4})", head[:128], re.DOTALL)
+    if found is None or found.start() >= _MARKED:
+        return False
+    counted = found["bytes"]
+    if counted is None:
+        flags = int.from_bytes(found["flags"], "big")
+        at = found.end() + (4 if flags & _HAS_FRAMES else 0)
+        counted = head[at : at + 4] if flags & _HAS_BYTES else b""
+    said = int.from_bytes(counted, "big")
+    return not 0 < said < size or size - said <= said // 16
+
+
+_MARKED = 64
+"""Bytes of an MP3 frame in which the mark of the one that counts the others begins."""
+_HAS_FRAMES, _HAS_BYTES = 1, 2
+"""Flags of such a frame: it says how many frames there are, and how many bytes."""
+
+
+def adts_header(packet: bytes) -> tuple[int, float] | None:
+    """What the ADTS header says that an AAC packet begins with: which AAC it is, and how long it lasts.
+
+    None if there is none. What garbage makes of a header is hardly of the kind that a file begins with.
+    """
+    if len(packet) < _ADTS_HEADER or packet[0] != 0xFF or packet[1] & 0xF6 != 0xF0:
+        return None
+    rate = packet[2] >> 2 & 0xF
+    if rate >= len(_ADTS_RATES):
+        return None
+    kind = packet[1] << 2 | packet[2] >> 6
+    return kind, 1024 * (1 + (packet[6] & 3)) / _ADTS_RATES[rate]
+
+
+_ADTS_HEADER = 7
+_ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 
 
 def tag_bytes(head: bytes) -> int:

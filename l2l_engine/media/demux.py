@@ -16,7 +16,7 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from l2l_engine.errors import MediaError
-from l2l_engine.media.containers import container, counts_frames, matroska_goes_on, tag_bytes
+from l2l_engine.media.containers import adts_header, container, counts_frames, matroska_goes_on, tag_bytes
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.opening import Reader, open_container, translated
 from l2l_engine.media.programmes import programmes
@@ -38,6 +38,8 @@ _MOST_TAGS = 4
 """ID3 tags that may follow each other at the beginning of an MP3 file."""
 _PEEKED = 1024
 """Bytes at the beginning of an MP3 file that show whether it counts its frames."""
+_HEADER = 16
+"""Bytes of a packet that hold its header."""
 _TABLES = 1 << 20
 """Bytes at the beginning of a transport stream in which the maps of its programmes are found."""
 _REORDERED = 16
@@ -65,6 +67,8 @@ class Demuxer:
         self._grown = self._is_grown()
         self._late: dict[int, float] = {}
         self._undated = 0
+        self._passed = 0.0
+        self._kind: int | None = None
         self._ordered: dict[int, bool] = {}
         self._absent: set[int] = set()
         self.declared = self.tracks
@@ -123,7 +127,7 @@ class Demuxer:
             at = 0
             for _ in range(_MOST_TAGS):
                 at += tag_bytes(self.reader.peek(at, _PEEKED))
-            return counts_frames(self.reader.peek(at, _PEEKED))
+            return counts_frames(self.reader.peek(at, _PEEKED), self.container.size - at)
         fact = self._facts.declares
         return self.video is not None if fact == "video" else self._holds(fact)
 
@@ -304,6 +308,7 @@ class Demuxer:
         if len(self.container.streams) <= max(track.index for track in self.tracks):
             raise MediaError(f"{self.name}: its streams changed while it was read")
         self._fresh = self._whole = self._audio_unused = True
+        self._passed = 0.0
 
     def packets(self, tracks: tuple[Track, ...], poll: Poll | None) -> Iterator[Packet[Stream]]:
         """Packets of ``tracks`` from the present position to the end; a damaged part is skipped."""
@@ -317,9 +322,9 @@ class Demuxer:
         numbers = dict.fromkeys(used, 0)
         self._undated = 0
         ordered = [track for track in tracks if self.by_order(track)]
-        mends = (
-            bool(ordered) or self._facts.free or self._facts.order == "counted" or self._timeline is not None
-        )
+        facts = self._facts
+        unstamped = facts.own_length or facts.order == "counted"
+        mends = bool(ordered) or facts.free or unstamped or self._timeline is not None
         indexed, pictures = self.indexed, self.video.index if self.video is not None else -1
         errors = 0
         while errors < _MAX_READ_ERRORS:
@@ -356,6 +361,8 @@ class Demuxer:
         """A packet, the ``number``-th of its track, with stamps that can be believed."""
         if self._facts.order == "counted":
             self._stamp(packet, number)
+        if self._facts.own_length:
+            self._follow(packet)
         if self._facts.free and _is_header(packet):
             packet.pts = packet.dts = None
         if self._ordered.get(packet.stream_index) or (self._facts.free and _torn(packet)):
@@ -370,6 +377,17 @@ class Demuxer:
         ticks = round(1 / (stream.guessed_rate or _USUAL_RATE) / packet.time_base)
         packet.pts = packet.dts = number * ticks
         packet.duration = ticks
+
+    def _follow(self, packet: Packet[Stream]) -> None:
+        """Give a packet that says how long it lasts its place behind those before it."""
+        header = adts_header(bytes(memoryview(packet)[:_HEADER]))
+        if header is not None:
+            kind, seconds = header
+            self._kind = kind if self._passed == 0.0 else self._kind
+            if kind == self._kind:
+                packet.duration = round(seconds / packet.time_base)
+        packet.pts = packet.dts = round(self._passed / packet.time_base)
+        self._passed += float((packet.duration or 0) * packet.time_base)
 
     def close(self) -> None:
         """Close the container and, if it is ours, the file."""

@@ -38,6 +38,8 @@ def indexed_key_times(demuxer: Demuxer, track: Track, poll: Poll | None) -> list
     while (found := entries.search_timestamp(stamp, backward=False)) >= 0 and len(stamps) < len(entries):
         stamps.append(entries[found].timestamp)
         stamp = max(stamp, entries[found].timestamp) + 1
+    if not stamps:
+        return None  # an edit list cuts off every key frame
     delays = [first.pts - at] * len(stamps)
     if demuxer.lists_packets:
         delays = _delays(demuxer, track, stamps, first.pts - at, poll)

@@ -17,7 +17,7 @@ from av.container import InputContainer
 from l2l_engine.errors import L2LError, MediaAccessError, MediaError, MediaNotFoundError
 from l2l_engine.media.containers import CONTAINERS
 from l2l_engine.media.limits import Limits
-from l2l_engine.media.refusal import LOOKED_AT, why
+from l2l_engine.media.refusal import CONVERT, LOOKED_AT, why
 from l2l_engine.media.source import MediaFile, Poll
 
 _BUFFER_BYTES = 64 * 1024
@@ -283,6 +283,14 @@ def open_container(reader: Reader, name: str, limits: Limits) -> InputContainer:
         )
 
 
+def _refusal(reader: Reader, error: av.error.FFmpegError) -> str | None:
+    """What a file is that FFmpeg does not open, as far as one can see, and what helps."""
+    known = reader.looks_like()
+    if known is None and error.errno == errno.EINVAL:  # FFmpeg knows it, but it is not on our list
+        return f"a format that is not read here: {CONVERT}"
+    return known
+
+
 @contextmanager
 def translated(reader: Reader, name: str, what: str, *, refused: bool = False) -> Iterator[None]:
     """Turn FFmpeg's errors into ``MediaError`` and let what stopped the reader through.
@@ -302,6 +310,7 @@ def translated(reader: Reader, name: str, what: str, *, refused: bool = False) -
         raise MediaError(f"{name}: {what}: asks for more memory than there is") from error
     except av.error.FFmpegError as error:
         reader.check()
-        cause = (reader.looks_like() if refused else None) or getattr(error, "strerror", None) or str(error)
+        known = _refusal(reader, error) if refused else None
+        cause = known or getattr(error, "strerror", None) or str(error)
         raise MediaError(f"{name}: {what}: {cause}") from error
     reader.check()

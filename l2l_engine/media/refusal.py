@@ -13,7 +13,7 @@ ENCRYPTED = (
     "it is encrypted, and only what it was made for can play it; who has the key can free it:"
     " ffmpeg -decryption_key KEY -i FILE -c copy OUT.mp4"
 )
-_CONVERT = "convert it: ffmpeg -i FILE -c:v libx264 -c:a aac OUT.mp4"
+CONVERT = "convert it: ffmpeg -i FILE -c:v libx264 -c:a aac OUT.mp4"
 _UNPACK = "an archive: unpack it"
 _PICTURE = "a single picture, and no movie"
 _LIST = "a list of other files, which are not opened on its behalf: name those, or make one file of them: "
@@ -30,6 +30,9 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "WebP": Kind(rb"RIFF....WEBP", "WebP, an animation or a picture: convert it: magick FILE OUT.gif"),
     "HEIF or AVIF": Kind(rb"....ftyp(heic|heix|hevc|mif1|msf1|avif|avis)", _PICTURE),
+    "Motion JPEG": Kind(
+        rb"\xff\xd8\xff.*?\xff\xd9\xff\xd8\xff", f"Motion JPEG without a container: {CONVERT}"
+    ),
     "JPEG": Kind(rb"\xff\xd8\xff", _PICTURE),
     "PNG": Kind(rb"\x89PNG\r\n\x1a\n(?!.*acTL)", _PICTURE),
     "TIFF": Kind(rb"II\x2a\0|MM\0\x2a", _PICTURE),
@@ -45,17 +48,22 @@ KINDS: dict[str, Kind] = {
     "OpenSSL": Kind(rb"Salted__", "encrypted, by openssl: decrypt it first"),
     "PGP": Kind(rb"-----BEGIN PGP MESSAGE", "encrypted, by PGP: decrypt it first"),
     "age": Kind(rb"age-encryption.org", "encrypted, by age: decrypt it first"),
-    "Y4M": Kind(rb"YUV4MPEG2", f"YUV4MPEG2, pictures without a codec: {_CONVERT}"),
-    "Flash": Kind(rb"[FCZ]WS[\x03-\x32]", f"a Flash program, which may hold a movie: {_CONVERT}"),
-    "Bink": Kind(rb"BIK[bcdefghijk]|KB2[a-k]", f"Bink: {_CONVERT}"),
-    "Smacker": Kind(rb"SMK[24]", f"Smacker: {_CONVERT}"),
-    "NSV": Kind(rb"NSV[fs]", f"Nullsoft video: {_CONVERT}"),
-    "FLIC": Kind(rb"....(\x11|\x12)\xaf", f"a FLIC animation: {_CONVERT}"),
-    "VOC": Kind(rb"Creative Voice File", f"Creative Voice: {_CONVERT}"),
-    "Musepack": Kind(rb"MPCK|MP\+", f"Musepack: {_CONVERT}"),
-    "TAK": Kind(rb"tBaK", f"TAK: {_CONVERT}"),
-    "DSD": Kind(rb"DSD |FRM8.{8}DSD ", f"DSD: {_CONVERT}"),
-    "Dirac": Kind(rb"BBCD", f"a raw Dirac stream: {_CONVERT}"),
+    "Y4M": Kind(rb"YUV4MPEG2", f"YUV4MPEG2, pictures without a codec: {CONVERT}"),
+    "Flash": Kind(rb"[FCZ]WS[\x03-\x32]", f"a Flash program, which may hold a movie: {CONVERT}"),
+    "Bink": Kind(rb"BIK[bcdefghijk]|KB2[a-k]", f"Bink: {CONVERT}"),
+    "Smacker": Kind(rb"SMK[24]", f"Smacker: {CONVERT}"),
+    "NSV": Kind(rb"NSV[fs]", f"Nullsoft video: {CONVERT}"),
+    "FLIC": Kind(rb"....(\x11|\x12)\xaf", f"a FLIC animation: {CONVERT}"),
+    "VOC": Kind(rb"Creative Voice File", f"Creative Voice: {CONVERT}"),
+    "Musepack": Kind(rb"MPCK|MP\+", f"Musepack: {CONVERT}"),
+    "TAK": Kind(rb"tBaK", f"TAK: {CONVERT}"),
+    "DSD": Kind(rb"DSD |FRM8.{8}DSD ", f"DSD: {CONVERT}"),
+    "Dirac": Kind(rb"BBCD", f"a raw Dirac stream: {CONVERT}"),
+    "LATM": Kind(rb"\x56[\xe0-\xff]", f"AAC in LATM, as broadcast: {CONVERT}"),
+    "TrueHD": Kind(rb".{4}\xf8\x72\x6f[\xba\xbb]", f"raw TrueHD or MLP: {CONVERT}"),
+    "raw H.263": Kind(rb"\0\0[\x80-\x83].{16}", f"raw H.263: {CONVERT}"),
+    "GXF": Kind(rb"\0{4}\x01\xbc", f"GXF, of video servers: {CONVERT}"),
+    "SoX": Kind(rb"\.SoX|XoS\.", f"SoX's own format: {CONVERT}"),
     "MIDI": Kind(rb"MThd", "MIDI, notes without sound: play it into a sound file first"),
     "WTV": Kind(rb"\xb7\xd8\x00\x20\x37\x49\xda\x11", "WTV that was cut short: its tables lie at its end"),
     "PDF": Kind(rb"%PDF-", "a PDF"),

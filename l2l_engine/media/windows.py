@@ -47,9 +47,9 @@ def iter_windows(
 
 def _enough(walker: AudioWalker, track: Track, clock: Clock, start: float, seconds: float) -> bool:
     """Whether a window lacks sound because there is none, not because it was lost."""
-    seen_end = walker.end if walker.ended else math.inf
-    if seen_end == -math.inf and not clock.yields(track, walker.poll):
+    if walker.end == -math.inf and not clock.yields(track, walker.poll):
         return False
+    seen_end = walker.end if walker.ended else math.inf
     seen_end = max(seen_end, walker.passed)
     lost = [*walker.bad, (seen_end, clock.expected_end(track, seen_end))]
     begin = start + clock.zero

@@ -186,6 +186,7 @@ def _clocks() -> None:
         ("matroska", "matroska", {}),
         ("webm", "webm", webm),
         ("live", "webm", webm | {"container_options": {"live": "1"}}),
+        ("nut", "nut", {"audio": "libmp3lame"}),
     ]
     for name, container, more in cases:
         add(

@@ -12,9 +12,10 @@ from l2l_engine.errors import MediaError
 from l2l_engine.media import open_media
 from tests.robustness.plans import tiny_plan
 
-from .makers import media
+from .makers import bursts, media
 
 RATE = 16000
+RATE_OF_FRAMES = 25
 ESTIMATED: dict[str, dict[str, object]] = {
     "adts": {"audio": "aac"},
     "mp3": {"audio": "libmp3lame", "container_options": {"write_xing": "0"}},
@@ -86,6 +87,68 @@ def test_an_mp3_that_counts_its_frames_says_when_it_was_cut() -> None:
         with open_media(whole[: len(whole) * 6 // 10]) as source:
             assert source.duration == pytest.approx(20.0, abs=0.1)
             assert source.readable == pytest.approx(12.0, abs=0.5)
+
+
+@pytest.mark.parametrize("counts", ["0", "1"])
+@pytest.mark.parametrize("lengths", [(4.0, 9.0), (9.0, 4.0), (3.0, 3.0, 3.0)])
+def test_mp3_files_one_behind_the_other(
+    counts: str, lengths: tuple[float, ...], classifier: Classifier
+) -> None:
+    """The first one's count of frames is not that of all."""
+    options = {"write_xing": counts}
+    parts = [
+        media("mp3", video=None, audio="libmp3lame", seconds=length, container_options=options)
+        for length in lengths
+    ]
+    with open_media(b"".join(parts)) as source:
+        assert source.duration == pytest.approx(sum(lengths), abs=0.1 * len(lengths))
+    for mode in MODES:
+        assert classifier.predict(b"".join(parts), sampling=mode).media.coverage == 1.0
+
+
+@pytest.mark.parametrize("start", [0.0, 0.7, 4.0])
+@pytest.mark.parametrize("seconds", [3.0, 8.0])
+@pytest.mark.parametrize("codec", ["libopus", "flac"])
+def test_late_sound_in_ogg_ends_where_its_packets_do(
+    codec: str, seconds: float, start: float, classifier: Classifier
+) -> None:
+    content = media(
+        "ogg", video="libvpx", audio=codec, frames=12 * RATE_OF_FRAMES, seconds=seconds, audio_start=start
+    )
+    with open_media(content) as source:
+        assert source.duration == pytest.approx(12.0, abs=0.1)
+        heard = source.audio_windows(np.arange(0.0, 11.5, 0.5), window=RATE // 2, sample_rate=RATE)
+    assert heard.valid.all()
+    for mode in MODES:
+        assert classifier.predict(content, sampling=mode).media.coverage == 1.0
+
+
+def test_noise_behind_raw_aac_makes_it_hardly_longer() -> None:
+    """Here and there noise looks like a header."""
+    content = media("adts", video=None, audio="aac", seconds=10.0)
+    noise = np.random.default_rng(0).bytes(300_000)
+    with open_media(content + noise) as source:
+        assert source.duration == pytest.approx(10.0, abs=1.5)
+
+
+@pytest.mark.parametrize("rates", [(44100, 22050), (16000, 48000), (48000, 44100), (48000, 8000, 96000)])
+def test_the_rate_of_a_raw_stream_changes(rates: tuple[int, ...]) -> None:
+    """FFmpeg stamps AAC by the rate that it begins with."""
+    beeps = [0.5, 2.1, 3.4]
+    parts = [
+        media("adts", video=None, audio="aac", seconds=4.0, sample_rate=rate, sound=bursts(beeps))
+        for rate in rates
+    ]
+    with open_media(b"".join(parts)) as source:
+        length = 4.0 * len(rates)
+        assert source.duration == pytest.approx(length, abs=0.3 * len(rates))
+        starts = np.arange(0.0, length - 0.05, 0.05)
+        heard = source.audio_windows(starts, window=RATE // 20, sample_rate=RATE)
+    assert heard.valid.all()
+    loud = starts[np.abs(heard.samples).mean(axis=1) > 0.05]
+    begins = loud[np.diff(loud, prepend=-1.0) > 0.3]
+    expected = [4.0 * part + beep for part in range(len(rates)) for beep in beeps]
+    assert begins == pytest.approx(expected, abs=0.3 * len(rates))
 
 
 CUT: dict[str, dict[str, object]] = {

@@ -159,3 +159,26 @@ def test_a_rate_that_cannot_be(classifier: Classifier) -> None:
         assert not source.audio_windows(np.zeros(1), window=16000, sample_rate=16000).valid.any()
     with pytest.raises(MediaError, match="no sound could be decoded"):
         classifier.predict(rated)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov"])
+def test_an_edit_list_that_leaves_nothing_of_the_picture(container: str, classifier: Classifier) -> None:
+    content = bytearray(media(container, frames=75))
+    at = content.index(b"elst")  # after the name: version and flags, a count, then length and begin
+    content[at + 16 : at + 20] = (10**7).to_bytes(4, "big")
+    assert outcomes(classifier, bytes(content)) == {("absent", "present", 1.0)}
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "nut"])
+def test_a_dead_track_with_few_packets_is_absent(container: str, classifier: Classifier) -> None:
+    """What fails fills little of any window, so the windows alone do not tell."""
+
+    def edit(number: int, packet: Packet) -> None:
+        if packet.stream.type == "audio":
+            packet.pts = packet.dts = (packet.pts or 0) * 8
+            packet.update(b"\x55" * packet.size)
+
+    content = remuxed(media(container, frames=200, audio="libmp3lame", seconds=1.0), container, edit)
+    with open_media(content) as source:  # not up to the end, where it is plain
+        assert not source.audio_windows(np.arange(4.0), window=16000, sample_rate=16000).valid.any()
+    assert outcomes(classifier, content) == {("present", "absent", 1.0)}
