@@ -8,6 +8,7 @@ known moments.
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
@@ -17,6 +18,8 @@ import av
 import numpy as np
 from av.packet import Packet
 from numpy.typing import NDArray
+
+os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder greets on standard error, whatever FFmpeg's log level
 
 RATE = 25
 TONE_HZ = 1000.0
