@@ -40,7 +40,7 @@ def resolve_device(device: str) -> str:
     if numbered := _NUMBERED.fullmatch(str(device)):
         number = int(numbered[1])
         return f"cuda:{number}" if number else "cuda"
-    if device not in {"auto", "cpu", "cuda"}:
+    if device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device must be one of 'auto', 'cpu', 'cuda', 'cuda:1' and so on, not {device!r}")
     return "cuda" if device == "cuda" else "cpu"
 

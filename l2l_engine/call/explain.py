@@ -1,4 +1,4 @@
-"""What a prediction would decode, and why: the planner's choice, without a frame decoded."""
+"""What a prediction would decode, and why: which knots, told without a frame decoded."""
 
 from __future__ import annotations
 

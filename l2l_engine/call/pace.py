@@ -41,7 +41,7 @@ _AUDIO = 6.0
 
 
 class BudgetSpent(Exception):  # noqa: N818 - it is no error, and never leaves this room
-    """There is no time left to decode more."""
+    """There is no time left to decode more; whoever decodes answers with what there is."""
 
 
 class Todo:

@@ -1,4 +1,4 @@
-"""How a prediction notices, between packets and batches, that nobody waits for it any more."""
+"""When a call is given up: ``timeout_s``, noticed between packets and batches."""
 
 from __future__ import annotations
 

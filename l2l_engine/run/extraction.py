@@ -75,7 +75,7 @@ class Extraction:
 
     def _tick(self) -> None:
         for stage, knots in self._knots.items():
-            self._watch.tick(stage, self._done[stage] / knots)
+            self._watch.tick(stage, min(1.0, self._done[stage] / knots))  # clips may share frames
 
     def _start(self, queue: list[Chunk]) -> None:
         if queue:

@@ -164,7 +164,7 @@ class Session:
         extraction = Extraction(
             self._job, self._readers, self._document.media, self._watch, self._compute.iter_frames
         )
-        # The sound first: it is one long chunk, and its end should not be waited for.
+        # The sound first: its chunks are long, and their end should not be waited for.
         extraction.run(self._queues([*audio, *image]))
 
     def skim(self, steps: int, where: NDArray[np.bool_] | None = None) -> Skimmed:
@@ -263,7 +263,7 @@ class Session:
     def _queues(self, chunks: list[Chunk]) -> list[list[Chunk]]:
         if not self._source.reopens:
             return [chunks]
-        # The longest first, so that the threads end together. The sound is one long chunk.
+        # The longest first, so that the threads end together; the sound's cost is not known.
         return [[chunk] for chunk in sorted(chunks, key=lambda chunk: -chunk.cost)]
 
     def _image_chunks(self, collector: Collector, knots: TimeArray, together: int | None) -> list[Chunk]:
@@ -272,10 +272,10 @@ class Session:
         groups = self._read(lambda source: source.groups(poll=self._job.check))
         return video_chunks(collector, knots, groups, together=together)
 
-    def _read(self, work: Callable[[MediaSource], _T]) -> _T:
+    def _read(self, work: Callable[[MediaSource], _T], stage: Stage = Stage.FRAMES) -> _T:
         """Have a piece of work done with a reader of the file."""
         return self._job.run(
-            lambda: self._readers.use(work, self._job.check), lambda: self._watch.tick(Stage.FRAMES, 0.0)
+            lambda: self._readers.use(work, self._job.check), lambda: self._watch.tick(stage, 0.0)
         )
 
     def _coverage(self) -> float:
@@ -301,7 +301,9 @@ class Session:
         if collector.decoded or not collector.asked:
             return False
         if kind not in self._dead:
-            self._dead[kind] = not self._read(lambda source: source.yields(kind, poll=self._job.check))
+            # Not a stage that a budget ends: the answer is being made already.
+            yields = self._read(lambda source: source.yields(kind, poll=self._job.check), Stage.PROBE)
+            self._dead[kind] = not yields
         return self._dead[kind]
 
 

@@ -188,7 +188,7 @@ class Job:
         with self._crew.lock:
             if self in self._crew.jobs:
                 self._crew.jobs.remove(self)
-            self._crew.wake.notify_all()
+            self._crew.wake_all()
 
     def __enter__(self) -> Job:
         return self
@@ -249,12 +249,18 @@ class _Crew:
     def need_one(self) -> None:
         """Wake a thread, or start one; called with the lock held."""
         if self._idle:
+            self._idle -= 1  # here and not when it wakes: the next task needs another one
             self.wake.notify()
         elif len(self._threads) < self.most:
             name = f"l2l-worker-{len(self._threads)}"
             thread = threading.Thread(target=self._run_tasks, name=name, daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
+
+    def wake_all(self) -> None:
+        """Have every thread look whether it is to end; called with the lock held."""
+        self._idle = 0
+        self.wake.notify_all()
 
     def end(self) -> None:
         """No new jobs; the threads end after the last one."""
@@ -262,7 +268,7 @@ class _Crew:
             return  # a forked child: the threads stayed behind, and perhaps one of them held the lock
         with self.lock:
             self.ending = True
-            self.wake.notify_all()
+            self.wake_all()
 
     def join(self) -> None:
         """Wait for the threads, if they are about to end."""
@@ -310,7 +316,6 @@ class _Crew:
                     return None
                 self._idle += 1
                 self.wake.wait()
-                self._idle -= 1
 
 
 _crews: weakref.WeakSet[_Crew] = weakref.WeakSet()

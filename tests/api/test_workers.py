@@ -28,6 +28,19 @@ def working() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name.startswith("l2l-worker")}
 
 
+def test_every_task_wakes_a_thread_of_its_own() -> None:
+    """Several tasks in a row once all fell to the one thread that happened to be idle."""
+    crew, together = Workers(4), threading.Barrier(4)
+    with crew.job() as job:
+        job.run(nothing, nothing)
+        until(lambda: crew._crew._idle == 1)
+        for _ in range(4):
+            job.submit(lambda: together.wait(20))  # type: ignore[arg-type,return-value]
+        job.finish(nothing)
+    crew.close()
+    assert not together.broken
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_as_many_tasks_at_once_as_threads_and_never_more(threads: int) -> None:
     together = threading.Barrier(threads)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import struct
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,6 +17,7 @@ from av.packet import Packet
 from l2l_engine import Classifier
 from l2l_engine.errors import MediaError
 from l2l_engine.media import open_media
+from l2l_engine.media.ffmpeg import FFmpegSource
 from tests.robustness.plans import tiny_plan
 from tests.shared import shared_files
 
@@ -99,6 +102,25 @@ def test_a_track_that_cannot_be_decoded_is_absent(container: str, kind: str, cla
     options |= {"video": "mpeg2video"} if container == "mpegts" else {}
     there, gone = ("absent", "present") if kind == "video" else ("present", "absent")
     assert outcomes(classifier, dead(container, kind, **options)) == {(there, gone, 1.0)}
+
+
+def test_to_find_out_that_a_track_is_dead_takes_no_budget(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is being made by then: a budget that ends meanwhile is no error."""
+    yields, looked = FFmpegSource.yields, []
+
+    def slow(*arguments: Any, **options: Any) -> bool:
+        looked.append(time.sleep(0.05))  # several ticks of the caller who waits
+        return yields(*arguments, **options)
+
+    monkeypatch.setattr(FFmpegSource, "yields", slow)
+    content = without("matroska", "audio", **CONTAINERS["matroska"])
+    for budget in (1, 20):
+        media = classifier.predict(content, budget_ms=budget).media
+        assert media is not None
+        assert media.audio == "absent"
+    assert looked
 
 
 @pytest.mark.parametrize("codec", TS_SOUND)

@@ -70,7 +70,7 @@ def to_onnx(module: nn.Module, example: Tensor, name: str) -> bytes:
 
 
 def strip_traces(model: onnx.ModelProto) -> None:
-    """Remove what the exporter notes about source files: a plan holds no paths (DESIGN 5)."""
+    """Remove what the exporter notes about source files: a plan holds no paths (DESIGN 6)."""
     del model.metadata_props[:]
     model.doc_string = ""
     graph = model.graph

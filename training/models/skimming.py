@@ -102,7 +102,7 @@ class NormedLSTM(nn.Module):
 
 
 class SkimmingNetwork(nn.Module):
-    """The skimmer. Parameters carry the plan's names (DESIGN 5), but for what a plan has folded.
+    """The skimmer. Parameters carry the plan's names (DESIGN 6), but for what a plan has folded.
 
     Args:
         classes: C.
