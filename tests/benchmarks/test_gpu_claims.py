@@ -79,4 +79,4 @@ def test_the_readme_marks_what_no_gpu_has_run(subject: str) -> None:
 @pytest.mark.parametrize("page", DOCS)
 def test_docs_say_so_too(page: str) -> None:
     any_section = any(shown.measured([name], shown.results()) for name in SECTIONS)
-    assert (DOCS[page] in (shown.ROOT / page).read_text()) == (not any_section)
+    assert (DOCS[page] in " ".join((shown.ROOT / page).read_text().split())) == (not any_section)
