@@ -12,7 +12,7 @@ import pytest
 from benchmarks.gpu import stress, timings
 from l2l_engine.cuda import CudaSkimmer
 from l2l_engine.errors import DeviceError
-from tests.gpu.conftest import device, module  # noqa: F401 - fixtures
+from tests.gpu.conftest import device, devices, module  # noqa: F401 - fixtures
 from tests.gpu.host import HostDevice
 
 
