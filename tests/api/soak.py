@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from l2l_engine import Classifier, MediaError, MediaNotFoundError, PredictionTimeoutError
-from tests.robustness.mutate import mutated_media
+from tests.robustness.mutate import SEEDS, base, mutated_media
 
 THREADS = 8
 
@@ -119,6 +119,8 @@ class Soak:
 
 
 def main(plan: str, video: str, silent: str, seconds: str) -> None:
+    for name in SEEDS:  # encoders take memory that is not ours to give back
+        base(name)
     with Classifier(plan) as classifier:
         classifier.warmup()  # every network there will be, whichever threads meet in the time before counting
         soak = Soak(classifier, Path(video), Path(silent))

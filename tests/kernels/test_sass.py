@@ -56,7 +56,10 @@ PLANTED = r"""
 __global__ void planted_kernel(const float* __restrict__ from, float* to) {
   float values[64];
 #pragma unroll
-  for (int i = 0; i < 64; ++i) values[i] = __ldg(from + 64 * threadIdx.x + i);
+  for (int i = 0; i < 64; ++i) {
+    // Volatile, so that none is loaded later, where there would be room for it.
+    values[i] = __ldg(from + 64 * threadIdx.x + i) + ((volatile float*)to)[64 * threadIdx.x + i];
+  }
   __syncthreads();
 #pragma unroll
   for (int i = 0; i < 64; ++i) to[i * 64 + threadIdx.x] = values[i] * values[63 - i];
