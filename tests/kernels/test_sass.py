@@ -53,6 +53,7 @@ def test_the_machine_code(capsys):
 
 
 PLANTED = r"""
+template <bool kPlanted>
 __global__ void planted_kernel(const float* __restrict__ from, float* to) {
   float values[64];
 #pragma unroll
@@ -64,6 +65,7 @@ __global__ void planted_kernel(const float* __restrict__ from, float* to) {
 #pragma unroll
   for (int i = 0; i < 64; ++i) to[i * 64 + threadIdx.x] = values[i] * values[63 - i];
 }
+template __global__ void planted_kernel<true>(const float*, float*);
 """
 
 
@@ -75,7 +77,7 @@ def test_what_is_looked_for_would_be_seen(tmp_path):
     command = [NVCC, *options, "-o", module, source]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "warning" in done.stderr.lower(), "what native_build takes for a fault"
-    kernel = sass.kernels(module, 90)["planted_kernel"]
+    kernel = sass.kernels(module, 90)["planted_kernel<true>"]
     assert kernel.count(NON_COHERENT) >= 1
     assert kernel.stack > 0
     assert kernel.local > 0
