@@ -27,7 +27,7 @@ from l2l_engine.media import MediaSource, Poll
 from l2l_engine.media.source import FrameAt
 from l2l_engine.plan import Plan
 from l2l_engine.result import TimeArray
-from l2l_engine.run.compute import Bank, Collected
+from l2l_engine.run.compute import PARTS, Bank, Collected
 from l2l_engine.run.cpu import skim_video
 from l2l_engine.run.recognise import Recogniser
 from l2l_engine.run.watch import Stage, Stopwatch
@@ -36,8 +36,6 @@ from l2l_engine.skim import Averager, SkimResult
 
 _GROUPS = 16
 """Groups of pictures a chunk: what the GPU's decoder gets at once, twice."""
-
-_PARTS = {Stage.FRAMES: "image", Stage.AUDIO: "audio"}
 
 
 class DeviceStore:
@@ -134,7 +132,7 @@ class CudaFile:
     def store(self, stage: Stage) -> DeviceStore:
         """Where the features of one modality go."""
         if stage not in self._stores:
-            self._stores[stage] = DeviceStore(self._encoders[_PARTS[stage]])
+            self._stores[stage] = DeviceStore(self._encoders[PARTS[stage]])
         return self._stores[stage]
 
     def iter_frames(

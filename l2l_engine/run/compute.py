@@ -16,6 +16,9 @@ from l2l_engine.run.watch import Stage, Stopwatch
 from l2l_engine.run.workers import Workers
 from l2l_engine.skim import SkimResult
 
+PARTS = {Stage.FRAMES: "image", Stage.AUDIO: "audio"}
+"""The part of the plan whose network encodes what a stage decodes."""
+
 
 class Frame(Protocol):
     """The frame that stands for one of the moments asked for, as :class:`l2l_engine.media.source.FrameAt`."""

@@ -18,7 +18,7 @@ from l2l_engine.media import MediaSource, Poll
 from l2l_engine.media.source import FrameAt
 from l2l_engine.plan import MediaSettings, Plan
 from l2l_engine.result import FloatArray, TimeArray
-from l2l_engine.run.compute import Bank, Collected
+from l2l_engine.run.compute import PARTS, Bank, Collected
 from l2l_engine.run.recognise import FRAMES_A_CALL, Recogniser
 from l2l_engine.run.watch import Stage, Stopwatch
 from l2l_engine.run.workers import Workers
@@ -26,8 +26,6 @@ from l2l_engine.skim import SkimmingModel, SkimResult
 
 SAMPLES_A_CALL = {Stage.FRAMES: FRAMES_A_CALL, Stage.AUDIO: 16}
 """Samples a call of an encoder, by what decodes them."""
-
-_PARTS = {Stage.FRAMES: "image", Stage.AUDIO: "audio"}
 
 
 class HostStore:
@@ -88,7 +86,7 @@ class CpuFile:
     def store(self, stage: Stage) -> HostStore:
         """Where the features of one modality go."""
         if stage not in self._stores:
-            self._stores[stage] = HostStore(self._encoders[_PARTS[stage]].encode, SAMPLES_A_CALL[stage])
+            self._stores[stage] = HostStore(self._encoders[PARTS[stage]].encode, SAMPLES_A_CALL[stage])
         return self._stores[stage]
 
     def iter_frames(self, source: MediaSource, times: TimeArray, poll: Poll) -> Iterator[FrameAt]:
@@ -162,7 +160,7 @@ class CpuCompute:
 
     def warmup(self, workers: Workers) -> None:
         """Run the networks of every thread once, with each batch size there will be, and the skimmer."""
-        most = {part: SAMPLES_A_CALL[stage] for stage, part in _PARTS.items()}
+        most = {part: SAMPLES_A_CALL[stage] for stage, part in PARTS.items()}
         if self.recogniser is not None:
             most["recogniser"] = self.recogniser.most
         with contextlib.ExitStack() as held, workers.job() as job:
