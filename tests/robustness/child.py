@@ -85,6 +85,12 @@ TARGETS: dict[str, Callable[[], Case]] = {
 } | {f"planted-{fault}": planted(fault) for fault in ("hang", "crash", "leak", "error", "nothing")}
 
 
+def peak_mb() -> float:
+    """The most memory that this process has held so far; getrusage would tell its parent's too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
 def main(target: str, first: int, stop: int) -> None:
     warnings.simplefilter("error")
     faulthandler.enable()
@@ -99,7 +105,7 @@ def main(target: str, first: int, stop: int) -> None:
         except BaseException:
             say.write(f"error {seed} {traceback.format_exc()[-1500:]!r}\n")
             break
-        say.write(f"done {seed} {outcome}\n")
+        say.write(f"done {seed} {peak_mb():.0f} {outcome}\n")
     else:
         say.write("over\n")
     say.close()

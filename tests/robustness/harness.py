@@ -1,7 +1,9 @@
 """Runs a target over many seeds in a child process, where a crash, a hang or a leak is a finding.
 
-The child says which seed it begins and how it ended, a line each. The parent kills it when a case takes too
-long or its memory passes the cap, writes down what happened, and starts another child with the next seed.
+The child says which seed it begins, how it ended and how much memory it has needed by then, a line each. The
+parent kills it when a case takes too long or its memory passes the cap, writes down what happened, and starts
+another child with the next seed. The memory is the child's own word because a parent that is behind would ask
+about a process that has ended.
 """
 
 from __future__ import annotations
@@ -65,14 +67,6 @@ class Child:
         line, _, self._pending = self._pending.partition(b"\n")
         return line.decode()
 
-    def resident_mb(self) -> float:
-        try:
-            text = Path(f"/proc/{self.process.pid}/status").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            return 0.0
-        found = [line.split()[1] for line in text.splitlines() if line.startswith("VmHWM")]
-        return float(found[0]) / 1024 if found else 0.0
-
     def end(self) -> str:
         """Kill it if it still runs; how it ended, and the last it said on stderr."""
         self.process.kill()
@@ -102,17 +96,17 @@ def _one_child(target: str, first: int, stop: int, hang_s: float, memory_mb: flo
             seed, begun, allowed = int(words[1]), time.monotonic(), hang_s
             continue
         report.slowest = max(report.slowest, 0.0 if allowed == START_S else time.monotonic() - begun)
-        report.peak_mb = max(report.peak_mb, child.resident_mb())
-        if words[0] == "done" and child.resident_mb() <= memory_mb:
-            report.outcomes[words[2]] += 1
-            continue
+        if words[0] == "done":
+            _, _, megabytes, outcome = (line or "").split(" ", 3)
+            report.peak_mb = max(report.peak_mb, float(megabytes))
+            if float(megabytes) <= memory_mb:
+                report.outcomes[outcome] += 1
+                continue
         if words[0] == "over":
             child.end()
             return stop
         kind = {"done": "memory", "error": "error", "": "crash"}[words[0]]
         detail = f"{report.peak_mb:.0f} MB" if kind == "memory" else " ".join(words[2:])
-        if kind == "crash" and child.resident_mb() > memory_mb:
-            kind = "memory"
         ended = child.end()
         report.findings.append(Finding("hang" if line is None else kind, seed, f"{detail} {ended}".strip()))
         return seed + 1
