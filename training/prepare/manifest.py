@@ -60,9 +60,9 @@ def prepare(options: Options) -> dict[str, Any]:
     """Write the manifest and the report; returns the report.
 
     The manifest is a line of JSON a video: path, name, label (the first), labels, split, start, end (null for
-    that of the file), duration and stretches in seconds, has_video, has_audio, group (what it was cut from:
-    videos of one group never stand in two splits), and fold, if the annotations name any. Splits that the
-    annotations name are kept.
+    that of the file), duration and stretches in seconds, has_video, has_audio, pixels (a second), group (what
+    it was cut from: videos of one group never stand in two splits), and fold, if the annotations name any.
+    Splits that the annotations name are kept.
 
     Raises:
         InputError: If annotations are not what they should be, or nothing usable is left.
@@ -198,6 +198,7 @@ def _entry(
         "stretches": stretches or [(start, end)],
         "has_video": probed.has_video,
         "has_audio": probed.has_audio,
+        "pixels": round(probed.pixels),
         "group": groups.get(video.path) or safe(video.path),
     } | ({"fold": video.fold} if video.fold else {})
 

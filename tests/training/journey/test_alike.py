@@ -58,5 +58,7 @@ def test_of_a_few_videos_nothing_is_said():
 
 def test_groups_by_name_are_joined_by_what_is_alike():
     groups = {"v1": "a", "v2": "a", "v3": "c", "v4": "d", "v5": "e"}
-    assert united(groups, [["v2", "v4"], ["v3", "v5"]]) == {v: "c" if v in ("v3", "v5") else "a" for v in groups}
+    assert united(groups, [["v2", "v4"], ["v3", "v5"]]) == {
+        v: "c" if v in ("v3", "v5") else "a" for v in groups
+    }
     assert united(groups, []) == groups
