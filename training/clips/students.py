@@ -103,14 +103,17 @@ def build_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Stu
         dropout=dropout,
         image=model.image,
         image_side=model.image_side,
+        audio=model.audio,
     )
     # Frames arrive with channels last, and convolutions on CPUs are fastest when weights lie so too.
     return student.to(memory_format=torch.channels_last)
 
 
 def new_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Student:
-    """Build a student to train: its image encoder starts from published weights if the model names any."""
+    """Build a student to train: its encoders start from published weights if the model names any."""
     student = build_student(model, classes, dropout)
+    if model.audio_weights is not None:
+        student.audio.start_from(model.audio_weights)
     if model.image_weights is not None:
         student.image.start_from(model.image_weights)
     return student

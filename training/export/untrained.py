@@ -93,7 +93,9 @@ def build_encoders(
                 f"preset released has {RESNET} alone, with model.image_width = model.audio_width"
             )
         return {"image": ImageEncoder(model.image_width), "audio": ReleasedAudioEncoder(model.audio_width)}
-    audio = AudioEncoder(model.audio_width, model.features, stem_stride=model.audio_stem_stride)
+    audio = AudioEncoder(
+        model.audio_width, model.features, stem_stride=model.audio_stem_stride, name=model.audio
+    )
     image = ImageEncoder(model.image_width, model.features, name=model.image, side=model.image_side)
     return {"image": image, "audio": audio}
 

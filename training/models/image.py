@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.backbones import RESNET, build_backbone, load_published
-from training.models.encoder import Encoder
+from training.models.backbones import RESNET, build_backbone, load_published, published_classifier
+from training.models.encoder import FeatureEncoder
 
 
-class ImageEncoder(Encoder):
+class ImageEncoder(FeatureEncoder):
     """An image backbone, ResNet-18 by default, on RGB frames: uint8 [B, H, W, 3] to [B, features].
 
     Args:
@@ -39,9 +39,7 @@ class ImageEncoder(Encoder):
         self._backbone = build_backbone(name, width)
         self._name, self._side = name, side or self._backbone.side
         self.trunk = self._backbone.network
-        self.features = features or self._backbone.features
-        same = self.features == self._backbone.features
-        self.project = nn.Identity() if same else nn.Linear(self._backbone.features, self.features)
+        self._finish(self._backbone.features, features)
         mean = 255 * torch.tensor(self._backbone.mean).view(1, 3, 1, 1)
         std = 255 * torch.tensor(self._backbone.std).view(1, 3, 1, 1)
         self.register_buffer("mean", mean, persistent=False)
@@ -55,6 +53,14 @@ class ImageEncoder(Encoder):
         """
         load_published(self._backbone, self._name, weights)
 
+    def published_classifier(self, weights: str) -> nn.Linear:
+        """Return what the network's makers put behind it: from the embedding to ImageNet's 1,000 logits.
+
+        Raises:
+            InputError: If the weights are not there, or are another network's.
+        """
+        return published_classifier(self._backbone, self._name, weights)
+
     def front(self, inputs: Tensor) -> Tensor:
         """Pre-process, in float32 whatever the precision of the rest."""
         # The cast comes first because TensorRT does nothing else on uint8.
@@ -62,8 +68,3 @@ class ImageEncoder(Encoder):
         if self._side is not None and x.shape[2:] != (self._side, self._side):
             x = functional.interpolate(x, size=(self._side, self._side), mode="bilinear")
         return (x - self.mean) * self.scale
-
-    def body(self, x: Tensor) -> Tensor:
-        """Compute the network proper."""
-        features: Tensor = self.project(self.trunk(x))
-        return features
