@@ -30,6 +30,7 @@ from training.frozen.encoders import (
     write_graph,
 )
 from training.frozen.views import count_views, square_side, views_of
+from training.models.inputs import media_settings
 from training.runs.code import code_fingerprint
 from training.runs.devices import gather, lead_first, part, processes, wait
 from training.runs.files import fingerprint, write_atomically, write_json
@@ -67,7 +68,7 @@ class VideoEmbeddings:
         return len(self.audio_valid)
 
     def modality(self, name: str) -> tuple[Tensor, Tensor]:
-        """Return embeddings float16 [views, N, E] and validity [N] of "image" or "audio", which has one view."""
+        """Return embeddings float16 [views, N, E] and validity [N] of "image", or of "audio" as one view."""
         if name == "image":
             return self.image, self.image_valid
         return self.audio[None], self.audio_valid
@@ -120,7 +121,7 @@ class Store:
 
     Attributes:
         trunks: By modality.
-        folders: By modality, of those that the student has; their names are hashes of weights, media and code.
+        folders: By modality, of those that the student has; named by hashes of weights, media and code.
         media: How videos are decoded.
         flip: Whether mirrored pictures keep their class.
         seed: Draws the views.
@@ -135,7 +136,7 @@ class Store:
     @classmethod
     def of(cls, config: Config) -> Store:
         """Return the store of a run."""
-        media = MediaSettings(hop=config.skim.hop)
+        media = media_settings(config.model, config.skim.hop)
         trunks = starting_trunks(config)
         sizes = asdict(media)
         ways: dict[str, dict[str, Any]] = {
@@ -264,12 +265,13 @@ def _decode(media: MediaSettings, job: _Job) -> _Decoded | str:
 def _embed(task: _Task, job: _Job, decoded: _Decoded, runs: Mapping[str, Run]) -> _Embedded:
     """Return what is kept of one video: embeddings of the modalities asked for."""
     found: _Embedded = {}
+    views: Iterator[NDArray[Any]]
     for name in job.modalities:
         if name == "image":
             valid, views = decoded.image_valid, _image_views(task, job.video, decoded)
         else:
             valid = decoded.audio_valid
-            views = iter([decoded.samples]) if decoded.samples is not None else iter([])
+            views = iter(() if decoded.samples is None else (decoded.samples,))
         rows = [_run(runs[name], view, valid) for view in views]
         found[name] = {
             "rows": torch.stack(rows) if rows else torch.zeros(1, len(valid), 0, dtype=torch.float16),
@@ -278,7 +280,7 @@ def _embed(task: _Task, job: _Job, decoded: _Decoded, runs: Mapping[str, Run]) -
     return found
 
 
-def _image_views(task: _Task, video: Video, decoded: _Decoded) -> Iterator[NDArray[np.uint8]]:
+def _image_views(task: _Task, video: Video, decoded: _Decoded) -> Iterator[NDArray[Any]]:
     if decoded.images is None:
         return
     count = count_views(len(decoded.images), task.media, flip=task.flip)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,31 +19,29 @@ from training.config import Config
 from training.export.graphs import compare, example_inputs, to_onnx
 from training.export.precisions import INPUT_NAMES
 from training.export.running import runner
-from training.models import Encoder
+from training.models.encoder import FeatureEncoder
 from training.runs.files import write_atomically
 from training.runs.seeds import seed_everything
 
-Run = Callable[[NDArray[np.generic]], NDArray[np.float32]]
+Run = Callable[[NDArray[Any]], NDArray[np.float32]]
 """From inputs [P, ...] to embeddings [P, E]."""
 
 
 class Trunk(nn.Module):
-    """An encoder up to its embedding: what the projection to the size of features is given."""
+    """An encoder up to its embedding, which the projection to the size of features is given.
 
-    def __init__(self, encoder: Encoder) -> None:
+    Attributes:
+        size: E, the size of an embedding.
+    """
+
+    def __init__(self, encoder: FeatureEncoder) -> None:
         super().__init__()
         self.encoder = encoder
-
-    @property
-    def size(self) -> int:
-        """E, the size of an embedding."""
-        project = self.encoder.project
-        return project.in_features if isinstance(project, nn.Linear) else int(self.encoder.features)
+        self.size = encoder.embedding_size
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return embeddings float32 [B, E] of a batch."""
-        embedding: Tensor = self.encoder.trunk(self.encoder.front(inputs))  # type: ignore[operator]
-        return embedding
+        return self.encoder.embed(inputs)
 
 
 def starting_trunks(config: Config) -> dict[str, Trunk]:
@@ -92,12 +91,8 @@ def run_torch(trunk: Trunk, device: torch.device) -> Run:
     trunk = trunk.to(device)
 
     @torch.inference_mode()
-    def run(inputs: NDArray[np.generic]) -> NDArray[np.float32]:
+    def run(inputs: NDArray[Any]) -> NDArray[np.float32]:
         found: NDArray[np.float32] = trunk(torch.from_numpy(inputs).to(device)).float().cpu().numpy()
         return found
 
     return run
-
-
-Runs = Mapping[str, Run]
-"""By modality."""
