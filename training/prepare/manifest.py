@@ -85,7 +85,9 @@ def prepare(options: Options) -> dict[str, Any]:
         why = reasons[0] if reasons else f"no class has {options.least} of them"
         raise AnnotationError(f"{options.videos}: of {len(listed)} videos listed, none can be used: {why}")
     groups = sources(kept)
-    split = hold_out(kept, options.validation, options.test, groups)
+    # Folds, which annotations name, hold out every video in its turn.
+    shares = (0.0, 0.0) if any(video.fold for video in kept) else (options.validation, options.test)
+    split = hold_out(kept, *shares, groups)
     unlearnt = _not_in_training(split)
     split = [video for video in split if not set(video.labels) <= rare | unlearnt]
     lines = [
@@ -106,6 +108,8 @@ def prepare(options: Options) -> dict[str, Any]:
         "missing": [safe(video.path) for video in listed if not video.path.is_file()],
         "unreadable": problems,
         "repeated": {safe(path): why for path, why in twice.items()},
+        "splits_given": sorted({video.split for video in kept if video.split}),
+        "folds_given": sorted({video.fold for video in split if video.fold}),
         "sources": _by_source(split, groups),
         "classes_with_too_few_videos": sorted(rare),
         "classes_not_in_training": sorted(unlearnt),
