@@ -76,16 +76,20 @@ def sources(videos: Sequence[Listed]) -> dict[Path, str]:
     plain = {path: _without_copies(path.stem, path.parent, stems) for path in labels}
     known = {path: _identified(stem) for path, stem in plain.items()}
     numbered = _numbered({path: stem for path, stem in plain.items() if known[path] is None}, labels)
-    together: dict[str, list[tuple[Path, str]]] = defaultdict(list)
+    together: dict[tuple[str, Path | None], list[tuple[Path, str]]] = defaultdict(list)
+    habits = _HABITS | {word for label in labels.values() for word in _words(label)}
     for path, stem in plain.items():
         source = known[path] or numbered.get(path, stem)
-        together[source.casefold()].append((path, source))
+        # 001_part1 here and 001_part2 in another folder have nothing in common.
+        everywhere = known[path] or _words(source) - habits
+        together[source.casefold(), None if everywhere else path.parent].append((path, source))
     found: dict[Path, str] = {}
-    for members in together.values():
+    for (_, place), members in together.items():
         # Without any hint in the name, the same name counts within a folder alone: 001.mp4 is everywhere.
         own = {path: source for path, source in members if source != path.stem or _has_twin(path, members)}
         if len(own) > 1:
-            found |= dict.fromkeys(own, min(own.values()))
+            name = min(own.values())
+            found |= dict.fromkeys(own, name if place is None else f"{place.name}/{name}")
     return found | told
 
 

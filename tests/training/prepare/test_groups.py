@@ -88,6 +88,11 @@ def test_the_same_number_in_two_folders_is_chance():
     assert sources(videos) == {}
 
 
+def test_parts_of_a_number_are_of_one_source_within_a_folder():
+    videos = listed("001_part1.mp4", "001_part2.mp4") + listed("001_part1.mp4", "001_part2.mp4", label="cat")
+    assert sorted(set(sources(videos).values())) == ["cat/001", "dog/001"]
+
+
 def test_one_recording_may_hold_several_classes():
     videos = listed("holiday_1.mp4", *OTHERS) + listed("holiday_2.mp4", *OTHERS[:2], label="cat")
     assert grouped(videos) == [["holiday_1.mp4", "holiday_2.mp4"]]
