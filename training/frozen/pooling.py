@@ -20,21 +20,37 @@ TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
 """What may be done to the embedding of a moment before anything linear: all of it goes into a plan's graph."""
 
 
-def moment_weights(valid: Tensor, hop: float, factor: int) -> Tensor:
-    """Return how much each of N moments counts: float64 [N], sum 1, or all 0 where none is valid.
+def between_knots(valid: Tensor, hop: float, factor: int) -> tuple[Tensor, Interpolation]:
+    """Return which of N moments a plan knows, int64 [M], and how it interpolates these at all N.
 
-    Features are known at the valid ones of every ``factor``-th timestamp and interpolated in between, so that
-    knots at the ends of gaps count for more.
+    Features are known at the valid ones of every ``factor``-th timestamp.
+    """
+    knots = torch.from_numpy(regular_knots(len(valid), factor))
+    knots = knots[valid[knots]]
+    stamps = hop * torch.arange(len(valid), dtype=torch.float64)
+    return knots, Interpolation(hop * knots[None].double(), torch.tensor([len(knots)]), stamps)
+
+
+def moment_weights(valid: Tensor, hop: float, factor: int) -> Tensor:
+    """Return how much each of N moments counts in the mean: float64 [N], sum 1, or all 0 where none is known.
+
+    Knots at the ends of gaps count for more.
     """
     count = len(valid)
-    knots = torch.from_numpy(regular_knots(count, factor))
-    knots = knots[valid[knots]]
     weights = torch.zeros(count, dtype=torch.float64)
-    if len(knots):
-        stamps = hop * torch.arange(count, dtype=torch.float64)
-        between = Interpolation(hop * knots[None].double(), torch.tensor([len(knots)]), stamps)
-        weights[knots] = between.collect(torch.full((1, count), 1 / count, dtype=torch.float64))[0]
+    if factor == 1 and bool(valid.all()):
+        return weights + 1 / count
+    if not bool(valid[::factor].any()):
+        return weights
+    knots, between = between_knots(valid, hop, factor)
+    weights[knots] = between.collect(torch.full((1, count), 1 / count, dtype=torch.float64))[0]
     return weights
+
+
+def interpolated(features: Tensor, valid: Tensor, hop: float, factor: int) -> Tensor:
+    """Return features float64 [N, D] as a plan has them that knows but the knots."""
+    knots, between = between_knots(valid, hop, factor)
+    return between.rows(features[knots][None])[0]
 
 
 def pooled(
