@@ -1,0 +1,232 @@
+"""The clip classifier learnt from embeddings: projections, Psi and classes, averaged over a video's moments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.config import Config
+from training.frozen.cache import VideoEmbeddings
+from training.frozen.heads import Block, ClipHead
+from training.frozen.logistic import scaled_loss
+from training.frozen.probe import Material, Streams
+from training.learning.losses import class_loss
+from training.models import Fusion
+
+_WIDTH = 256
+"""Directions of the embedding that are learnt from: those in which the training videos' moments vary most."""
+
+_ROUNDS = 12
+"""How often held-out videos are asked whether it has been long enough."""
+
+_UPDATES = 25
+"""Updates between two such questions."""
+
+_BATCH, _MOMENTS = 48, 6
+"""Videos an update, and moments of each."""
+
+_AVERAGE = 0.98
+"""Share of the mean weights that an update keeps: what is used is this mean, not the last weights."""
+
+_DROPPED = 0.3
+"""Share of the inputs that is dropped in training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """An affine map of embeddings to fewer, standardised numbers.
+
+    Attributes:
+        weight: float64 [R, E].
+        bias: float64 [R].
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+
+def directions(videos: Sequence[VideoEmbeddings], modality: str, width: int = _WIDTH) -> Directions | None:
+    """Return the principal directions of the moments' embeddings; None where the modality is absent."""
+    total, square, count = 0.0, 0.0, 0
+    for video in videos:
+        views, valid = video.modality(modality)
+        rows = views[0][valid].double()
+        total, square, count = total + rows.sum(dim=0), square + rows.T @ rows, count + len(rows)
+    if not count:
+        return None
+    mean = torch.as_tensor(total / count)
+    spread = torch.as_tensor(square / count) - torch.outer(mean, mean)
+    scale = 1 / (spread.diagonal().clamp(min=0).sqrt() + 0.1 * spread.diagonal().clamp(min=0).sqrt().mean())
+    values, vectors = torch.linalg.eigh(spread * torch.outer(scale, scale))
+    keep = vectors[:, -min(width, len(mean)) :].T
+    # Between the plain coordinates and white ones: small directions are noise, and large ones say less.
+    sizes = values[-len(keep) :].clamp(min=0)
+    lengths = (sizes + 0.1 * sizes.mean()).clamp(min=1e-12).pow(0.25)
+    weight = keep * scale / lengths[:, None]
+    return Directions(weight, -weight @ mean)
+
+
+class AveragedClassifier(nn.Module):
+    """Projections of reduced embeddings, Psi, and a classifier of Psi's mean over some moments."""
+
+    def __init__(self, model: Mapping[str, int], sizes: Mapping[str, int], classes: int) -> None:
+        super().__init__()
+        self.streams = tuple(sizes)
+        self.projections = nn.ModuleDict(
+            {name: nn.Linear(size, model["features"]) for name, size in sizes.items()}
+        )
+        self.fusion = Fusion(model["features"], model["fusion"], len(sizes))
+        self.dropped, self.dropout = nn.Dropout(_DROPPED), nn.Dropout(0.5)
+        self.classifier = nn.Linear(model["features"], classes)
+
+    def forward(self, moments: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+        """Return logits [B, C] of M moments [B, M, R] a modality, and of bool [B], which have it."""
+        features = [
+            self.projections[name](self.dropped(moments[name])) * present[name][:, None, None]
+            for name in self.streams
+        ]
+        logits: Tensor = self.classifier(self.dropout(self.fusion(*features).mean(dim=1)))
+        return logits
+
+
+@dataclass(frozen=True, slots=True)
+class Averaged:
+    """A trained clip classifier.
+
+    Attributes:
+        head: All of it, as a plan has it.
+        held_out: float64 [V, C], logits of the training videos by networks that did not learn from them.
+        loss: The mean loss of these, at their best temperature.
+        how: How long it learnt, as data.
+    """
+
+    head: ClipHead
+    held_out: Tensor
+    loss: float
+    how: Mapping[str, object]
+
+
+def fit_averaged(material: Material, streams: Streams, config: Config) -> Averaged:
+    """Learn the clip classifier for as long as held-out videos gain by it, and then from all videos so long."""
+    curves = [
+        _learn(material, streams, config, material.folds == fold, _ROUNDS)
+        for fold in range(int(material.folds.max()) + 1)
+    ]
+    said = []
+    for rounds in range(_ROUNDS):
+        held_out = torch.zeros(material.labels.shape, dtype=torch.float64)
+        for fold, heads in enumerate(curves):
+            chosen = torch.nonzero(material.folds == fold)[:, 0]
+            videos = [material.videos[number] for number in chosen.tolist()]
+            held_out[chosen] = heads[rounds].scores(videos, material.factor)
+        said.append(held_out)
+    losses = [scaled_loss(logits, material.labels, several=material.several) for logits in said]
+    best = int(np.argmin(losses))
+    nobody = torch.zeros(len(material.videos), dtype=torch.bool)
+    head = _learn(material, streams, config, nobody, best + 1)[-1]
+    return Averaged(head, said[best], losses[best], {"updates": (best + 1) * _UPDATES})
+
+
+def _learn(
+    material: Material, streams: Streams, config: Config, left_out: Tensor, rounds: int
+) -> list[ClipHead]:
+    """Learn from all videos but those left out (bool [V]); returns what was learnt after every round."""
+    rows = torch.nonzero(~left_out)[:, 0].tolist()
+    videos, labels = [material.videos[row] for row in rows], material.labels[rows]
+    maps = {name: found for name in streams if (found := directions(videos, name)) is not None}
+    draw = _Draw(videos, maps)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        rng = np.random.default_rng(config.seed)
+        sizes = {name: len(found.bias) for name, found in maps.items()}
+        model = {"features": config.model.features, "fusion": config.model.fusion}
+        network = AveragedClassifier(model, sizes, labels.shape[1])
+        mean = torch.optim.swa_utils.AveragedModel(
+            network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(_AVERAGE)
+        )
+        optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.05)
+        learnt = []
+        for _ in range(rounds):
+            for _ in range(_UPDATES):
+                chosen = rng.choice(len(videos), min(_BATCH, len(videos)), replace=False)
+                moments, present = draw(chosen, rng)
+                loss = _loss(network, moments, present, labels[chosen], material.several, config)
+                optimiser.zero_grad(set_to_none=True)
+                torch.autograd.backward(loss)
+                optimiser.step()
+                mean.update_parameters(network)
+            learnt.append(_head(mean.module, maps))
+    return learnt
+
+
+class _Draw:
+    """Draws moments of videos, of any view, as reduced embeddings."""
+
+    def __init__(self, videos: Sequence[VideoEmbeddings], maps: Mapping[str, Directions]) -> None:
+        self._rows: dict[str, list[Tensor]] = {}
+        self._sizes = {name: len(found.bias) for name, found in maps.items()}
+        for name, found in maps.items():
+            weight, bias = found.weight.float(), found.bias.float()
+            self._rows[name] = []
+            for video in videos:
+                views, valid = video.modality(name)
+                self._rows[name].append(views[:, valid].float() @ weight.T + bias)
+
+    def __call__(
+        self, chosen: np.ndarray, rng: np.random.Generator
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return moments [B, M, R] by modality, and which videos have it, bool [B]."""
+        moments, present = {}, {}
+        for name, rows in self._rows.items():
+            drawn = []
+            for number in chosen.tolist():
+                views = rows[number]
+                if not views.shape[1]:
+                    drawn.append(torch.zeros(_MOMENTS, self._sizes[name]))
+                    continue
+                picked = rng.integers(0, views.shape[1], _MOMENTS)
+                drawn.append(views[int(rng.integers(len(views))), picked])
+            moments[name] = torch.stack(drawn)
+            present[name] = torch.tensor([bool(rows[number].shape[1]) for number in chosen.tolist()])
+        return moments, present
+
+
+def _loss(
+    network: AveragedClassifier,
+    moments: Mapping[str, Tensor],
+    present: Mapping[str, Tensor],
+    labels: Tensor,
+    several: bool,
+    config: Config,
+) -> Tensor:
+    """Return the classes' loss under modality dropout, as its expectation: with both, and with either alone."""
+    settings = config.student
+    dropped = {"image": settings.drop_image, "audio": settings.drop_audio}
+    kept = 1 - sum(dropped.values()) if len(network.streams) > 1 else 1.0
+    total = kept * class_loss(network(moments, present), labels, several, settings.label_smoothing).mean()
+    for name in network.streams if len(network.streams) > 1 else ():
+        (other,) = (stream for stream in network.streams if stream != name)
+        rows = present[other]
+        if dropped[name] and bool(rows.any()):
+            alone = {name: torch.zeros_like(rows), other: rows}
+            losses = class_loss(network(moments, alone), labels, several, settings.label_smoothing)
+            total = total + dropped[name] * (losses * rows).sum() / len(rows)
+    return total
+
+
+def _head(network: nn.Module, maps: Mapping[str, Directions]) -> ClipHead:
+    """Return a network as a head on embeddings, the reduction folded in."""
+    state = {name: value.detach().double() for name, value in network.state_dict().items()}
+    projections = {}
+    for name, found in maps.items():
+        weight, bias = state[f"projections.{name}.weight"], state[f"projections.{name}.bias"]
+        projections[name] = (Block("plain", weight @ found.weight, weight @ found.bias + bias),)
+    layers = [
+        (state[f"{layer}.weight"].clone(), state[f"{layer}.bias"].clone())
+        for layer in ("fusion.0", "fusion.1", "classifier")
+    ]
+    return ClipHead(projections, *layers)
