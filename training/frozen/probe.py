@@ -112,7 +112,9 @@ def fit_probes(material: Material) -> dict[Streams, Probe]:
         raise ValueError("there is neither picture nor sound to learn from")
     probes: dict[Streams, Probe] = {(name,): probe for name, probe in singles.items()}
     if len(singles) > 1:
-        probes[MODALITIES] = min(_fit_joined(material, singles), _fuse(material, singles), key=lambda p: p.loss)
+        probes[MODALITIES] = min(
+            _fit_joined(material, singles), _fuse(material, singles), key=lambda p: p.loss
+        )
     return probes
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +143,7 @@ def _not_learnt_from(config: Config) -> dict[str, str]:
     return found
 
 
-def _chosen(config: Config) -> Mapping[str, Any]:
+def _chosen(config: Config) -> dict[str, Any]:
     """Return the settings that a user may want to know first."""
     model, student, skim = config.model, config.student, config.skim
     learnt = {"student.pairs": student.pairs, "student.epochs": student.epochs, "skim.updates": skim.updates}

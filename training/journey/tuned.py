@@ -95,7 +95,9 @@ def _ask(judged: Judged, config: Config, name: str, videos: int | None = None) -
     tracks = to_sequences([found[video.name] for video in known], classes)
     dense = [_dense(config, student, track) for track in tracks]
     skimmer = load_skimmer(config, len(classes))
-    logits = skim_tracks(skimmer, tracks, config.skim.steps, config.factor).logits[:, -1] if tracks else []
+    logits = torch.zeros(0, len(classes))
+    if tracks:
+        logits = skim_tracks(skimmer, tracks, config.skim.steps, config.factor).logits[:, -1]
     skimmed = [_best(row, classes, several=config.skim.several) for row in logits]
     averaged = [_best(row.log(), classes, several=False) for row in dense]
     for way, about, said in (

@@ -100,7 +100,10 @@ def test_doubt_confusion_and_groups_are_told():
     footage = FOOTAGE | {"sources": {"holiday": ["a.mp4", "b.mp4"]}}
     alike = {"groups": [["x.mp4", "y.mp4"]], "doubted": 30}
     text = page(REPORT | {"held_out": SCORE | more, "footage": footage, "alike": alike})
-    assert "below 0.43 is called unsure (`Prediction.known` is false). Of the held-out videos that is 25 %;" in text
+    assert (
+        "below 0.43 is called unsure (`Prediction.known` is false). Of the held-out videos that is 25 %;"
+        in text
+    )
     assert "2 of 3 are right. The threshold is the least from which on 90 % are right, of 100 videos" in text
     assert "- cow and ox: 5 of 11 videos were taken for the other\n" in text
     assert "held out in turn, in 5 folds" in text
