@@ -61,7 +61,7 @@ class Clock:
             declared = math.nan
         readable = self._readable_end(declared + self.zero, poll) - self.zero
         if not self._declares and math.isfinite(readable):
-            declared = math.nan  # an estimate
+            declared = _with_the_rest(demuxer, readable)  # what FFmpeg says is an estimate
         ends = [end for end in (declared, readable) if math.isfinite(end)]
         if not ends:
             raise MediaError(f"{demuxer.name}: no packet of its streams can be read")
@@ -151,6 +151,13 @@ def _declared_end(demuxer: Demuxer) -> float:
         return max(known)
     end = container_end(demuxer.container)
     return math.nan if end is None else end
+
+
+def _with_the_rest(demuxer: Demuxer, readable: float) -> float:
+    """How long a file is of which a part cannot be read, if that has as many bytes a second; else NaN."""
+    if not demuxer.unread_from:
+        return math.nan
+    return readable * demuxer.container.size / demuxer.unread_from
 
 
 def _plausible(declared: float, size: int, limits: Limits) -> bool:
