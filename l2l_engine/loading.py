@@ -11,13 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal, get_args
 
-import numpy as np
-
 from l2l_engine.arguments import one_of, positive
 from l2l_engine.backends import INPUTS, ReplicatedEncoder, load_engine, require_fit
 from l2l_engine.errors import DeviceError, PlanError
 from l2l_engine.media import DEFAULT_LIMITS, Limits
-from l2l_engine.plan import Plan
+from l2l_engine.plan import Plan, runnable_weights
 from l2l_engine.run.compute import Compute
 from l2l_engine.run.cpu import CpuCompute
 from l2l_engine.run.pipeline import Pipeline
@@ -169,9 +167,9 @@ def load_skimmer(plan: Plan, threads: int, precision: Precision = "fp32") -> Ski
     multiplies bf16, unless ``precision`` is "fp32".
     """
     settings = plan.document.skim
+    weights = runnable_weights(plan.document, plan.skim)
     if settings.preset == "clip":
-        return Averager(plan.skim)
-    weights = {name: weight.astype(np.float32) for name, weight in plan.skim.items()}
+        return Averager(weights)
     return Skimmer(
         weights,
         key_activation=settings.key_activation,  # type: ignore[arg-type]  # checked by the plan

@@ -163,10 +163,10 @@ class Prediction:
     """The answer for one video.
 
     Attributes:
-        label: The most probable class.
+        label: The most probable class, of those that the plan does not call background.
         confidence: Its calibrated probability.
-        top_k: (class name, probability), most probable first.
-        probabilities: float32 [C], in the order of ``Classifier.class_names``.
+        top_k: (class name, probability), most probable first, background left out; the first is the label.
+        probabilities: float32 [C], in the order of ``Classifier.class_names``, background among them.
         moments: The moments looked at and listened to, in the order they were chosen.
         timestamps: float64 [N], seconds; the axis of every attention curve.
         timings: Where the time went.
@@ -196,6 +196,12 @@ class Prediction:
     """The name the file was given by, if it had one."""
     recognition: Recognition | None = field(default=None)
     """What the recogniser did; None if the plan has none."""
+    known: bool = field(default=True)
+    """False if the confidence is below what the plan calls unsure: the label is a guess then. True where the
+    plan has no such threshold."""
+    background: float = field(default=0.0)
+    """The calibrated probability of the plan's background classes, that is of none of the others: their sum,
+    or where a video may have several classes the highest; 0 for a plan without any."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Prediction) and _plain(self) == _plain(other)

@@ -59,12 +59,13 @@ def make_prediction(
         recognition = Recognition(recognised, moments, probabilities)
     if seen is not None:
         probabilities = recognised_probabilities(seen.features, document)
-    order = np.argsort(-probabilities, kind="stable")[:top_k]
+    foreground = document.foreground
+    order = foreground[np.argsort(-probabilities[foreground], kind="stable")][:top_k]
     ranked = tuple((document.classes[i], float(probabilities[i])) for i in order)
-    best = int(np.argmax(probabilities))
+    label, confidence = ranked[0]
     return Prediction(
-        label=document.classes[best],
-        confidence=float(probabilities[best]),
+        label=label,
+        confidence=confidence,
         top_k=ranked,
         probabilities=probabilities,
         moments=_moments(skimmed, timestamps, has_image=has_image, has_audio=has_audio),
@@ -78,6 +79,8 @@ def make_prediction(
         stopped_by=stopped_by,
         path=path,
         recognition=recognition,
+        known=document.unsure is None or confidence >= document.unsure,
+        background=_background(probabilities, document),
     )
 
 
@@ -91,6 +94,14 @@ def recognised_probabilities(logits: FloatArray, document: PlanDocument) -> Floa
     assert document.recogniser is not None
     each = _probabilities(logits, document.output, document.recogniser.temperature)
     return np.asarray(each.mean(axis=0), np.float32)
+
+
+def _background(probabilities: FloatArray, document: PlanDocument) -> float:
+    """The probability that it is none of the classes that can be an answer."""
+    of_background = np.delete(probabilities, document.foreground)
+    if document.output == "sigmoid":
+        return float(of_background.max(initial=0.0))
+    return float(min(of_background.sum(dtype=np.float64), 1.0))
 
 
 def _probabilities(logits: FloatArray, output: str, temperature: float) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from l2l_engine.backends import EngineCache
 from l2l_engine.errors import PlanError
-from l2l_engine.plan import PRECISIONS, CompiledSettings, Plan
+from l2l_engine.plan import PRECISIONS, CompiledSettings, Plan, PlanDocument
 from l2l_engine.report.words import count, visible
 from l2l_engine.result import MediaInfo, Prediction, Recognition
 
@@ -43,12 +43,15 @@ def literal(text: str) -> str:
 def prediction(out: Console, answer: Prediction) -> None:
     """Print one prediction: label, confidence, top classes, moments, where the time went."""
     out.print(f"[bold]{literal(answer.path or 'features')}[/bold]")
-    out.print(f"  [bold green]{literal(answer.label)}[/bold green]  {answer.confidence:.1%}")
+    colour, doubt = ("green", "") if answer.known else ("yellow", "  [yellow]unsure[/yellow]")
+    out.print(f"  [bold {colour}]{literal(answer.label)}[/bold {colour}]  {answer.confidence:.1%}{doubt}")
     names = [visible(name) for name, _ in answer.top_k]
     width = max(map(len, names))
     for name, (_, probability) in zip(names, answer.top_k, strict=True):
         bar = "█" * round(probability * _BAR)
         out.print(f"    {escape(name.ljust(width))}  {probability:6.1%}  {bar}")
+    if answer.background:
+        out.print(f"  none of the classes: {answer.background:.1%}")
     _moments(out, answer)
     if answer.recognition is not None:
         out.print(f"  recogniser:  {_recognised(answer.recognition)}")
@@ -130,6 +133,7 @@ def plan(out: Console, content: Plan) -> None:
     facts = {
         "classes": f"{len(document.classes)}: {', '.join(document.classes)}",
         "output": document.output,
+        **_thresholds(document),
         "modalities": ", ".join(document.modalities),
         "skimmer": _sentence(asdict(document.skim)),
         "recogniser": "none" if document.recogniser is None else _sentence(asdict(document.recogniser)),
@@ -151,6 +155,16 @@ def plan(out: Console, content: Plan) -> None:
         for line in outline(document.provenance):
             out.print(f"    {literal(line)}")
     out.print(_tensors(content))
+
+
+def _thresholds(document: PlanDocument) -> dict[str, str]:
+    """What keeps an answer from being given, where the plan has anything of it."""
+    facts = {}
+    if document.unsure is not None:
+        facts["unsure"] = f"below a confidence of {document.unsure:.3g}"
+    if document.background:
+        facts["background"] = ", ".join(document.background)
+    return facts
 
 
 def plan_json(content: Plan) -> str:

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from l2l_engine.errors import PlanError, PlanNotFoundError
 from l2l_engine.files import write_whole
-from l2l_engine.plan.document import PRECISIONS, CompiledSettings, PlanDocument, parse_document
+from l2l_engine.plan.document import PRECISIONS, CompiledSettings, PlanDocument
 from l2l_engine.plan.onnx import reads_another_file
+from l2l_engine.plan.parsing import parse_document
 from l2l_engine.plan.shapes import Dimensions, check_skim_shapes
 
 MAX_PLAN_BYTES = 8 << 30

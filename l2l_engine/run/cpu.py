@@ -176,8 +176,8 @@ class CpuCompute:
 
     def _skim_once(self) -> None:
         row = Bank(np.zeros((1, self._feature), np.float32), np.zeros(1))
-        audio = row if "audio" in self._encoders else None
-        self.skim(row, audio, np.zeros(1), 1, Stopwatch())
+        image, audio = (row if part in self._encoders else None for part in ("image", "audio"))
+        self.skim(image, audio, np.zeros(1), 1, Stopwatch())
 
     def close(self) -> None:
         """Nothing outlives the object."""

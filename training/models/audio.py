@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.models.backbones import RESNET
+from training.models.backbones import RESNET, published_classifier
 from training.models.ears import build_ears, load_ears
 from training.models.encoder import FeatureEncoder
 from training.models.resnet import ResNetTrunk
@@ -33,12 +33,12 @@ class AudioEncoder(FeatureEncoder):
         self, width: float = 1.0, features: int | None = None, *, stem_stride: int = 2, name: str = RESNET
     ) -> None:
         super().__init__()
-        self._ears = build_ears(name, width, stem_stride=stem_stride)
+        self._ears, self._name = build_ears(name, width, stem_stride=stem_stride), name
         self.sample_rate, self.window = self._ears.sound.sample_rate, self._ears.sound.window
         self.logmel = LogMel(self._ears.sound)
         self.norm = self._ears.norm
-        self.trunk = self._ears.network
-        self._finish(self._ears.features, features)
+        self.trunk = self._ears.backbone.network
+        self._finish(self._ears.backbone.features, features)
 
     def start_from(self, weights: str) -> None:
         """Begin with published weights, see :func:`load_ears`.
@@ -46,7 +46,15 @@ class AudioEncoder(FeatureEncoder):
         Raises:
             InputError: If they are not there, or are another network's.
         """
-        load_ears(self._ears, weights)
+        load_ears(self._ears, self._name, weights)
+
+    def published_classifier(self, weights: str) -> nn.Linear:
+        """Return what the network's makers put behind it: from the embedding to AudioSet's 521 logits, say.
+
+        Raises:
+            InputError: If the weights are not there, or are another network's.
+        """
+        return published_classifier(self._ears.backbone, self._name, weights, part="audio")
 
     def front(self, inputs: Tensor) -> Tensor:
         """Return the normed spectrogram, in float32 whatever the precision of the rest."""

@@ -21,7 +21,7 @@ class Backbone:
     """A network from normed pictures [B, channels, H, W] to [B, features].
 
     Attributes:
-        mean, std: Mean and deviation of RGB, in [0, 1], for which its weights were published.
+        mean, std: Mean and deviation of RGB, in [0, 1], for which its weights were published, if it sees RGB.
         side: H and W if it takes no other.
         classifier: Name of the layer that was cut off.
     """
@@ -98,9 +98,8 @@ def load_published(backbone: Backbone, name: str, source: str, *, part: str = "i
     """
     setting = f"model.{part}_weights"
     named = read_weights(name, source, setting)
-    body: dict[str, Tensor] = {
-        key: value for key, value in named.items() if not key.startswith(f"{backbone.classifier}.")
-    }
+    cut = f"{backbone.classifier}."
+    body: dict[str, Tensor] = {key: value for key, value in named.items() if not key.startswith(cut)}
     if part == "audio" and name == RESNET and "conv1.weight" in body:
         # Paper 4.1: one channel of sound in place of three of colour.
         body["conv1.weight"] = body["conv1.weight"].mean(dim=1, keepdim=True)
@@ -109,6 +108,27 @@ def load_published(backbone: Backbone, name: str, source: str, *, part: str = "i
     except RuntimeError as error:
         path = find_weights(name, source, setting)
         raise InputError(f"{path} fits another network than model.{part} {name}: {error}") from error
+
+
+def published_classifier(backbone: Backbone, name: str, source: str, *, part: str = "image") -> nn.Linear:
+    """Return the layer that was cut off, with its published weights: from the embedding to logits.
+
+    Args:
+        backbone, name, source, part: See :func:`load_published`.
+
+    Raises:
+        InputError: If there is no such file, or it has no such layer.
+    """
+    setting = f"model.{part}_weights"
+    named = read_weights(name, source, setting)
+    weight, bias = (named.get(f"{backbone.classifier}.{kind}") for kind in ("weight", "bias"))
+    if weight is None or bias is None or weight.shape != (len(bias), backbone.features):
+        path = find_weights(name, source, setting)
+        raise InputError(f"{path} has no classifier of {name}'s embedding of {backbone.features} numbers")
+    # Nothing random is drawn for what is overwritten at once.
+    layer = nn.Linear(backbone.features, len(bias), device="meta").to_empty(device="cpu")
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    return layer
 
 
 def _imagenet(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -11,7 +11,7 @@ from training.models.backbones import RESNET, Backbone, build_backbone, load_pub
 from training.models.spectrogram import PAPER, Sound
 from training.models.weights import YAMNET
 from training.models.yamnet import SOUND as YAMNET_SOUND
-from training.models.yamnet import Yamnet, load_yamnet
+from training.models.yamnet import Yamnet
 
 PICTURE = Sound(mels=128, band=(0.0, 8000.0), fft=1024)
 """What image classifiers are shown of a second: finer bands than the paper's."""
@@ -25,20 +25,14 @@ class Ears:
     """A network from log-mel spectrograms to [B, features], and the sound that they are of.
 
     Attributes:
-        name: As in the settings.
         sound: Rate, window and form of the spectrogram.
         norm: From the spectrogram to what the network takes.
-        network: The network.
-        features: Numbers of its embedding.
-        backbone: Where the network is one for pictures.
+        backbone: The network.
     """
 
-    name: str
     sound: Sound
     norm: nn.Module
-    network: nn.Module
-    features: int
-    backbone: Backbone | None = None
+    backbone: Backbone
 
 
 class Picture(nn.Module):
@@ -82,7 +76,9 @@ def build_ears(name: str, width: float = 1.0, *, stem_stride: int = 2) -> Ears:
                 f"model.audio_stem_stride is {stem_stride}, which only {RESNET} can have: set it to 2"
             )
         network = Yamnet()
-        return Ears(name, YAMNET_SOUND, nn.Identity(), network, network.features)
+        return Ears(
+            YAMNET_SOUND, nn.Identity(), Backbone(network, network.features, (), (), None, "classifier")
+        )
     if name == RESNET:
         # Log-mel values lie around -6 +- 4; this brings them to the trunk's scale and folds into it.
         norm: nn.Module = nn.BatchNorm2d(1)
@@ -90,24 +86,21 @@ def build_ears(name: str, width: float = 1.0, *, stem_stride: int = 2) -> Ears:
     else:
         backbone = build_backbone(name, width, part="audio", stem_stride=stem_stride)
         norm = Picture(backbone.side)
-    return Ears(name, sound_of(name), norm, backbone.network, backbone.features, backbone)
+    return Ears(sound_of(name), norm, backbone)
 
 
-def load_ears(ears: Ears, source: str) -> None:
+def load_ears(ears: Ears, name: str, source: str) -> None:
     """Put published weights into an audio network: AudioSet's into YAMNet, ImageNet's into the others.
 
     Args:
-        ears: What :func:`build_ears` made.
+        ears: What :func:`build_ears` made of ``name``.
+        name: Which of them it is.
         source: See :func:`training.models.weights.find_weights`.
 
     Raises:
         InputError: If there is no such file, with the address to get it from; or if it fits another network.
     """
-    if isinstance(ears.network, Yamnet):
-        load_yamnet(ears.network, source)
-        return
-    assert ears.backbone is not None
-    load_published(ears.backbone, ears.name, source, part="audio")
+    load_published(ears.backbone, name, source, part="audio")
     if isinstance(ears.norm, nn.BatchNorm2d):
         _expect(ears.norm)
         # The mean over the colours gives a third of what three equal colours would.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _IDENTIFIER = b"TFL3"
-KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+CONVOLUTION, DEPTHWISE, DENSE = "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"
 _LARGEST = 1 << 30
 """Bytes; networks on which this makes sense are far smaller."""
 
@@ -26,7 +26,7 @@ class Layer:
     """A convolution or a fully connected layer.
 
     Attributes:
-        kind: One of ``KINDS``.
+        kind: ``CONVOLUTION``, ``DEPTHWISE`` or ``DENSE``.
         weight: float32, as the file lays it: [out, height, width, in], [1, height, width, channels] of a
             depthwise convolution, [out, in] of a fully connected layer.
         bias: float32 [out]; None without one.
@@ -81,7 +81,7 @@ class _Graph:
     def layers(self) -> list[Layer]:
         """Return the layers."""
         operators = self._lite.BuiltinOperator
-        kinds = {getattr(operators, kind): kind for kind in KINDS}
+        kinds = {getattr(operators, kind): kind for kind in (CONVOLUTION, DEPTHWISE, DENSE)}
         found, unpacked = [], dict[int, int]()
         for at in range(self._counted(self._graph.OperatorsLength())):
             operator = self._graph.Operators(at)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.backbones import RESNET, build_backbone, load_published
+from training.models.backbones import RESNET, build_backbone, load_published, published_classifier
 from training.models.encoder import FeatureEncoder
 
 
@@ -52,6 +52,14 @@ class ImageEncoder(FeatureEncoder):
             InputError: If they are not there, or are another network's.
         """
         load_published(self._backbone, self._name, weights)
+
+    def published_classifier(self, weights: str) -> nn.Linear:
+        """Return what the network's makers put behind it: from the embedding to ImageNet's 1,000 logits.
+
+        Raises:
+            InputError: If the weights are not there, or are another network's.
+        """
+        return published_classifier(self._backbone, self._name, weights)
 
     def front(self, inputs: Tensor) -> Tensor:
         """Pre-process, in float32 whatever the precision of the rest."""

@@ -12,6 +12,7 @@ import torchvision
 from torch import Tensor
 
 from training.errors import InputError
+from training.models.flat import DENSE, DEPTHWISE, Layer, read_layers
 
 PACKAGE = "package"
 """In place of a folder of weights: those that an installed package brings."""
@@ -58,6 +59,11 @@ def read_weights(name: str, source: str, setting: str = "model.image_weights") -
         InputError: If they are not there, see :func:`find_weights`, or the file is none of weights.
     """
     path = find_weights(name, source, setting)
+    return _flat(path) if name == YAMNET else _pickled(path)
+
+
+def _pickled(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file of PyTorch's, of which nothing but tensors is unpickled."""
     try:
         weights = torch.load(path, weights_only=True, map_location="cpu")
     except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
@@ -67,6 +73,33 @@ def read_weights(name: str, source: str, setting: str = "model.image_weights") -
     # Older DenseNets write norm.1 for norm1.
     named = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", key): weights[key] for key in weights}
     return {key: named[key] for key in named if not key.startswith(_AUXILIARY)}
+
+
+def _flat(path: Path) -> dict[str, Tensor]:
+    """Return the layers of a TensorFlow Lite file by the names that :class:`Yamnet` gives them.
+
+    Fully connected layers before the last one make the spectrogram, which the graph has by itself.
+    """
+    named: dict[str, Tensor] = {}
+    layers = read_layers(path)
+    convolutions = [layer for layer in layers if layer.kind != DENSE]
+    if not convolutions:
+        raise InputError(f"{path} holds no convolutions")
+    for number, layer in enumerate(convolutions):
+        # [out, height, width, in] of a convolution, [1, height, width, out] of a depthwise one.
+        order = (3, 0, 1, 2) if layer.kind == DEPTHWISE else (0, 3, 1, 2)
+        weight = torch.from_numpy(layer.weight)
+        if weight.ndim != len(order):
+            raise InputError(f"{path}: convolution {number + 1} has weights of {weight.ndim} dimensions")
+        named |= _both(f"layers.{number}.conv", weight.permute(order).contiguous(), layer)
+    if layers[-1].kind == DENSE:
+        named |= _both("classifier", torch.from_numpy(layers[-1].weight), layers[-1])
+    return named
+
+
+def _both(name: str, weight: Tensor, layer: Layer) -> dict[str, Tensor]:
+    bias = torch.zeros(len(weight)) if layer.bias is None else torch.from_numpy(layer.bias)
+    return {f"{name}.weight": weight, f"{name}.bias": bias}
 
 
 def _published(name: str) -> tuple[list[str], str]:

@@ -6,10 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.errors import InputError
-from training.models.flat import Layer, read_layers
 from training.models.spectrogram import Sound
-from training.models.weights import YAMNET, find_weights
 
 SOUND = Sound(
     window=15600,
@@ -76,47 +73,3 @@ class _Convolution(nn.Module):
         kernel, stride = self.conv.kernel_size[0], self._stride
         whole = max(0, (-(-size // stride) - 1) * stride + kernel - size)
         return whole // 2, whole - whole // 2
-
-
-def load_yamnet(network: Yamnet, source: str) -> nn.Linear:
-    """Put AudioSet's weights into the network.
-
-    Args:
-        network: As it was built.
-        source: See :func:`training.models.weights.find_weights`.
-
-    Returns:
-        The classifier, from the embedding to the logits of ``TAGS`` classes.
-
-    Raises:
-        InputError: If there is no such file, or it is damaged, or of another network.
-    """
-    path = find_weights(YAMNET, source, "model.audio_weights")
-    layers = read_layers(path)
-    # Before the convolutions come three matrices of the spectrogram, which the graph has more exactly.
-    convolutions = [layer for layer in layers if layer.kind != "FULLY_CONNECTED"]
-    last = layers[-1] if layers else None
-    own = [module.conv for module in network.layers if isinstance(module, _Convolution)]
-    if last is None or last.kind != "FULLY_CONNECTED" or len(convolutions) != len(own):
-        raise InputError(
-            f"{path} fits another network than {YAMNET}: it has {len(convolutions)} convolutions"
-        )
-    for number, (conv, layer) in enumerate(zip(own, convolutions, strict=True)):
-        # [out, height, width, in] of a convolution, [1, height, width, out] of a depthwise one.
-        order = (3, 0, 1, 2) if layer.kind == "DEPTHWISE_CONV_2D" else (0, 3, 1, 2)
-        _put(conv, layer, order, f"{path}: convolution {number + 1}")
-    classifier = nn.Linear(network.features, len(last.weight))
-    _put(classifier, last, (0, 1), f"{path}: the classifier")
-    return classifier
-
-
-def _put(module: nn.Conv2d | nn.Linear, layer: Layer, order: tuple[int, ...], what: str) -> None:
-    weight = torch.from_numpy(layer.weight)
-    weight = weight.permute(order) if weight.ndim == len(order) else weight
-    bias = torch.zeros(len(weight)) if layer.bias is None else torch.from_numpy(layer.bias)
-    if weight.shape != module.weight.shape or module.bias is None or bias.shape != module.bias.shape:
-        expected = tuple(module.weight.shape)
-        raise InputError(f"{what} has weights of shape {tuple(weight.shape)}; {YAMNET}'s are {expected}")
-    with torch.no_grad():
-        module.weight.copy_(weight)
-        module.bias.copy_(bias)
