@@ -158,6 +158,22 @@ class Features:
     decoder: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Something that a plan of tags saw or heard: a name, and no action.
+
+    Attributes:
+        name: As the makers of the network call it.
+        score: 0 to 1, the highest that a moment has; of one tag at a moment, not of one action of the file.
+        seconds: The moments of its highest scores, highest first, at most five; none whose score is less than
+            half of the highest.
+    """
+
+    name: str
+    score: float
+    seconds: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The answer for one video.
@@ -202,6 +218,11 @@ class Prediction:
     background: float = field(default=0.0)
     """The calibrated probability of the plan's background classes, that is of none of the others: their sum,
     or where a video may have several classes the highest; 0 for a plan without any."""
+    heard: tuple[Tag, ...] = field(default=())
+    """What a plan of tags heard, highest score first, as many as ``top_k`` asks for; empty for other plans,
+    and without sound."""
+    seen: tuple[Tag, ...] = field(default=())
+    """What a plan of tags saw, likewise."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Prediction) and _plain(self) == _plain(other)
@@ -234,6 +255,8 @@ class Prediction:
             values["media"] = MediaInfo(**media)
         if plain.get("recognition") is not None:
             values["recognition"] = _recognition(plain["recognition"])
+        for kind in ("heard", "seen"):
+            values[kind] = tuple(_tag(tag) for tag in plain.get(kind, ()))
         return cls(**values)
 
     @classmethod
@@ -249,6 +272,10 @@ def _moment(plain: Mapping[str, Any]) -> Moment:
     values["image_attention"] = np.asarray(plain["image_attention"], np.float32)
     values["audio_attention"] = np.asarray(plain["audio_attention"], np.float32)
     return Moment(**values)
+
+
+def _tag(plain: Mapping[str, Any]) -> Tag:
+    return Tag(**dict(plain) | {"seconds": tuple(plain["seconds"])})
 
 
 def _recognition(plain: Mapping[str, Any]) -> Recognition:

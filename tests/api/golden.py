@@ -107,7 +107,7 @@ def differences(before: Any, after: Any, tolerance: float, place: str = "") -> I
         yield f"{place}: {before!r} became {after!r}"
 
 
-LATER = {"known": True, "background": 0.0}
+LATER: dict[str, Any] = {"known": True, "background": 0.0, "heard": [], "seen": []}
 """What predictions say since these were written down, of plans that do not make use of it."""
 
 
