@@ -19,7 +19,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 class Dimensions:
     """Sizes read off the skimmer's tensors: D, F, K, H and C of the design.
 
-    K = H = 0 in presets ``clip`` and ``evidence``, which alone has scales, S; in preset ``tags`` all but C are 0, for there are no tensors.
+    K = H = 0 in presets ``clip`` and ``evidence``, which alone has scales, S; in preset ``tags`` all but C
+    are 0, for there are no tensors.
     """
 
     feature: int

@@ -1,4 +1,4 @@
-"""The rows of the table: ways to say which of the target classes a joined file has, learnt from clips alone."""
+"""The rows of the table: ways to say which target class a joined file has, learnt from clips alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from training.skimming.train import skim_loss
 
 SURE, SURE_SECONDS = 10, 10.0
 """Moments, and seconds."""
-UPDATES, BATCH, RATE = 300, 32, 1e-3
+UPDATES, BATCH, RATE = 200, 32, 1e-3
 """Of every network beside ours: as many sequences as ours sees, joined in the same way."""
 DIRECTIONS, HIDDEN, KEYS, STEPS = 256, 256, 128, 10
 """Sizes of the skimmers: with as few clips, the paper's (1,024 and 512) learn them by heart no later."""
@@ -106,7 +106,9 @@ def moment_classifier(material: Material, *, none: bool) -> tuple[Tensor, Tensor
     head = EvidenceNetwork(count, {_WHOLE: DIRECTIONS})
     if none:
         with torch.enable_grad():
-            start_from_moments(head, material.clips, [*material.background, *material.silence], settings.decay)
+            start_from_moments(
+                head, material.clips, [*material.background, *material.silence], settings.decay
+            )
         weight, bias = head.weights[_WHOLE], head.bias
         return functional.pad(weight, (0, 0, 0, 1)).detach(), functional.pad(bias, (0, 1)).detach()
     rows = torch.cat([clip.audio for clip in material.clips])
@@ -132,7 +134,7 @@ def regression(rows: Tensor, labels: Tensor, classes: int, decay: float) -> tupl
 
 
 def probe(material: Material, files: Sequence[Track], seed: int) -> Scores:
-    """Learn a regression on the mean moment of joined sequences; its strength is chosen on a fifth of them."""
+    """Learn a regression on means of joined sequences; its strength is chosen on a fifth of them."""
     rng, joiner = np.random.default_rng(seed), material.joiner()
     count, strengths = _PROBE
     drawn = [joiner(rng) for _ in range(count)]
@@ -176,7 +178,7 @@ def gate(material: Material, files: Sequence[Track], seed: int) -> Scores:
 
 
 def single_query(material: Material, files: Sequence[Track], seed: int) -> Scores:
-    """NON-RECURRENT (paper 4.2): one query, the ten moments of most attention; begins as the clip classifier."""
+    """NON-RECURRENT (paper 4.2): one query, ten moments; begins as the clip classifier."""
     network = SingleQuery(_skimmer(material, seed))
 
     def loss(tracks: list[Track], labels: Tensor, update: int) -> Tensor:
@@ -187,7 +189,7 @@ def single_query(material: Material, files: Sequence[Track], seed: int) -> Score
 
 
 def paper(material: Material, files: Sequence[Track], seed: int) -> Scores:
-    """The paper's skimmer (Eq. 5-9) on sound alone, as the product trains it; begins as the clip classifier."""
+    """The skimmer (Eq. 5-9) on sound alone, with the product's loss; begins as the clip classifier."""
     network, settings = _skimmer(material, seed), SkimConfig()
 
     def loss(tracks: list[Track], labels: Tensor, update: int) -> Tensor:
@@ -212,7 +214,7 @@ def train_ours(material: Material, seed: int) -> EvidenceNetwork:
 
 
 def _skimmer(material: Material, seed: int) -> SkimmingNetwork:
-    """Return a skimmer of one modality whose Psi changes nothing at first, with the clip classifier's weights."""
+    """Return a skimmer whose Psi changes nothing at first, with the clip classifier's weights."""
     torch.manual_seed(seed)
     network = SkimmingNetwork(
         material.classes,
@@ -225,7 +227,9 @@ def _skimmer(material: Material, seed: int) -> SkimmingNetwork:
     weight, bias = moment_classifier(material, none=True)
     one = torch.eye(DIRECTIONS)
     with torch.no_grad():
-        for layer, value in zip(network.fusion, (torch.cat([one, -one]), torch.cat([one, -one], 1)), strict=True):
+        for layer, value in zip(
+            network.fusion, (torch.cat([one, -one]), torch.cat([one, -one], 1)), strict=True
+        ):
             layer.weight.copy_(value)
             layer.bias.zero_()
         network.classifier.weight.copy_(weight[:-1])
@@ -253,10 +257,11 @@ def learn(
     network.eval()
 
 
-def _batch(tracks: Sequence[Track]):  # noqa: ANN202 - see collate
+def _batch(tracks: Sequence[Track]):
     """The skimmer has one bank, called the image's, which here is of sound."""
     heard = [
-        Track(t.audio, t.audio[:, :0], t.audio_valid, ~t.audio_valid, t.inside, t.label, t.hop) for t in tracks
+        Track(t.audio, t.audio[:, :0], t.audio_valid, ~t.audio_valid, t.inside, t.label, t.hop)
+        for t in tracks
     ]
     return collate([fixed_knots(track, 1) for track in heard])
 

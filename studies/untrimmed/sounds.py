@@ -110,26 +110,35 @@ def join_files(sounds: Sounds, fold: int, count: int) -> list[Joined]:
         own = targets[label]
         target = own[number // len(TARGETS) % len(own)]
         rng = np.random.default_rng([8, fold, number])
-        files.append(_join(rng, sounds, nothing, between, target, label))
+        pieces, place = _pieces(rng, [sounds.waves[i] for i in between], nothing, sounds.waves[target])
+        files.append(_joined(pieces, place, at=_start(rng, place), label=label, target=target))
     return files
 
 
-def _join(
-    rng: np.random.Generator, sounds: Sounds, nothing: Wave, between: list[int], target: int, label: int
-) -> Joined:
+def _pieces(
+    rng: np.random.Generator, between: list[Wave], nothing: Wave, own: Wave
+) -> tuple[list[tuple[Wave, int]], int]:
+    """Return what follows what, and for how many steps; and which of it is to be found."""
     length, total = rng.uniform(SHORTEST, LONGEST), float(SECONDS)
     pieces: list[tuple[Wave, int]] = []
     while total < length:
         if rng.random() < _SILENT:
             piece = nothing[int(rng.integers(len(nothing)))], int(rng.integers(8, _SOUND_STEPS + 1))
         else:
-            piece = sounds.waves[int(rng.choice(between))], _SOUND_STEPS
+            piece = between[int(rng.integers(len(between)))], _SOUND_STEPS
         pieces.append(piece)
         total += piece[1] * HOP / 4
     place = int(rng.integers(len(pieces) + 1))
-    pieces.insert(place, (sounds.waves[target], _SOUND_STEPS))
-    # A file begins in the middle of its first sound, unless that is the one to be found.
-    at = -int(rng.integers(_SOUND_STEPS)) if place else 0
+    pieces.insert(place, (own, _SOUND_STEPS))
+    return pieces, place
+
+
+def _start(rng: np.random.Generator, place: int) -> int:
+    """Return the step at which the first sound begins, unless that is the one to be found: it is cut."""
+    return -int(rng.integers(_SOUND_STEPS)) if place else 0
+
+
+def _joined(pieces: list[tuple[Wave, int]], place: int, *, at: int, label: int, target: int) -> Joined:
     parts, span = [], (0.0, 0.0)
     for number, (wave, steps) in enumerate(pieces):
         begin, end = round(at * _STEP), round((at + steps) * _STEP)

@@ -68,7 +68,8 @@ class SingleQuery(nn.Module):
         mix = votes[:, :1] * output.image_attention[:, 0] + votes[:, 1:] * output.audio_attention[:, 0]
         weights, chosen = mix.topk(min(COUNT, mix.shape[1]), dim=1)
         rows = chosen[:, :, None].expand(-1, -1, batch.image.shape[2])
-        fused = self.skimmer.fusion(*(bank.gather(1, rows) for bank in pairs_of(batch, self.skimmer.modalities)))
+        pairs = pairs_of(batch, self.skimmer.modalities)
+        fused = self.skimmer.fusion(*(bank.gather(1, rows) for bank in pairs))
         mean = torch.einsum("bm,bmd->bd", weights / weights.sum(dim=1, keepdim=True), fused)
         logits: Tensor = self.skimmer.classifier(mean)
         return logits

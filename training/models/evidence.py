@@ -67,9 +67,7 @@ class EvidenceNetwork(nn.Module):
         seconds: The scales of the pool.
     """
 
-    def __init__(
-        self, classes: int, sizes: Mapping[str, int], seconds: Sequence[float] = SECONDS
-    ) -> None:
+    def __init__(self, classes: int, sizes: Mapping[str, int], seconds: Sequence[float] = SECONDS) -> None:
         super().__init__()
         self.weights = nn.ParameterDict({name: torch.zeros(classes, size) for name, size in sizes.items()})
         self.bias = nn.Parameter(torch.zeros(classes))

@@ -1,4 +1,4 @@
-"""Learns preset ``evidence`` from the embeddings of a few trimmed clips, and of what is none of their classes.
+"""Learns preset ``evidence`` from embeddings of a few trimmed clips, and of what is none of their classes.
 
 First every moment is told apart from the others by a regularised regression against the background. Then
 whole sequences, joined anew in every update, teach the pool how evidence adds up over time, and correct the
@@ -9,7 +9,7 @@ Nothing else is learnt: two numbers a scale, and a row of weights a class that s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -37,13 +37,13 @@ class EvidenceSettings:
         updates, batch, rate, pool_rate: Of Adam; the rates fall to 0 in proportion.
     """
 
-    join: JoinSettings = JoinSettings()
+    join: JoinSettings = field(default_factory=JoinSettings)
     seconds: tuple[float, ...] = SECONDS
     directions: int = 256
     decay: float = 3e-3
     near: float = 0.03
     moments: float = 0.3
-    updates: int = 300
+    updates: int = 200
     batch: int = 32
     rate: float = 1e-3
     pool_rate: float = 1e-2

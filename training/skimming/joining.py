@@ -1,4 +1,4 @@
-"""Untrimmed training sequences from trimmed clips: one clip among stretches of what is none of the classes."""
+"""Untrimmed training sequences from trimmed clips: one clip among stretches of none of the classes."""
 
 from __future__ import annotations
 
