@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from training.journey.rows import Doubt
+from training.frozen.judging import Threshold
 from training.journey.scoring import Judged
 
 
@@ -19,7 +19,7 @@ class Made:
         reasons: Why the plan answers the way it does, a sentence each.
         chosen: Settings that were chosen on the way.
         unreadable: Files that turned out not to be readable, and why.
-        doubt: The confidence below which its answers are unsure.
+        unsure: From which confidence on its answers are known.
     """
 
     judged: Judged
@@ -27,4 +27,4 @@ class Made:
     reasons: list[str] = field(default_factory=list)
     chosen: dict[str, Any] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
-    doubt: Doubt | None = None
+    unsure: Threshold | None = None

@@ -69,7 +69,7 @@ def make_plan(request: Request, stages: Stages) -> dict[str, Any]:
         print(f"   {line}", flush=True)
     check(chosen.config, stages)
     if chosen.start.frozen:
-        made = make_frozen(chosen.config, footage, listing, clock, lambda: _survey(request, listing))
+        made = make_frozen(chosen.config, footage, listing, stages, clock, lambda: _survey(request, listing))
     else:
         made = make_tuned(chosen.config, footage, listing, stages, clock)
     report = _report(request, listing, chosen, made, clock)
@@ -123,7 +123,7 @@ def _report(request: Request, listing: Listing, chosen: Chosen, made: Made, cloc
         "head": made.reasons,
         "not_learnt_from": _not_learnt_from(config) | made.unreadable,
         "chosen": _chosen(config) | made.chosen,
-        "held_out": made.judged.report(made.doubt) | {"how": how, "folds": folds},
+        "held_out": made.judged.report(made.unsure) | {"how": how, "folds": folds},
         "seconds": {name: round(value, 1) for name, value in clock.taken.items()},
         "estimate": clock.report(),
         "stages_skipped": made.skipped,

@@ -1,9 +1,9 @@
-"""Intervals that know of groups, classes taken for each other, and the confidence below which to doubt."""
+"""Intervals that know which videos belong together."""
 
 import numpy as np
 import pytest
 
-from training.journey.rows import confused, doubt, effective_number, known, score
+from training.journey.rows import effective_number, score
 from training.learning.measures import accuracy
 
 
@@ -39,37 +39,3 @@ def test_the_interval_of_groups_covers_as_often_as_it_says():
         found = score(right.tolist(), list(map(str, groups)))
         hits += found["low"] <= 2 / 3 <= found["high"]
     assert hits >= 0.9 * 400
-
-
-def test_classes_are_named_when_answers_do_not_tell_them_apart():
-    pairs = [("cat", "cat")] * 10 + [("dog", "dog")] * 10 + [("cow", "cow")] * 3
-    pairs += [("cow", "ox")] * 3 + [("ox", "cow")] * 2 + [("ox", "ox")] * 3 + [("dog", "cat")]
-    assert confused(pairs) == [{"classes": ["cow", "ox"], "videos": 11, "confused": 5}]
-    assert confused([("a", "a")] * 3 + [("b", "b")] * 3) == []
-
-
-def test_the_threshold_leaves_answers_of_which_nine_in_ten_are_right():
-    confidences = np.linspace(0.2, 1.0, 101)
-    right = [
-        (number % 2 == 0) if sure < 0.5 else (number % 20 != 0) for number, sure in enumerate(confidences)
-    ]
-    found = doubt(confidences.tolist(), right)
-    assert found.wanted == 0.9
-    assert 0.35 < found.threshold < 0.55
-    kept = known(confidences.tolist(), right, found.threshold)
-    assert kept["right"] >= 0.9 * kept["known"]
-
-
-def test_where_few_are_right_doubt_begins_where_more_are_wrong():
-    confidences = [0.1 * n for n in range(1, 10)] * 4
-    right = [sure > 0.65 and number % 4 != 0 for number, sure in enumerate(confidences)]
-    found = doubt(confidences, right)
-    assert found.wanted is None
-    assert 0.6 <= found.threshold <= 0.7
-
-
-def test_sure_and_right_answers_leave_no_one_in_doubt():
-    found = doubt([0.9] * 12, [True] * 12)
-    assert found.threshold <= 0.9
-    assert known([0.9] * 12, [True] * 12, found.threshold)["known"] == 12
-    assert doubt([0.9] * 5, [True] * 5) is None
