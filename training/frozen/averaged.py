@@ -1,4 +1,4 @@
-"""The clip classifier learnt from embeddings: projections, Psi and classes, averaged over a video's moments."""
+"""The clip classifier learnt from embeddings: projections, Psi and classes, averaged over moments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.config import Config
+from training.config import Config, StudentConfig
 from training.frozen.cache import VideoEmbeddings
 from training.frozen.heads import Block, ClipHead
 from training.frozen.logistic import scaled_loss
@@ -20,10 +20,10 @@ from training.models import Fusion
 _WIDTH = 256
 """Directions of the embedding that are learnt from: those in which the training videos' moments vary most."""
 
-_ROUNDS = 12
+_ROUNDS = 8
 """How often held-out videos are asked whether it has been long enough."""
 
-_UPDATES = 25
+_UPDATES = 30
 """Updates between two such questions."""
 
 _BATCH, _MOMENTS = 48, 6
@@ -102,16 +102,18 @@ class Averaged:
         held_out: float64 [V, C], logits of the training videos by networks that did not learn from them.
         loss: The mean loss of these, at their best temperature.
         how: How long it learnt, as data.
+        fold_heads: Of every fold, what did not learn from its videos.
     """
 
     head: ClipHead
     held_out: Tensor
     loss: float
     how: Mapping[str, object]
+    fold_heads: tuple[ClipHead, ...]
 
 
 def fit_averaged(material: Material, streams: Streams, config: Config) -> Averaged:
-    """Learn the clip classifier for as long as held-out videos gain by it, and then from all videos so long."""
+    """Learn the clip classifier for as long as held-out videos gain by it; then from all videos so long."""
     curves = [
         _learn(material, streams, config, material.folds == fold, _ROUNDS)
         for fold in range(int(material.folds.max()) + 1)
@@ -128,7 +130,8 @@ def fit_averaged(material: Material, streams: Streams, config: Config) -> Averag
     best = int(np.argmin(losses))
     nobody = torch.zeros(len(material.videos), dtype=torch.bool)
     head = _learn(material, streams, config, nobody, best + 1)[-1]
-    return Averaged(head, said[best], losses[best], {"updates": (best + 1) * _UPDATES})
+    how = {"updates": (best + 1) * _UPDATES}
+    return Averaged(head, said[best], losses[best], how, tuple(heads[best] for heads in curves))
 
 
 def _learn(
@@ -154,7 +157,9 @@ def _learn(
             for _ in range(_UPDATES):
                 chosen = rng.choice(len(videos), min(_BATCH, len(videos)), replace=False)
                 moments, present = draw(chosen, rng)
-                loss = _loss(network, moments, present, labels[chosen], material.several, config)
+                loss = _loss(
+                    network, moments, present, labels[chosen], config.student, several=material.several
+                )
                 optimiser.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
                 optimiser.step()
@@ -167,31 +172,33 @@ class _Draw:
     """Draws moments of videos, of any view, as reduced embeddings."""
 
     def __init__(self, videos: Sequence[VideoEmbeddings], maps: Mapping[str, Directions]) -> None:
-        self._rows: dict[str, list[Tensor]] = {}
-        self._sizes = {name: len(found.bias) for name, found in maps.items()}
+        self._rows: dict[str, Tensor] = {}
+        self._places: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         for name, found in maps.items():
             weight, bias = found.weight.float(), found.bias.float()
-            self._rows[name] = []
+            rows, counts, views = [torch.zeros(1, len(bias))], [], []
             for video in videos:
-                views, valid = video.modality(name)
-                self._rows[name].append(views[:, valid].float() @ weight.T + bias)
+                seen, valid = video.modality(name)
+                rows.append((seen[:, valid].float() @ weight.T + bias).flatten(0, 1))
+                counts.append(int(valid.sum()))
+                views.append(len(seen))
+            self._rows[name] = torch.cat(rows)
+            sizes = np.array(counts) * np.array(views)
+            # The first row is zero, and stands for whatever is not there.
+            self._places[name] = 1 + np.cumsum(sizes) - sizes, np.array(counts), np.array(views)
 
     def __call__(
         self, chosen: np.ndarray, rng: np.random.Generator
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return moments [B, M, R] by modality, and which videos have it, bool [B]."""
         moments, present = {}, {}
-        for name, rows in self._rows.items():
-            drawn = []
-            for number in chosen.tolist():
-                views = rows[number]
-                if not views.shape[1]:
-                    drawn.append(torch.zeros(_MOMENTS, self._sizes[name]))
-                    continue
-                picked = rng.integers(0, views.shape[1], _MOMENTS)
-                drawn.append(views[int(rng.integers(len(views))), picked])
-            moments[name] = torch.stack(drawn)
-            present[name] = torch.tensor([bool(rows[number].shape[1]) for number in chosen.tolist()])
+        where, which = rng.random((len(chosen), _MOMENTS)), rng.random(len(chosen))
+        for name, (firsts, counts, views) in self._places.items():
+            count = counts[chosen][:, None]
+            view = (which * views[chosen]).astype(np.int64)[:, None]
+            rows = firsts[chosen][:, None] + view * count + (where * count).astype(np.int64)
+            moments[name] = self._rows[name][torch.from_numpy(np.where(count, rows, 0))]
+            present[name] = torch.from_numpy(counts[chosen] > 0)
         return moments, present
 
 
@@ -200,11 +207,11 @@ def _loss(
     moments: Mapping[str, Tensor],
     present: Mapping[str, Tensor],
     labels: Tensor,
+    settings: StudentConfig,
+    *,
     several: bool,
-    config: Config,
 ) -> Tensor:
-    """Return the classes' loss under modality dropout, as its expectation: with both, and with either alone."""
-    settings = config.student
+    """Return the classes' loss under modality dropout, as its expectation: of both, and of either alone."""
     dropped = {"image": settings.drop_image, "audio": settings.drop_audio}
     kept = 1 - sum(dropped.values()) if len(network.streams) > 1 else 1.0
     total = kept * class_loss(network(moments, present), labels, several, settings.label_smoothing).mean()

@@ -41,8 +41,3 @@ def grouped_folds(labels: Tensor, groups: Sequence[str], count: int, seed: int =
         sizes[best] += len(rows)
         folds[rows] = best
     return folds
-
-
-def groups_of(videos: Sequence[object]) -> list[str]:
-    """Return the group of each video where nothing more is known: the file that it is a part of."""
-    return [str(getattr(video, "path")) for video in videos]  # noqa: B009 - TODO

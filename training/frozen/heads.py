@@ -1,4 +1,4 @@
-"""What an averaging plan holds behind its trunks: projections, Psi and a classifier; and the sum of several."""
+"""What an averaging plan holds behind its trunks: projections, Psi and a classifier; and sums of them."""
 
 from __future__ import annotations
 
@@ -69,19 +69,30 @@ class ClipHead:
         return torch.cat([block(embeddings) for block in self.projections[modality]], dim=-1)
 
     def scores(self, videos: Sequence[VideoEmbeddings], factor: int = 1) -> Tensor:
-        """Return logits float64 [V, C], as a plan of this factor gives them: an absent modality adds nothing."""
-        weights = dict(zip(self.streams, self.hidden[0].split(self.size, dim=1), strict=True))
+        """Return logits float64 [V, C], as a plan of this factor gives them; what is absent adds nothing."""
         said = []
         for video in videos:
-            inner = self.hidden[1].expand(len(video), -1)
+            rows = {}
             for name in self.streams:
                 views, valid = video.modality(name)
                 if bool(valid[::factor].any()):
                     z = self.project(name, views[0].double())
-                    inner = inner + interpolated(z, valid, video.hop, factor) @ weights[name].T
-            fused = torch.relu(inner).mean(dim=0) @ self.output[0].T + self.output[1]
-            said.append(fused @ self.classifier[0].T + self.classifier[1])
+                    rows[name] = interpolated(z, valid, video.hop, factor)
+            said.append(self._classify(rows))
         return torch.stack(said)
+
+    def averaged(self, embeddings: Mapping[str, Tensor]) -> Tensor:
+        """Return logits float64 [C] of embeddings [N, E] by modality, every moment of which is known."""
+        return self._classify({name: self.project(name, rows) for name, rows in embeddings.items()})
+
+    def _classify(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return logits [C] of features z [N, D], of which an absent modality's are zero."""
+        columns = dict(zip(self.streams, self.hidden[0].split(self.size, dim=1), strict=True))
+        inner = self.hidden[1][None]
+        for name, z in features.items():
+            inner = inner + z @ columns[name].T
+        fused = torch.relu(inner).mean(dim=0) @ self.output[0].T + self.output[1]
+        return fused @ self.classifier[0].T + self.classifier[1]
 
 
 def of_probe(probe: Probe) -> ClipHead:
@@ -120,7 +131,7 @@ def summed(heads: Sequence[ClipHead], shares: Sequence[float]) -> ClipHead:
 
 
 def _columns(head: ClipHead, modality: str) -> Tensor:
-    """Return the columns [F, D] of Psi's first layer for a modality; zero for one that the head does not use."""
+    """Return the columns [F, D] of Psi's first layer for a modality; zero for one that it does not use."""
     if modality not in head.streams:
         return torch.zeros(len(head.hidden[1]), head.size, dtype=torch.float64)
     return head.hidden[0].split(head.size, dim=1)[head.streams.index(modality)]

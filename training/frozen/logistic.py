@@ -11,7 +11,7 @@ from torch import Tensor
 from training.learning.losses import class_loss
 from training.learning.temperature import fit_temperature
 
-STRENGTHS = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6)
+STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6)
 """Weights of the penalty, for inputs of length about 1: from far too strong to hardly any."""
 
 _MOST_STEPS = 80
@@ -21,7 +21,7 @@ _PATIENCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """Inputs in the coordinates of their own span, in which a regularised regression is the same, but smaller.
+    """Inputs in the coordinates of their own span: there a regularised regression is the same, but smaller.
 
     Attributes:
         rows: float64 [V, r].

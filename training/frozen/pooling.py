@@ -17,7 +17,7 @@ TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "root": lambda rows: rows.sign() * rows.abs().sqrt(),
     "unit": lambda rows: functional.normalize(rows, dim=-1),
 }
-"""What may be done to the embedding of a moment before anything linear: all of it goes into a plan's graph."""
+"""What may be done to a moment's embedding before anything linear: all of it goes into a plan's graph."""
 
 
 def between_knots(valid: Tensor, hop: float, factor: int) -> tuple[Tensor, Interpolation]:

@@ -1,7 +1,7 @@
-"""The linear probe: a regularised logistic regression on a video's mean embedding, the yardstick of all heads.
+"""The linear probe: a regularised logistic regression on a video's mean embedding, the yardstick of heads.
 
-It is exactly a plan of preset ``clip``: everything after the transform of a moment's embedding is linear, so the
-mean over moments may be taken anywhere.
+It is exactly a plan of preset ``clip``: everything after the transform of a moment's embedding is linear, so
+the mean over moments may be taken anywhere.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from training.frozen.pooling import pooled
 RATIOS = (0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
 """Weights of the sound's logits beside the pictures', tried where both are fused late."""
 
-_LEAST_SPREAD = 0.1
-"""Share of the mean deviation below which an embedding's number is taken for noise, and not scaled up."""
+_LEAST_SPREAD = 0.5
+"""Share of the mean deviation that is added to each: what hardly varies is noise, and is not scaled up."""
 
 Streams = tuple[str, ...]
 """("image",), ("audio",) or both."""
@@ -112,9 +112,8 @@ def fit_probes(material: Material) -> dict[Streams, Probe]:
         raise ValueError("there is neither picture nor sound to learn from")
     probes: dict[Streams, Probe] = {(name,): probe for name, probe in singles.items()}
     if len(singles) > 1:
-        probes[MODALITIES] = min(
-            _fit_joined(material, singles), _fuse(material, singles), key=lambda p: p.loss
-        )
+        joined, late = _fit_joined(material, singles), _fuse(material, singles)
+        probes[MODALITIES] = joined if joined.loss < late.loss else late
     return probes
 
 
@@ -148,7 +147,7 @@ def _scaled(rows: Tensor, transform: str) -> _Scaled:
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """A regression on some inputs: weights [E + 1, C], what it says of the held-out, and how it came to be."""
+    """A regression on some inputs: weights [E + 1, C], what it says of the held-out, and how it came."""
 
     weights: Tensor
     held_out: Tensor

@@ -241,6 +241,8 @@ def choose_config(
     )
     plain = merged(read_toml(DEFAULTS), choose(footage))
     plain = merged(plain, {"model": start.model})
+    if start.frozen:
+        plain["skim"]["preset"] = "auto"
     for part in ("image", "audio"):
         own = merged(plain, asked)["model"]
         if own.get(part, RESNET) != RESNET or own.get(f"{part}_weights"):

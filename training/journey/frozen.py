@@ -25,27 +25,21 @@ _SKIMS = ("finetune", "features", "skim", "export")
 
 
 def make_frozen(
-    config: Config,
-    footage: Footage,
-    listing: Listing,
-    stages: Stages,
-    clock: Clock,
-    survey: Callable[[], Footage],
+    config: Config, listing: Listing, stages: Stages, clock: Clock, survey: Callable[[], Footage]
 ) -> Made:
     """Embed the footage, part it, choose a head by what is to learn from, write the plan, ask it.
 
     Args:
         config: The run.
-        footage: What there is.
         listing: How it is parted; near-duplicates are put on one side.
         stages: Of a training, for a head that skims.
         clock: Takes the time.
-        survey: Looks at the footage again, once it is parted anew.
+        survey: Looks at the footage, as it is parted by now.
     """
     torch.set_num_threads(config.threads)
     folds = sorted(set(listing.folds.values()) - {""})
     asked = len(folds)
-    after = frozen_estimate(footage.count("train"), asked)
+    after = frozen_estimate(survey().count("train"), asked)
     videos, unreadable = clock.run("embeddings", lambda: embed(config, listing, clock, after))
     regroup(listing, alike(videos), asked)
     footage, videos = survey(), as_listed(videos, listing)
@@ -64,7 +58,11 @@ def make_frozen(
     return Made(
         judged,
         reasons=head.reasons(),
-        chosen={"head": head.name, "streams": " and ".join(head.choice.streams), "factor": head.choice.factor},
+        chosen={
+            "head": head.name,
+            "streams": " and ".join(head.choice.streams),
+            "factor": head.choice.factor,
+        },
         unreadable=unreadable,
         unsure=head.threshold(),
         skipped={"finetune": "the encoders are frozen"},
@@ -78,9 +76,7 @@ def _sides(listing: Listing, footage: Footage) -> dict[str, str]:
     all that can be tested on.
     """
     tested = None if listing.folds else held_out(footage).get("test")
-    return {
-        entry["name"]: "test" if entry.get("split") == tested else "learn" for entry in listing.entries()
-    }
+    return {entry["name"]: "test" if entry.get("split") == tested else "learn" for entry in listing.entries()}
 
 
 def _judged(

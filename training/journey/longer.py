@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.config import Config
-from training.errors import InputError
 from training.frozen.cache import VideoEmbeddings
 from training.frozen.choose import Choice, labels_of
 from training.frozen.encoders import starting_trunks
@@ -78,12 +77,15 @@ def choose_for_long(
     labels = labels_of(clips, classes)
     if config.skim.several:
         return Longer(None, ["Long files: videos of several labels cannot be joined; the plan averages."])
-    tracks = [
-        _track(video, int(own.int().argmax()), choice.streams)
-        for video, own in zip(clips, labels, strict=True)
-    ]
-    around = [_track(video, BACKGROUND, choice.streams) for video in others]
-    quiet = _silence(config, choice.streams, tracks[0].hop)
+    material = _Material(
+        [
+            _track(video, int(own.int().argmax()), choice.streams)
+            for video, own in zip(clips, labels, strict=True)
+        ],
+        [_track(video, BACKGROUND, choice.streams) for video in others],
+        _silence(config, choice.streams, clips[0].hop),
+        choice.streams,
+    )
     groups = [video.video.group or video.video.name for video in clips]
     folds = grouped_folds(labels, groups, FOLDS, config.seed).tolist()
     apart = _apart(others, config.seed)
@@ -91,51 +93,93 @@ def choose_for_long(
     truth: list[int] = []
     for fold in sorted(set(folds)):
         learn = [number for number, own in enumerate(folds) if own != fold]
-        test = [number for number, own in enumerate(folds) if own == fold]
-        behind = [track for track, own in zip(around, apart, strict=True) if own != fold] or around
-        beside = [track for track, own in zip(around, apart, strict=True) if own == fold] or around
-        try:
-            network = train_evidence(
-                [tracks[n] for n in learn], behind, len(classes), silence=quiet, seed=config.seed
-            )
-            joiner = Joiner([tracks[n] for n in test], beside, quiet)
-        except InputError as error:
-            return Longer(None, [f"Long files: {error}; the plan averages."])
-        rng = np.random.default_rng((config.seed, fold))
-        files = [joiner(rng) for _ in range(FILES)]
+        files, found = _ask_fold(config, material, folds, apart, fold)
         truth += [file.label for file in files]
-        said["evidence"].append(evidence_logits(network, files))
+        said["evidence"].append(found.double())
         said["averaged"].append(_averaged([clips[n] for n in learn], labels[learn], choice, files, clips[0]))
-    return _decided(config, said, truth, tracks, around, quiet, choice.streams)
+    tested = _Tested({name: torch.cat(parts) for name, parts in said.items()}, torch.tensor(truth))
+    return _decided(config, tested, material)
 
 
-def _decided(
-    config: Config,
-    said: dict[str, list[Tensor]],
-    truth: list[int],
-    tracks: Sequence[Track],
-    around: Sequence[Track],
-    quiet: Sequence[Track],
-    streams: tuple[str, ...],
-) -> Longer:
-    labels = torch.tensor(truth)
-    logits = {name: torch.cat(parts) for name, parts in said.items()}
-    right = {name: (found.argmax(dim=1) == labels).tolist() for name, found in logits.items()}
-    scores = {name: accuracy(own) for name, own in right.items()}
-    told = ", ".join(
-        f"{name} {100 * own['top1']:.0f} % ({100 * own['low']:.0f} to {100 * own['high']:.0f} %)"
-        for name, own in scores.items()
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What long files are joined of: sequences of embeddings.
+
+    Attributes:
+        clips: Of the classes.
+        around: Of footage without a label.
+        quiet: Of silence.
+        streams: The modalities.
+    """
+
+    clips: list[Track]
+    around: list[Track]
+    quiet: list[Track]
+    streams: tuple[str, ...]
+
+
+def _ask_fold(
+    config: Config, material: _Material, folds: Sequence[int], apart: Sequence[int], fold: int
+) -> tuple[list[Track], Tensor]:
+    """Learn without a fold; returns files joined of it, and what is said of them."""
+    clips = list(zip(material.clips, folds, strict=True))
+    around = list(zip(material.around, apart, strict=True))
+    behind = [track for track, own in around if own != fold] or material.around
+    beside = [track for track, own in around if own == fold] or material.around
+    network = train_evidence(
+        [track for track, own in clips if own != fold],
+        behind,
+        1 + max(track.label for track in material.clips),
+        silence=material.quiet,
+        seed=config.seed,
     )
-    what = "footage without a label and silence" if around else "silence alone, for no footage is without label"
-    reasons = [f"Long files, {len(truth)} joined of clips held out in turn and of {what}: {told} are right."]
-    if scores["evidence"]["top1"] < scores["averaged"]["top1"]:
+    joiner = Joiner([track for track, own in clips if own == fold], beside, material.quiet)
+    rng = np.random.default_rng((config.seed, fold))
+    files = [joiner(rng) for _ in range(FILES)]
+    return files, evidence_logits(network, files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """What was said of joined files, by head logits float64 [F, C], and their classes int64 [F]."""
+
+    said: Mapping[str, Tensor]
+    truth: Tensor
+
+    def right(self, name: str) -> list[bool]:
+        """Whether each file is told by a head."""
+        found: list[bool] = (self.said[name].argmax(dim=1) == self.truth).tolist()
+        return found
+
+    def told(self) -> str:
+        """Return the scores in words."""
+        scores = {name: accuracy(self.right(name)) for name in self.said}
+        return ", ".join(
+            f"{name} {100 * own['top1']:.0f} % ({100 * own['low']:.0f} to {100 * own['high']:.0f} %)"
+            for name, own in scores.items()
+        )
+
+
+def _decided(config: Config, tested: _Tested, material: _Material) -> Longer:
+    around = "footage without a label and silence"
+    if not material.around:
+        around = "silence alone, for no footage is without label (a folder `background` would hold it)"
+    count = len(tested.truth)
+    reasons = [
+        f"Long files, {count} joined of clips held out in turn and of {around}: {tested.told()} are right."
+    ]
+    right = tested.right("evidence")
+    if sum(right) < sum(tested.right("averaged")):
         return Longer(None, [*reasons, "So the plan averages, although it is for long files."])
-    temperature = fit_temperature(logits["evidence"].float(), labels)
-    sure = (logits["evidence"].double() / temperature).softmax(dim=1).amax(dim=1)
-    network = train_evidence(tracks, around, logits["evidence"].shape[1], silence=quiet, seed=config.seed)
+    logits = tested.said["evidence"]
+    temperature = fit_temperature(logits.float(), tested.truth)
+    sure = (logits / temperature).softmax(dim=1).amax(dim=1)
+    network = train_evidence(
+        material.clips, material.around, logits.shape[1], silence=material.quiet, seed=config.seed
+    )
     reasons.append("So the plan adds up each class's evidence over time (preset evidence).")
-    unsure = unsure_below(sure, torch.tensor(right["evidence"]))
-    return Longer(network, reasons, temperature, unsure, _FACTOR, streams)
+    unsure = unsure_below(sure, torch.tensor(right))
+    return Longer(network, reasons, temperature, unsure, _FACTOR, material.streams)
 
 
 def _averaged(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from training.learning.measures import wilson
 
+
 def score(right: Sequence[bool], groups: Sequence[str]) -> dict[str, float]:
     """Return the share that is right, with its 95 % interval.
 

@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch.nn import functional
+
 from l2l_engine import Classifier, Prediction
+from training.clips.students import load_student
 from training.config import Config
-from training.journey.rows import Doubt, confused, known, score
+from training.frozen.judging import Threshold, confusions
+from training.journey.rows import score
 from training.skimming.build import load_skimmer
 from training.skimming.features import extract_features
 from training.skimming.measure import skim_tracks
@@ -21,10 +26,11 @@ PLAN = "the plan"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said of a video: a class, or why there is none, and how sure (calibrated, 0 to 1)."""
+    """What is said of a video: a class, or why there is none; how sure, calibrated; whether sure enough."""
 
     said: str
     confidence: float = 0.0
+    known: bool = True
 
 
 @dataclass(slots=True)
@@ -37,6 +43,8 @@ class Judged:
         fold: The fold of each video, which says of which of ``learnt`` it was held out.
         answers: By way, one answer a video; :data:`PLAN` is what is written.
         about: By way, what it does.
+        heads: By fold, what answered.
+        difference: How far the plan's confidences about files are from PyTorch's; None if not compared.
     """
 
     videos: list[Video]
@@ -44,13 +52,15 @@ class Judged:
     fold: list[str]
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
+    heads: dict[str, str] = field(default_factory=dict)
+    difference: float | None = None
 
     def add(self, name: str, about: str, answers: Sequence[Answer]) -> None:
         """Add what a way says of some more of the videos, in their order."""
         self.answers.setdefault(name, []).extend(answers)
         self.about[name] = about
 
-    def report(self, doubt: Doubt | None = None) -> dict[str, Any]:
+    def report(self, unsure: Threshold | None = None) -> dict[str, Any]:
         """Return all that the report says of it, as JSON values."""
         if not self.videos:
             return {"videos": 0}
@@ -83,8 +93,10 @@ class Judged:
                     [r for r, video in zip(right[PLAN], self.videos, strict=True) if video.label == label]
                 ]
             },
-            "confused": confused(pair for pair in pairs if pair[1] in names),
-            "unsure": self._unsure(said, right[PLAN], doubt),
+            "confused": _confused(pairs, sorted(names | set(classes))),
+            "unsure": _unsure(said, right[PLAN], unsure),
+            "heads": self.heads,
+            "difference": self.difference,
             "answers": [
                 {
                     "video": str(video.path),
@@ -99,13 +111,64 @@ class Judged:
     def _right(self, answers: Sequence[Answer]) -> list[bool]:
         return [answer.said in video.labels for answer, video in zip(answers, self.videos, strict=True)]
 
-    def _unsure(
-        self, said: Sequence[Answer], right: Sequence[bool], doubt: Doubt | None
-    ) -> dict[str, Any] | None:
-        if doubt is None:
-            return None
-        found = known([answer.confidence for answer in said], right, doubt.threshold)
-        return {"threshold": doubt.threshold, "wanted": doubt.wanted, "told_by": doubt.videos, **found}
+
+def _confused(pairs: Sequence[tuple[str, str]], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the pairs of classes that these answers do not tell apart, of (label, said)."""
+    named = [pair for pair in pairs if pair[1] in classes]
+    logits, labels = (
+        functional.one_hot(torch.tensor([classes.index(pair[side]) for pair in named]), len(classes))
+        for side in (1, 0)
+    )
+    return [
+        {"classes": list(pair.classes), "videos": pair.videos, "confused": pair.swapped}
+        for pair in confusions(logits, labels.bool(), classes)
+        if pair.indistinct
+    ]
+
+
+def _unsure(
+    said: Sequence[Answer], right: Sequence[bool], threshold: Threshold | None
+) -> dict[str, Any] | None:
+    """Return what the threshold does to answers: how many it leaves, and how many of these are right."""
+    if threshold is None:
+        return None
+    kept = [good for answer, good in zip(said, right, strict=True) if answer.known]
+    return {
+        "threshold": threshold.confidence,
+        "wanted": threshold.level,
+        "reached": threshold.reached,
+        "videos": len(right),
+        "known": len(kept),
+        "right": sum(kept),
+    }
+
+
+def files_said(plan: Path, videos: Sequence[Video]) -> dict[str, Answer]:
+    """Return what a plan says of those videos that are whole files, by name."""
+    files = [video for video in videos if video.end is None and video.start == 0]
+    said = {}
+    with Classifier(plan, device="cpu") as classifier:
+        answers = classifier.predict_many([video.path for video in files], on_error="yield")
+        for video, answer in zip(files, answers, strict=True):
+            said[video.name] = (
+                Answer(answer.label, float(answer.confidence), answer.known)
+                if isinstance(answer, Prediction)
+                else Answer(f"(no answer: {answer})")
+            )
+    return said
+
+
+def difference(said: Mapping[str, Answer], videos: Sequence[Video], own: Sequence[Answer]) -> float | None:
+    """Return how far confidences about files are from those of the same head about embeddings, at most.
+
+    An answer that is another class counts as wholly different.
+    """
+    gaps = [
+        abs(said[video.name].confidence - answer.confidence) if said[video.name].said == answer.said else 1.0
+        for video, answer in zip(videos, own, strict=True)
+        if video.name in said
+    ]
+    return max(gaps, default=None)
 
 
 def plan_answers(config: Config, plan: Path, name: str, videos: Sequence[Video]) -> list[Answer]:
@@ -117,22 +180,12 @@ def plan_answers(config: Config, plan: Path, name: str, videos: Sequence[Video])
         name: The set that the videos are of.
         videos: All of its videos.
     """
-    files = [video for video in videos if video.end is None and video.start == 0]
-    said: dict[str, Answer] = {}
-    with Classifier(plan, device="cpu") as classifier:
-        classes = classifier.class_names
-        answers = classifier.predict_many([video.path for video in files], on_error="yield")
-        for video, answer in zip(files, answers, strict=True):
-            said[video.name] = (
-                Answer(answer.label, float(answer.confidence))
-                if isinstance(answer, Prediction)
-                else Answer(f"(no answer: {answer})")
-            )
-    if len(files) < len(videos):
-        features = [f for f in extract_features(config, [name]) if f.video not in files]
-        skimmer = load_skimmer(config, len(classes))
+    said = files_said(plan, videos)
+    if len(said) < len(videos):
+        classes = load_student(config)[1]
+        features = [f for f in extract_features(config, [name]) if f.video.name not in said]
         tracks = to_sequences(features, classes)
-        logits = skim_tracks(skimmer, tracks, config.skim.steps, config.factor).logits[:, -1]
-        for known_video, best in zip(features, logits.argmax(dim=1).tolist(), strict=True):
-            said[known_video.video.name] = Answer(classes[best])
+        logits = skim_tracks(load_skimmer(config, len(classes)), tracks, config.skim.steps, config.factor)
+        for known, best in zip(features, logits.logits[:, -1].argmax(dim=1).tolist(), strict=True):
+            said[known.video.name] = Answer(classes[best])
     return [said.get(video.name, Answer("(cannot be read)")) for video in videos]

@@ -69,7 +69,7 @@ def make_plan(request: Request, stages: Stages) -> dict[str, Any]:
         print(f"   {line}", flush=True)
     check(chosen.config, stages)
     if chosen.start.frozen:
-        made = make_frozen(chosen.config, footage, listing, stages, clock, lambda: _survey(request, listing))
+        made = make_frozen(chosen.config, listing, stages, clock, lambda: _survey(request, listing))
     else:
         made = make_tuned(chosen.config, footage, listing, stages, clock)
     report = _report(request, listing, chosen, made, clock)

@@ -91,7 +91,7 @@ def test_rows_estimate_and_start_are_on_the_page():
 
 def test_doubt_confusion_and_groups_are_told():
     more = {
-        "unsure": {"threshold": 0.43, "wanted": 0.9, "told_by": 100, "videos": 4, "known": 3, "right": 2},
+        "unsure": {"threshold": 0.43, "wanted": 0.9, "reached": True, "videos": 4, "known": 3, "right": 2},
         "confused": [{"classes": ["cow", "ox"], "videos": 11, "confused": 5}],
         "how": "folds",
         "folds": 5,
@@ -104,7 +104,7 @@ def test_doubt_confusion_and_groups_are_told():
         "below 0.43 is called unsure (`Prediction.known` is false). Of the held-out videos that is 25 %;"
         in text
     )
-    assert "2 of 3 are right. The threshold is the least from which on 90 % are right, of 100 videos" in text
+    assert "2 of 3 are right. Of videos to learn from, held out in turn" in text
     assert "- cow and ox: 5 of 11 videos were taken for the other\n" in text
     assert "held out in turn, in 5 folds" in text
     assert "They come from 3 recordings" in text
