@@ -51,15 +51,17 @@ class Directions:
 
 def directions(videos: Sequence[VideoEmbeddings], modality: str, width: int = _WIDTH) -> Directions | None:
     """Return the principal directions of the moments' embeddings; None where the modality is absent."""
-    total, square, count = 0.0, 0.0, 0
+    size = videos[0].modality(modality)[0].shape[2]
+    total, square = (torch.zeros(shape, dtype=torch.float64) for shape in (size, (size, size)))
+    count = 0
     for video in videos:
         views, valid = video.modality(modality)
         rows = views[0][valid].double()
         total, square, count = total + rows.sum(dim=0), square + rows.T @ rows, count + len(rows)
     if not count:
         return None
-    mean = torch.as_tensor(total / count)
-    spread = torch.as_tensor(square / count) - torch.outer(mean, mean)
+    mean = total / count
+    spread = square / count - torch.outer(mean, mean)
     scale = 1 / (spread.diagonal().clamp(min=0).sqrt() + 0.1 * spread.diagonal().clamp(min=0).sqrt().mean())
     values, vectors = torch.linalg.eigh(spread * torch.outer(scale, scale))
     keep = vectors[:, -min(width, len(mean)) :].T

@@ -101,7 +101,7 @@ def _learn(config: Config, folder: Path) -> dict[str, float]:
 
 
 def student_of(config: Config, head: ClipHead, classes: int) -> Student:
-    """Return the student whose projections, Psi and classifier are a head's; unused ones are as they begin."""
+    """Return the student whose projections, Psi and classifier are a head's; the unused are as they begin."""
     with torch.random.fork_rng(devices=[]):
         seed_everything(config.seed)
         student = new_student(config.model, classes)
