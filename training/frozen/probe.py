@@ -233,7 +233,7 @@ def _fit_single(material: Material, modality: str) -> Probe:
 
 
 def _fit_joined(material: Material, singles: Mapping[str, Probe]) -> Probe:
-    """Return one regression on both modalities' embeddings side by side, the weaker one's made small or not."""
+    """Return one regression on both embeddings side by side, the weaker modality's made smaller or not."""
     streams = tuple(singles)
     weaker = max(streams, key=lambda name: singles[name].loss)
     best: Probe | None = None
