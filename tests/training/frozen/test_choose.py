@@ -19,7 +19,9 @@ from training.frozen.pooling import interpolated, moment_weights
 from training.frozen.probe import Material, fit_probes
 
 CLASSES = ("red", "green", "blue")
-CONFIG = Config(work="none", plan="none", model=ModelConfig(features=8, fusion=12))
+CONFIG = Config(
+    work="none", plan="none", model=ModelConfig(features=8, fusion=12), skim=SkimConfig(preset="auto")
+)
 
 
 def material(videos, count=3):
@@ -139,7 +141,7 @@ def test_the_choice_is_reasoned_and_the_same_again():
 
 @pytest.mark.nightly
 def test_skimmers_are_tried_on_long_videos():
-    skim = SkimConfig(updates=6, batch=4, steps=3)
+    skim = SkimConfig(preset="auto", updates=6, batch=4, steps=3)
     config = replace(CONFIG, skim=skim, model=replace(CONFIG.model, keys=4, hidden=8))
     videos = several(20, CLASSES, moments=44, views=1)
     tried = {row.name: row for row in choose_head(config, videos, CLASSES).rows}
