@@ -21,6 +21,7 @@ from l2l_engine.run.cpu import CpuCompute
 from l2l_engine.run.pipeline import Pipeline
 from l2l_engine.skim import Skimmer, SkimmingModel
 from l2l_engine.skim.averaging import Averager
+from l2l_engine.skim.evidence import EvidencePooler
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _NUMBERED = re.compile(r"cuda:([0-9]{1,3})")
@@ -170,6 +171,8 @@ def load_skimmer(plan: Plan, threads: int, precision: Precision = "fp32") -> Ski
     weights = runnable_weights(plan.document, plan.skim)
     if settings.preset == "clip":
         return Averager(weights)
+    if settings.preset == "evidence":
+        return EvidencePooler(weights)
     return Skimmer(
         weights,
         key_activation=settings.key_activation,  # type: ignore[arg-type]  # checked by the plan

@@ -94,8 +94,11 @@ def _steps(value: int | None, document: PlanDocument) -> int:
         return document.skim.steps
     if arguments.positive("steps", value) > MAX_STEPS:
         raise ValueError(f"steps must be at most {MAX_STEPS}, not {value}")
-    if document.skim.preset == "clip" and value > 1:
+    most = document.skim.most_steps
+    if most == 1 < value:
         raise ValueError(f"steps must be 1 or left out, not {value}: this plan averages all pairs of a video")
+    if value > most:
+        raise ValueError(f"steps must be at most {most}, not {value}: this plan looks once at all moments")
     return value
 
 

@@ -68,11 +68,14 @@ class Demuxer:
         self._late: dict[int, float] = {}
         self._undated = 0
         self._passed = 0.0
+        self._at: int | None = None
         self._kind: int | None = None
         self._ordered: dict[int, bool] = {}
         self._absent: set[int] = set()
         self.declared = self.tracks
         """The tracks by the header alone."""
+        self.unread_from: int | None = None
+        """Byte from which on there is a part that FFmpeg cannot go on to; None if there is none."""
         if any("enc_key_id" in self.stream(track).metadata for track in self.tracks) or self.is_encrypted():
             self.container.close()
             raise MediaError(f"{name}: {ENCRYPTED}")
@@ -332,9 +335,11 @@ class Demuxer:
                 packet = next(source, None)
             except IndexError:
                 return  # PyAV cannot end a file in which new streams came up while it was read
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as error:
                 self.reader.check()
                 errors += 1
+                if isinstance(error, av.error.PatchWelcomeError):  # a chained Ogg goes on in another format
+                    self.unread_from = self._at
                 source = self.container.demux(*streams)  # the failed generator is spent
                 continue
             self.reader.check()
@@ -359,6 +364,7 @@ class Demuxer:
 
     def _mended(self, packet: Packet[Stream], number: int) -> Packet[Stream]:
         """A packet, the ``number``-th of its track, with stamps that can be believed."""
+        self._at = packet.pos
         if self._facts.order == "counted":
             self._stamp(packet, number)
         if self._facts.own_length:
