@@ -68,12 +68,21 @@ def learn_frozen(config: Config, folder: Path) -> dict[str, float]:
         ]
     )
     done, metrics = folder / "made-by.txt", folder / "metrics.json"
-    if metrics.exists() and done.exists() and done.read_text(encoding="utf-8") == depends_on:
+
+    def kept() -> dict[str, float] | None:
+        if not (metrics.exists() and done.exists() and done.read_text(encoding="utf-8") == depends_on):
+            return None
         found: dict[str, float] = json.loads(metrics.read_text(encoding="utf-8"))
         return found
+
+    if kept() is None:
+        # Several processes share this; what is learnt from it is too little to be shared.
+        extract_embeddings(config, (*config.student.train, *config.student.validation))
     with lead_first():
-        found = _learn(config, folder)
-        write_atomically(done, lambda file: file.write(depends_on.encode()))
+        found = kept()
+        if found is None:
+            found = _learn(config, folder)
+            write_atomically(done, lambda file: file.write(depends_on.encode()))
     return found
 
 
@@ -135,15 +144,15 @@ def fill_features(config: Config, names: Sequence[str]) -> None:
     config = resolved(config)
     if config.model.tune != "none" or config.skim.preset == "clip":
         return
-    missing = [path for path in feature_places(config, names) if not path.exists()]
+    missing = {path: video for path, video in feature_places(config, names).items() if not path.exists()}
     if not missing:
         return
     student = load_student(config)[0]
-    found = {video.video.name: video for video in extract_embeddings(config, names)}
-    for path, video in feature_places(config, names).items():
-        if not path.exists() and video.name in found:
-            content = save(_features(student, found[video.name]))
-            write_atomically(path, partial(_put, content))
+    found = {video.video: video for video in extract_embeddings(config, names)}
+    with lead_first():
+        for path, video in missing.items():
+            if video in found:
+                write_atomically(path, partial(_put, save(_features(student, found[video]))))
 
 
 @torch.inference_mode()
