@@ -45,7 +45,8 @@ def learn_clips(config: Config) -> dict[str, float]:
     if config.student.distilled and config.teacher.train:
         return finetune(config)
     folder = config.folder(START)
-    learn_frozen(config, folder)
+    # Only the clip classifier goes on, so nothing that skims is tried.
+    learn_frozen(replace(config, skim=replace(config.skim, preset="clip")), folder)
     return finetune(config, start=folder / WEIGHTS)
 
 

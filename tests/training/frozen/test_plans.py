@@ -28,7 +28,7 @@ PARTS = ("whole", "quiet", "dark")
 def run(tmp_path_factory):
     """A folder with a finished run: its settings, its plan, and clips that lack sound or pictures."""
     folder = tmp_path_factory.mktemp("frozen")
-    write_footage(folder, classes=2, videos=6)
+    write_footage(folder, classes=2, videos=4)
     for name, has in zip(PARTS, ({}, {"sound": False}, {"pictures": False}), strict=True):
         write_clip(folder / f"{name}.mkv", 1, 50, **has)
     (folder / "parts.jsonl").write_text(
@@ -96,7 +96,14 @@ def probes(run):
     return videos, fit_probes(material)
 
 
-@pytest.mark.parametrize("streams", [("image",), ("audio",), ("image", "audio")])
+@pytest.mark.parametrize(
+    "streams",
+    [
+        pytest.param(("image",), marks=pytest.mark.nightly),
+        pytest.param(("audio",), marks=pytest.mark.nightly),
+        ("image", "audio"),
+    ],
+)
 def test_a_probe_is_exactly_an_averaging_plan(run, probes, streams, tmp_path):
     config, (videos, found) = settings(run), probes
     probe = found[streams]
