@@ -57,6 +57,23 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """A head that was tried: what it said of held-out videos, and what makes a plan of it.
+
+    Attributes:
+        row: Its row of the table.
+        preset: Of its plan.
+        head: See :class:`Choice`.
+        held_out: float64 [V, C].
+    """
+
+    row: Row
+    preset: str
+    head: ClipHead
+    held_out: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """A head, and why it was chosen.
 
@@ -70,6 +87,7 @@ class Choice:
         averaged: The clip classifier, whose projections, Psi and classes a skimmer starts from.
         held_out: float64 [V, C], the head's logits of each training video by one that did not learn from it.
         rows: All that was tried.
+        tried: The same with its heads, each learnt from all of the videos.
         reason: Why this one, as a sentence.
         temperature: Makes confidences come true.
         unsure: From which confidence on an answer is known.
@@ -85,6 +103,7 @@ class Choice:
     averaged: ClipHead
     held_out: Tensor
     rows: tuple[Row, ...]
+    tried: tuple[Tried, ...]
     reason: str
     temperature: float
     unsure: Threshold
@@ -92,30 +111,13 @@ class Choice:
 
     def record(self) -> dict[str, Any]:
         """Return all of it but tensors, as JSON values."""
-        left_out = {"head", "averaged", "held_out", "rows", "unsure", "confused"}
+        left_out = {"head", "averaged", "held_out", "rows", "tried", "unsure", "confused"}
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left_out}
         return plain | {
             "rows": [asdict(row) for row in self.rows],
             "unsure": asdict(self.unsure),
             "confused": [asdict(pair) for pair in self.confused],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A head that was tried: what it said of held-out videos, and what makes a plan of it.
-
-    Attributes:
-        row: Its row of the table.
-        preset: Of its plan.
-        head: See :class:`Choice`.
-        held_out: float64 [V, C].
-    """
-
-    row: Row
-    preset: str
-    head: ClipHead
-    held_out: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +318,7 @@ def _chosen(
         averaged=trial.averaged.head,
         held_out=logits,
         rows=tuple(entry.row for entry in tried),
+        tried=tuple(tried),
         reason=reason,
         temperature=temperature,
         unsure=unsure_below(confidence, right),

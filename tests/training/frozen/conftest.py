@@ -1,7 +1,7 @@
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _shortly():
     """Classifiers on embeddings learn a little, in few folds: how good they are is measured elsewhere."""
     with pytest.MonkeyPatch.context() as patch:

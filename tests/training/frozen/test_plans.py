@@ -135,6 +135,7 @@ def _choice(config, videos, head):
         averaged=head,
         held_out=torch.zeros(0),
         rows=(),
+        tried=(),
         reason="for the test",
         temperature=1.0,
         unsure=Threshold(None, 0.9, True, 1.0, 1.0),
