@@ -89,8 +89,8 @@ def _check_networks(config: Config) -> None:
     if config.skim.preset in ("auto", "clip"):
         if config.model.tune != "none":
             raise InputError(
-                f'skim.preset {config.skim.preset} is chosen behind frozen trunks: set model.tune = "none", or '
-                "skim.preset to paper, paired or released"
+                f"skim.preset {config.skim.preset} is chosen behind frozen trunks: set "
+                'model.tune = "none", or skim.preset to paper, paired or released'
             )
     else:
         build_skimmer(config, len(_CLASSES))
@@ -104,9 +104,9 @@ def _check_networks(config: Config) -> None:
         check_sizes(config)
         if config.model.tune == "none" and config.student.distilled:
             raise InputError(
-                'teacher.train names sets, but with model.tune = "none" nothing of a distilled student would be '
-                'kept: what stands behind frozen trunks is learnt from the target alone. Set model.tune = "last" '
-                'or "all", or student.distilled = false'
+                'teacher.train names sets, but with model.tune = "none" nothing of a distilled student '
+                "would be kept: what stands behind frozen trunks is learnt from the target alone. Set "
+                'model.tune = "last" or "all", or student.distilled = false'
             )
 
 
@@ -201,6 +201,8 @@ def _load_distilled(config: Config) -> None:
 
 
 def _load_skimmer(config: Config) -> None:
+    if config.skim.preset in ("auto", "clip"):
+        return  # the stage that exports looks up what was chosen
     load_skimmer(config, len(load_student(config)[1]))
 
 

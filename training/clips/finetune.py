@@ -44,7 +44,7 @@ def target_pairs(config: Config) -> PairSets:
 
 
 _LAST = 0.1
-"""Share of the rate at which the last stage of trunks that begin elsewhere is tuned: what is good stays near."""
+"""Share of ``student.rate`` at which the last stage is tuned: it begins with something good already."""
 
 
 def finetune(

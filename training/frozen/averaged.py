@@ -13,6 +13,7 @@ from training.config import Config, StudentConfig
 from training.frozen.cache import VideoEmbeddings
 from training.frozen.heads import Block, ClipHead
 from training.frozen.logistic import scaled_loss
+from training.frozen.pooling import pooled
 from training.frozen.probe import Material, Streams
 from training.learning.losses import class_loss
 from training.models import Fusion
@@ -50,23 +51,25 @@ class Directions:
 
 
 def directions(videos: Sequence[VideoEmbeddings], modality: str, width: int = _WIDTH) -> Directions | None:
-    """Return the principal directions of the moments' embeddings; None where the modality is absent."""
-    total, square, count = 0.0, 0.0, 0
-    for video in videos:
-        views, valid = video.modality(modality)
-        rows = views[0][valid].double()
-        total, square, count = total + rows.sum(dim=0), square + rows.T @ rows, count + len(rows)
-    if not count:
+    """Return the principal directions of the videos' mean embeddings; None where the modality is absent."""
+    means = pooled(videos, modality, "plain")
+    means = means[~means.isnan().any(dim=1)]
+    if not len(means):
         return None
-    mean = torch.as_tensor(total / count)
-    spread = torch.as_tensor(square / count) - torch.outer(mean, mean)
-    scale = 1 / (spread.diagonal().clamp(min=0).sqrt() + 0.1 * spread.diagonal().clamp(min=0).sqrt().mean())
-    values, vectors = torch.linalg.eigh(spread * torch.outer(scale, scale))
-    keep = vectors[:, -min(width, len(mean)) :].T
+    mean, spread = means.mean(dim=0), means.std(dim=0, correction=0)
+    scale = 1 / (spread + 0.5 * spread.mean()).clamp(min=1e-12)
+    rows = (means - mean) * scale
+    if len(rows) < rows.shape[1]:
+        # Of as many directions as there are videos, at most, without a matrix as large as the embedding.
+        values, left = torch.linalg.eigh(rows @ rows.T)
+        keep = values > values[-1].clamp(min=1e-12) * 1e-9
+        values, basis = values[keep], (rows.T @ left[:, keep]) / values[keep].sqrt()
+    else:
+        values, basis = torch.linalg.eigh(rows.T @ rows)
+    values, basis = (values / len(rows)).clamp(min=0)[-width:], basis[:, -width:]
     # Between the plain coordinates and white ones: small directions are noise, and large ones say less.
-    sizes = values[-len(keep) :].clamp(min=0)
-    lengths = (sizes + 0.1 * sizes.mean()).clamp(min=1e-12).pow(0.25)
-    weight = keep * scale / lengths[:, None]
+    lengths = (values + 0.1 * values.mean()).clamp(min=1e-12).pow(0.25)
+    weight = (basis / lengths).T * scale
     return Directions(weight, -weight @ mean)
 
 
@@ -114,8 +117,11 @@ class Averaged:
 
 def fit_averaged(material: Material, streams: Streams, config: Config) -> Averaged:
     """Learn the clip classifier for as long as held-out videos gain by it; then from all videos so long."""
+    # Directions and scales know no labels, so that those of all videos serve every fold.
+    maps = {name: found for name in streams if (found := directions(material.videos, name)) is not None}
+    draw = _Draw(material.videos, maps)
     curves = [
-        _learn(material, streams, config, material.folds == fold, _ROUNDS)
+        _learn(material, draw, config, material.folds != fold, _ROUNDS)
         for fold in range(int(material.folds.max()) + 1)
     ]
     said = []
@@ -128,24 +134,19 @@ def fit_averaged(material: Material, streams: Streams, config: Config) -> Averag
         said.append(held_out)
     losses = [scaled_loss(logits, material.labels, several=material.several) for logits in said]
     best = int(np.argmin(losses))
-    nobody = torch.zeros(len(material.videos), dtype=torch.bool)
-    head = _learn(material, streams, config, nobody, best + 1)[-1]
+    everybody = torch.ones(len(material.videos), dtype=torch.bool)
+    head = _learn(material, draw, config, everybody, best + 1)[-1]
     how = {"updates": (best + 1) * _UPDATES}
     return Averaged(head, said[best], losses[best], how, tuple(heads[best] for heads in curves))
 
 
-def _learn(
-    material: Material, streams: Streams, config: Config, left_out: Tensor, rounds: int
-) -> list[ClipHead]:
-    """Learn from all videos but those left out (bool [V]); returns what was learnt after every round."""
-    rows = torch.nonzero(~left_out)[:, 0].tolist()
-    videos, labels = [material.videos[row] for row in rows], material.labels[rows]
-    maps = {name: found for name in streams if (found := directions(videos, name)) is not None}
-    draw = _Draw(videos, maps)
+def _learn(material: Material, draw: _Draw, config: Config, allowed: Tensor, rounds: int) -> list[ClipHead]:
+    """Learn from the allowed videos (bool [V]) alone; returns what was learnt after every round."""
+    rows, labels = torch.nonzero(allowed)[:, 0].numpy(), material.labels
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         rng = np.random.default_rng(config.seed)
-        sizes = {name: len(found.bias) for name, found in maps.items()}
+        sizes = {name: len(found.bias) for name, found in draw.maps.items()}
         model = {"features": config.model.features, "fusion": config.model.fusion}
         network = AveragedClassifier(model, sizes, labels.shape[1])
         mean = torch.optim.swa_utils.AveragedModel(
@@ -155,7 +156,7 @@ def _learn(
         learnt = []
         for _ in range(rounds):
             for _ in range(_UPDATES):
-                chosen = rng.choice(len(videos), min(_BATCH, len(videos)), replace=False)
+                chosen = rng.choice(rows, min(_BATCH, len(rows)), replace=False)
                 moments, present = draw(chosen, rng)
                 loss = _loss(
                     network, moments, present, labels[chosen], config.student, several=material.several
@@ -164,7 +165,7 @@ def _learn(
                 torch.autograd.backward(loss)
                 optimiser.step()
                 mean.update_parameters(network)
-            learnt.append(_head(mean.module, maps))
+            learnt.append(_head(mean.module, draw.maps))
     return learnt
 
 
@@ -172,6 +173,7 @@ class _Draw:
     """Draws moments of videos, of any view, as reduced embeddings."""
 
     def __init__(self, videos: Sequence[VideoEmbeddings], maps: Mapping[str, Directions]) -> None:
+        self.maps = maps
         self._rows: dict[str, Tensor] = {}
         self._places: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         for name, found in maps.items():

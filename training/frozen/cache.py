@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +147,16 @@ class Store:
         folders = {}
         for name in MODALITIES if config.student.streams == "both" else (config.student.streams,):
             trunk = trunks[name]
-            code = code_fingerprint(_decode, _embed, type(trunk.encoder), type(trunk))
+            code = _code(type(trunk.encoder))
             made_by = fingerprint([weights_fingerprint(trunk), ways[name], code])
             folders[name] = config.folder("embeddings", f"{name}-{made_by}")
         return cls(trunks, folders, media, config.student.flip, config.seed)
+
+
+@cache
+def _code(encoder: type) -> str:
+    """Return the hash of all code that makes an embedding; looked up once a process."""
+    return code_fingerprint(_decode, _embed, encoder, Trunk)
 
 
 def _path(store: Store, modality: str, video: Video) -> Path:

@@ -157,7 +157,8 @@ def choose_head(
 
     Nothing but ``videos`` is looked at. The probe is what a plan gets unless another head tells held-out
     videos better and is right no less often; one that skims must be right more often by more than its
-    standard error.
+    standard error. Every preset that skims is tried with ``skim.preset`` "auto", none with "clip", and else
+    the one that it names.
 
     Args:
         config: The run: ``model``, ``student``, ``skim``, ``seed``.
@@ -188,7 +189,8 @@ def choose_head(
     clip = judge("averaged", averaged.held_out, averaged.head, seconds=seconds, how=averaged.how)
     tried += [clip, _ensemble(judge, tried[0], clip)]
     trial = Trial(config, material, best, averaged)
-    tried += [_skims(judge, trial, name, train) for name, train in SKIMMERS.items()]
+    asked = config.skim.preset
+    tried += [_skims(judge, trial, name, SKIMMERS[name]) for name in SKIMMERS if asked in ("auto", name)]
     winner, reason = decide(tried)
     return _chosen(winner, reason, tried, trial, classes)
 

@@ -206,7 +206,7 @@ def _layout(head: ClipHead) -> dict[str, list[str]]:
 
 
 def _tensors(head: ClipHead) -> dict[str, Tensor]:
-    found = {}
+    found: dict[str, Tensor] = {}
     for name, blocks in head.projections.items():
         for number, block in enumerate(blocks):
             found |= {f"{name}.{number}.weight": block.weight, f"{name}.{number}.bias": block.bias}

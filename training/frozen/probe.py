@@ -7,7 +7,7 @@ the mean over moments may be taken anywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,9 +15,13 @@ from torch import Tensor
 from training.frozen.cache import MODALITIES, VideoEmbeddings
 from training.frozen.logistic import Reduced, choose_strength, fit, predict, scaled_loss
 from training.frozen.pooling import pooled
+from training.learning.temperature import fit_temperature
 
 RATIOS = (0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
 """Weights of the sound's logits beside the pictures', tried where both are fused late."""
+
+_SIZES = (1.0, 0.5)
+"""Sizes of the weaker modality's embedding beside the other's that are tried where they are joined."""
 
 _LEAST_SPREAD = 0.5
 """Share of the mean deviation that is added to each: what hardly varies is noise, and is not scaled up."""
@@ -113,7 +117,8 @@ def fit_probes(material: Material) -> dict[Streams, Probe]:
     probes: dict[Streams, Probe] = {(name,): probe for name, probe in singles.items()}
     if len(singles) > 1:
         joined, late = _fit_joined(material, singles), _fuse(material, singles)
-        probes[MODALITIES] = joined if joined.loss < late.loss else late
+        mixed = _mixed(material, joined, late)
+        probes[MODALITIES] = min(joined, late, mixed, key=lambda probe: probe.loss)
     return probes
 
 
@@ -135,14 +140,14 @@ class _Scaled:
         return torch.nan_to_num((rows - self.mean) * self.scale)
 
 
-def _scaled(rows: Tensor, transform: str) -> _Scaled:
-    """Standardise rows [V, E]; their mean square length is 1 afterwards."""
+def _scaled(rows: Tensor, transform: str, size: float = 1.0) -> _Scaled:
+    """Standardise rows [V, E]; the root of their mean square length is ``size`` afterwards."""
     there = rows[~rows.isnan().any(dim=1)]
     mean, spread = there.mean(dim=0), there.std(dim=0, correction=0)
     scale = 1 / (spread + _LEAST_SPREAD * spread.mean()).clamp(min=1e-12)
     length = ((there - mean) * scale).square().sum(dim=1).mean().sqrt().clamp(min=1e-12)
-    scaled = _Scaled(rows, mean, scale / length, transform)
-    return _Scaled(scaled.of(rows), mean, scale / length, transform)
+    scale = scale * size / length
+    return _Scaled(torch.nan_to_num((rows - mean) * scale), mean, scale, transform)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +233,35 @@ def _fit_single(material: Material, modality: str) -> Probe:
 
 
 def _fit_joined(material: Material, singles: Mapping[str, Probe]) -> Probe:
-    """Return one regression on both modalities' embeddings side by side."""
+    """Return one regression on both embeddings side by side, the weaker modality's made smaller or not."""
     streams = tuple(singles)
-    blocks = []
-    for name, probe in singles.items():
-        transform = probe.parts[name].transform
-        blocks.append(_scaled(pooled(material.videos, name, transform), transform))
-    found = _regress(material, blocks, streams)
-    probe = _probe(blocks, streams, found)
-    return Probe(probe.parts, probe.bias, {"fusion": "joined", **probe.how}, probe.held_out, probe.loss)
+    weaker = max(streams, key=lambda name: singles[name].loss)
+    best: Probe | None = None
+    for share in _SIZES:
+        blocks = []
+        for name, probe in singles.items():
+            transform = probe.parts[name].transform
+            rows = pooled(material.videos, name, transform)
+            blocks.append(_scaled(rows, transform, share if name == weaker else 1.0))
+        found = _probe(blocks, streams, _regress(material, blocks, streams))
+        if best is None or found.loss < best.loss:
+            best = replace(found, how={"fusion": "joined", "size": {weaker: share}, **found.how})
+    assert best is not None  # there are sizes
+    return best
+
+
+def _mixed(material: Material, joined: Probe, late: Probe) -> Probe:
+    """Return the mean of what two probes of the same transforms say, each as sure as it may be."""
+    target = material.labels if material.several else material.labels.int().argmax(dim=1)
+    shares = [1 / fit_temperature(probe.held_out.float(), target) for probe in (joined, late)]
+    parts = {}
+    for name in joined.parts:
+        one, other = (p.parts[name].times(s) for p, s in zip((joined, late), shares, strict=True))
+        parts[name] = Part(one.transform, one.weight + other.weight, one.bias + other.bias)
+    held_out = shares[0] * joined.held_out + shares[1] * late.held_out
+    loss = scaled_loss(held_out, material.labels, several=material.several)
+    how = {"fusion": "joined and late", "joined": joined.how, "late": late.how}
+    return Probe(parts, shares[0] * joined.bias + shares[1] * late.bias, how, held_out, loss)
 
 
 def _fuse(material: Material, singles: Mapping[str, Probe]) -> Probe:

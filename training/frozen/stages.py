@@ -45,7 +45,8 @@ def learn_clips(config: Config) -> dict[str, float]:
     if config.student.distilled and config.teacher.train:
         return finetune(config)
     folder = config.folder(START)
-    learn_frozen(config, folder)
+    # Only the clip classifier goes on, so nothing that skims is tried.
+    learn_frozen(replace(config, skim=replace(config.skim, preset="clip")), folder)
     return finetune(config, start=folder / WEIGHTS)
 
 
@@ -68,12 +69,21 @@ def learn_frozen(config: Config, folder: Path) -> dict[str, float]:
         ]
     )
     done, metrics = folder / "made-by.txt", folder / "metrics.json"
-    if metrics.exists() and done.exists() and done.read_text(encoding="utf-8") == depends_on:
+
+    def kept() -> dict[str, float] | None:
+        if not (metrics.exists() and done.exists() and done.read_text(encoding="utf-8") == depends_on):
+            return None
         found: dict[str, float] = json.loads(metrics.read_text(encoding="utf-8"))
         return found
+
+    if kept() is None:
+        # Several processes share this; what is learnt from it is too little to be shared.
+        extract_embeddings(config, (*config.student.train, *config.student.validation))
     with lead_first():
-        found = _learn(config, folder)
-        write_atomically(done, lambda file: file.write(depends_on.encode()))
+        found = kept()
+        if found is None:
+            found = _learn(config, folder)
+            write_atomically(done, lambda file: file.write(depends_on.encode()))
     return found
 
 
@@ -101,7 +111,7 @@ def _learn(config: Config, folder: Path) -> dict[str, float]:
 
 
 def student_of(config: Config, head: ClipHead, classes: int) -> Student:
-    """Return the student whose projections, Psi and classifier are a head's; unused ones are as they begin."""
+    """Return the student whose projections, Psi and classifier are a head's; the unused are as they begin."""
     with torch.random.fork_rng(devices=[]):
         seed_everything(config.seed)
         student = new_student(config.model, classes)
@@ -135,15 +145,15 @@ def fill_features(config: Config, names: Sequence[str]) -> None:
     config = resolved(config)
     if config.model.tune != "none" or config.skim.preset == "clip":
         return
-    missing = [path for path in feature_places(config, names) if not path.exists()]
+    missing = {path: video for path, video in feature_places(config, names).items() if not path.exists()}
     if not missing:
         return
     student = load_student(config)[0]
-    found = {video.video.name: video for video in extract_embeddings(config, names)}
-    for path, video in feature_places(config, names).items():
-        if not path.exists() and video.name in found:
-            content = save(_features(student, found[video.name]))
-            write_atomically(path, partial(_put, content))
+    found = {video.video: video for video in extract_embeddings(config, names)}
+    with lead_first():
+        for path, video in missing.items():
+            if video in found:
+                write_atomically(path, partial(_put, save(_features(student, found[video]))))
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The last stage of any trunk: what is tuned first, because it has the most to do with what it was made for."""
+"""The last stage of any trunk: what is tuned first, for it has most to do with what it was made for."""
 
 from __future__ import annotations
 
