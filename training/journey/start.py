@@ -19,7 +19,7 @@ _EARS = ("resnet18", "mobilenet_v3_small")
 """Networks for pictures that may listen, by ImageNet weights, where YAMNet is not there."""
 
 _SETTINGS = {
-    "image": ("image", "image_weights", "image_width", "image_side"),
+    "image": ("image", "image_weights", "image_width"),
     "audio": ("audio", "audio_weights", "audio_width", "audio_stem_stride"),
 }
 

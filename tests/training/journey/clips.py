@@ -155,7 +155,7 @@ def write_folder(root: Path, count: int) -> None:
         number = written = 0
         while written < own:
             seed = 1000 * row + number
-            parts = 2 if number % 10 == 9 and written + 2 <= own else 1
+            parts = 2 if number % 10 == 3 and written + 2 <= own else 1
             for part in range(parts):
                 name = f"{number:03}_part{part + 1}.mp4" if parts > 1 else f"{number:03}.mp4"
                 sound = {1: None, 2: False}.get(number, True)
