@@ -168,7 +168,7 @@ def _learn(material: Material, draw: _Draw, config: Config, allowed: Tensor, rou
 
 
 def _towards(mean: Tensor, weight: Tensor, count: Tensor | int) -> Tensor:
-    """Move the mean weights towards the present ones: at first quickly, so that the beginning is forgotten."""
+    """Move the mean weights towards the present ones; at first quickly, to forget where they began."""
     share = min(_AVERAGE, (1 + int(count)) / (10 + int(count)))
     return torch.lerp(weight, mean, share)
 
