@@ -30,7 +30,7 @@ from training.frozen.encoders import (
     write_graph,
 )
 from training.frozen.views import count_views, square_side, views_of
-from training.models.inputs import media_settings
+from training.models import AudioEncoder, ImageEncoder, media_settings
 from training.runs.code import code_fingerprint
 from training.runs.devices import gather, lead_first, part, processes, wait
 from training.runs.files import fingerprint, write_atomically, write_json
@@ -147,15 +147,15 @@ class Store:
         folders = {}
         for name in MODALITIES if config.student.streams == "both" else (config.student.streams,):
             trunk = trunks[name]
-            code = _code(type(trunk.encoder))
-            made_by = fingerprint([weights_fingerprint(trunk), ways[name], code])
+            made_by = fingerprint([weights_fingerprint(trunk), ways[name], _code(name)])
             folders[name] = config.folder("embeddings", f"{name}-{made_by}")
         return cls(trunks, folders, media, config.student.flip, config.seed)
 
 
 @cache
-def _code(encoder: type) -> str:
+def _code(modality: str) -> str:
     """Return the hash of all code that makes an embedding; looked up once a process."""
+    encoder = ImageEncoder if modality == "image" else AudioEncoder
     return code_fingerprint(_decode, _embed, encoder, Trunk)
 
 

@@ -1,6 +1,7 @@
 """A run behind frozen trunks, from files to a plan, and whether the plan says what the chosen head says."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -70,6 +71,7 @@ def test_the_plan_says_what_the_head_says_also_without_sound_or_pictures(run):
 
 def test_what_was_tried_is_kept_with_intervals(run):
     record = read_choice(settings(run))
+    json.dumps(record, allow_nan=False)
     tried = {(row["name"], tuple(row["streams"])) for row in record["rows"]}
     assert {("probe", (name,)) for name in ("image", "audio")} <= tried
     assert ("probe", ("image", "audio")) in tried
@@ -148,3 +150,14 @@ def test_a_sum_of_heads_says_the_sum(probes):
     heads = [of_probe(found["image",]), of_probe(found["image", "audio"])]
     said = summed(heads, [1.0, 0.5]).scores(videos)
     torch.testing.assert_close(said, heads[0].scores(videos) + 0.5 * heads[1].scores(videos))
+
+
+@pytest.mark.nightly
+def test_a_skimmer_learns_from_embeddings_and_nothing_is_decoded(run, tmp_path, monkeypatch):
+    shutil.copytree(run / "work", tmp_path / "work")
+    monkeypatch.setattr("training.skimming.features._extract", lambda *_: pytest.fail("decoded"))
+    words = [f"work={tmp_path / 'work'}", f"plan={tmp_path / 'paper.plan'}", "model.tune=none"]
+    asked = [word for setting in words for word in ("--set", setting)]
+    for stage in ("finetune", "features", "skim", "export"):
+        assert main([stage, "--config", str(run / "tiny.toml"), *asked]) == 0
+    assert read_plan(tmp_path / "paper.plan").document.skim.preset == "paper"
