@@ -32,7 +32,7 @@ EVERYDAY = [
     ("wav", "dfpwm"), ("w64", "adpcm_ms"), ("w64", "pcm_s16le"), ("aiff", "adpcm_ima_qt"),
     ("aiff", "pcm_s16be"), ("caf", "adpcm_ima_wav"), ("caf", "alac"), ("caf", "pcm_f32le"), ("au", "g722"),
     ("au", "pcm_alaw"), ("mov", "adpcm_ima_qt"), ("matroska", "pcm_s16le"), ("avi", "adpcm_ms"),
-    ("nut", "adpcm_yamaha"),
+    ("nut", "adpcm_yamaha"), ("nut", "wavpack"),
 ]  # fmt: skip
 CONTAINERS = (
     "wav", "w64", "aiff", "caf", "au", "mov", "mp4", "matroska", "avi", "nut", "ogg", "flac", "mp3", "adts",
