@@ -188,7 +188,7 @@ def _starter(options: argparse.Namespace) -> int:
     plan, missing = make_starter(_new_plan(options.output, options.command), options.weights)
     verbs = {"image": "sees", "audio": "hears"}
     for modality, tags in (plan.document.tags or {}).items():
-        print(f"{verbs[modality]} {len(tags.names):,} tags, such as {', '.join(tags.names[:3])}")
+        print(f"{verbs[modality]} {len(tags.names):,} tags, such as {'; '.join(tags.names[:3])}")
     for modality, why in missing.items():
         print(f"nothing is {'seen' if modality == 'image' else 'heard'} by this plan: {why}")
     print(f"{plan.path}: {plan.path.stat().st_size} bytes; l2l predict FILE --plan {plan.path}")
