@@ -18,7 +18,7 @@ SHARE = 0.5
 def tags_of(
     modality: str, bank: Bank | None, probabilities: FloatArray, document: PlanDocument, top_k: int
 ) -> tuple[Tag, ...]:
-    """Name what was seen or heard, highest score first.
+    """Name what was seen or heard, highest score first; background, such as silence, is no such thing.
 
     Args:
         modality: "image" or "audio".
@@ -33,8 +33,10 @@ def tags_of(
     first = document.classes.index(f"{PREFIXES[modality]}{tags.names[0]}")
     own = probabilities[first : first + len(tags.names)]
     moments = tag_scores(bank.features, tags.output)
+    named = document.foreground - first
+    named = named[(named >= 0) & (named < len(own))]
     found = []
-    for number in np.argsort(-own, kind="stable")[:top_k]:
+    for number in named[np.argsort(-own[named], kind="stable")][:top_k]:
         scores = moments[:, number]
         order = np.argsort(-scores, kind="stable")[:MOMENTS]
         strong = order[scores[order] >= SHARE * scores[order[0]]]

@@ -58,7 +58,7 @@ def _ranking(prediction: Prediction) -> Markup:
             "div", element("span", _name(name)), element("span", percent(probability)), class_="entry"
         )
         rows.append(element("li", head, _bar(probability), class_="first" if place == 0 else None))
-    if prediction.background:
+    if prediction.background and not prediction.heard and not prediction.seen:
         share = element("span", percent(prediction.background))
         head = element("div", element("span", "none of the classes"), share, class_="entry")
         rows.append(element("li", head, _bar(prediction.background), class_="none"))

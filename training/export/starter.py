@@ -13,6 +13,7 @@ import torchvision
 from torch import Tensor, nn
 
 from l2l_engine.plan import (
+    PREFIXES,
     MediaSettings,
     Plan,
     PlanDocument,
@@ -35,6 +36,9 @@ HOP = 0.96
 """Seconds between the starts of YAMNet's windows, which are a little longer: nothing goes unheard."""
 FACTOR = 3
 """A picture is looked at every third of them."""
+
+_NOTHING = {f"{PREFIXES['audio']}Silence"}
+"""Tags of moments at which there is nothing to hear: most files have one, and none is about it."""
 
 NAMES_FILE = "yamnet_class_map.csv"
 _NAMES_SOURCE = (
@@ -128,6 +132,7 @@ def write_starter(path: Path, found: Mapping[str, Tagging], media: MediaSettings
             "openvino_difference": differences,
             "versions": versions(),
         },
+        background=tuple(name for name in tag_classes(tags) if name in _NOTHING),
         tags=tags,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
