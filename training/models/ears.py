@@ -46,7 +46,7 @@ class Picture(nn.Module):
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Turn [B, 1, columns, mels] into [B, 3, ...]."""
         normed: Tensor = self.norm(spectrogram)
-        if self._side is not None:
+        if self._side:
             normed = nn.functional.interpolate(normed, size=(self._side, self._side), mode="bilinear")
         return normed.expand(-1, _COLOURS, -1, -1)
 
