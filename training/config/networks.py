@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from training.config.kinds import Count, Positive
+from training.config.kinds import Count, Positive, Side
 from training.config.parse import added
 
 
@@ -41,7 +41,7 @@ class ModelConfig:
     hidden: Count = 1024
     image: str = added("resnet18")
     image_weights: str | None = added(None)
-    image_side: Count | None = added(None)
+    image_side: Side | None = added(None)
     audio: str = added("resnet18")
     audio_weights: str | None = added(None)
     tune: Literal["none", "last", "all"] = added("all")

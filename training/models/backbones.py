@@ -53,12 +53,7 @@ def build_backbone(name: str, width: float = 1.0, *, part: str = "image", stem_s
         raise InputError(
             f"model.{part} is {name!r}, which is neither {LITE} nor an image model of torchvision"
         )
-    if width != 1.0:
-        raise InputError(f"model.{part}_width is {width:g}, but {name} has one width: set it to 1.0")
-    if stem_stride != 2:
-        raise InputError(
-            f"model.{part}_stem_stride is {stem_stride}, which only {RESNET} can have: set it to 2"
-        )
+    only_resnet(part, name, width, stem_stride)
     if name == LITE:
         network = _lite(f"model.{part}")
         classifier, features = _cut(network)
@@ -69,6 +64,16 @@ def build_backbone(name: str, width: float = 1.0, *, part: str = "image", stem_s
     classifier, features = _cut(network)
     side = _SIDE if name.startswith(("vit_", "maxvit_")) else None
     return Backbone(network, features, *_imagenet(name), side, classifier)
+
+
+def only_resnet(part: str, name: str, width: float, stem_stride: int) -> None:
+    """Refuse sizes for an encoder that has but its own."""
+    if width != 1.0:
+        raise InputError(f"model.{part}_width is {width:g}, but {name} has one width: set it to 1.0")
+    if stem_stride != 2:
+        raise InputError(
+            f"model.{part}_stem_stride is {stem_stride}, which only {RESNET} can have: set it to 2"
+        )
 
 
 def published_side(name: str) -> int | None:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from training.errors import InputError
-from training.models.backbones import RESNET, Backbone, build_backbone, load_published
+from training.models.backbones import RESNET, Backbone, build_backbone, load_published, only_resnet
 from training.models.spectrogram import PAPER, Sound
 from training.models.weights import YAMNET
 from training.models.yamnet import SOUND as YAMNET_SOUND
@@ -47,7 +46,7 @@ class Picture(nn.Module):
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Turn [B, 1, columns, mels] into [B, 3, ...]."""
         normed: Tensor = self.norm(spectrogram)
-        if self._side is not None:
+        if self._side:
             normed = nn.functional.interpolate(normed, size=(self._side, self._side), mode="bilinear")
         return normed.expand(-1, _COLOURS, -1, -1)
 
@@ -69,12 +68,7 @@ def build_ears(name: str, width: float = 1.0, *, stem_stride: int = 2) -> Ears:
         InputError: If there is no such network, or not of that width or stride, or its package is missing.
     """
     if name == YAMNET:
-        if width != 1.0:
-            raise InputError(f"model.audio_width is {width:g}, but {name} has one width: set it to 1.0")
-        if stem_stride != 2:
-            raise InputError(
-                f"model.audio_stem_stride is {stem_stride}, which only {RESNET} can have: set it to 2"
-            )
+        only_resnet("audio", name, width, stem_stride)
         network = Yamnet()
         return Ears(
             YAMNET_SOUND, nn.Identity(), Backbone(network, network.features, (), (), None, "classifier")

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from training.models.backbones import RESNET, build_backbone, load_published, published_classifier
 from training.models.encoder import FeatureEncoder
+from training.models.inputs import image_side
 
 
 class ImageEncoder(FeatureEncoder):
@@ -19,6 +20,9 @@ class ImageEncoder(FeatureEncoder):
         name: The name of the backbone, see :func:`build_backbone`.
         side: Pixels of the square that frames are resized to; as they come by default, or as large as the
             backbone must have them.
+
+    Attributes:
+        side: Pixels of the square that it is best shown; frames of another size are taken too.
 
     Raises:
         InputError: If there is no such backbone, or not of that width or side.
@@ -38,6 +42,7 @@ class ImageEncoder(FeatureEncoder):
         super().__init__()
         self._backbone = build_backbone(name, width)
         self._name, self._side = name, side or self._backbone.side
+        self.side = image_side(name, side)
         self.trunk = self._backbone.network
         self._finish(self._backbone.features, features)
         mean = 255 * torch.tensor(self._backbone.mean).view(1, 3, 1, 1)

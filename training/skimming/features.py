@@ -21,7 +21,7 @@ from l2l_engine.media import open_media
 from l2l_engine.plan import MediaSettings
 from training.clips.students import load_student, student_path
 from training.config import Config
-from training.models import Student
+from training.models import Student, media_settings
 from training.runs.code import code_fingerprint
 from training.runs.devices import gather, part, place, processes, wait
 from training.runs.files import file_fingerprint, fingerprint, write_atomically, write_json
@@ -67,7 +67,8 @@ def extract_features(config: Config, names: Sequence[str]) -> list[VideoFeatures
         One entry a readable video; the others are named in ``skipped.json``.
     """
     torch.set_num_threads(config.threads)
-    student, media = load_student(config)[0].to(processes().device), MediaSettings(hop=config.skim.hop)
+    student = load_student(config)[0].to(processes().device)
+    media = media_settings(config.model, config.skim.hop)
     made_by = [file_fingerprint(student_path(config)), asdict(media), code_fingerprint(_decode, encode)]
     looks = "image" in config.skim.modalities
     made_by += [] if looks else ["sound alone"]
