@@ -246,13 +246,13 @@ class CudaCompute:
     def warmup(self, workers: Workers) -> None:
         """Run every network with each batch size there will be, and the skimmer."""
         row = Bank(np.zeros((1, self._feature), np.float32), np.zeros(1))
-        audio = row if "audio" in self._encoders else None
+        image, audio = (row if part in self._encoders else None for part in ("image", "audio"))
         with workers.job() as job:
             for encoder in self._encoders.values():
                 job.submit(encoder.warmup)
             job.finish(lambda: None)
             for _ in range(3):  # once as it is, once to make a graph of it, once as that
-                job.run(lambda: self.skim(row, audio, np.zeros(1), 1, Stopwatch()), lambda: None)
+                job.run(lambda: self.skim(image, audio, np.zeros(1), 1, Stopwatch()), lambda: None)
 
     def close(self) -> None:
         """Free all memory once no file is open any more; safe to call twice."""

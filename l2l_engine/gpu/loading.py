@@ -6,8 +6,6 @@ import logging
 import time
 from functools import partial
 
-import numpy as np
-
 from l2l_engine.backends import INPUTS, load_engine, require_fit
 from l2l_engine.backends.gpu import find_gpu
 from l2l_engine.backends.tensorrt import FLAVOURS, Flavour, TensorRTBuilder, load_library
@@ -23,7 +21,7 @@ from l2l_engine.gpu.frames import Decoders
 from l2l_engine.gpu.kernels import CudaKernels, Kernels
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.media.dali import ON_GPU, load_dali
-from l2l_engine.plan import Plan
+from l2l_engine.plan import Plan, runnable_weights
 from l2l_engine.skim.averaging import Averager
 
 _DECODERS = 2
@@ -67,6 +65,8 @@ def load_cuda(
         PlanError: If the plan has no such graphs, or they cannot be built.
     """
     begin = time.perf_counter()
+    if plan.document.tags is not None:
+        raise DeviceError(f"device={device_name(number)!r} is not for a plan of tags yet; use 'cpu'")
     missing = why_not(number)
     if missing is not None:
         raise DeviceError(f"device={device_name(number)!r} is not available: {missing}; or use 'cpu'")
@@ -134,7 +134,7 @@ def _load_network(plan: Plan, part: str, precision: str, trusted: bool, number: 
 
 def _load_skimmer(plan: Plan, number: int) -> tuple[Kernels, Averager | None]:
     settings = plan.document.skim
-    weights = {name: weight.astype(np.float32) for name, weight in plan.skim.items()}
+    weights = runnable_weights(plan.document, plan.skim)
     sizes = plan.dimensions.feature, plan.dimensions.classes
     if settings.preset == "clip":
         return CudaKernels(None, sizes, number), Averager(weights)

@@ -87,7 +87,12 @@ WRONG = {
     "student.labels=2.0": "student.labels cannot be 2.0",
     "teacher.train=['clips']": "model.features is 32, but the teacher's features have 512 numbers",
     "recogniser={kind='frame', image='vit_b_16', image_side=96}": "recogniser.image vit_b_16 cannot take",
-    "recogniser={kind='frame', side=200}": "recogniser.side is 200",
+    "recogniser={kind='frame', side=2049}": "recogniser.side cannot be 2049",
+    "model.audio=yamnet": "audio_width is 0.0625, but yamnet has one width: set it to 1.0",
+    "model={audio='yamnet', audio_stem_stride=1}": "audio_stem_stride is 1, which only resnet18",
+    "model={audio='squeezenet1_1', audio_stem_stride=1}": "audio_stem_stride is 1, which only resnet18",
+    "model.audio=yamnet2": "model.audio is 'yamnet2', which is neither",
+    "model.tune=some": "model.tune cannot be 'some'",
     "plan=.": "plan is ., which is a folder",
 }
 

@@ -22,6 +22,7 @@ from training.clips.students import (
     encode_batch,
     new_student,
     run_student,
+    shown,
     streams_of,
     student_path,
     views,
@@ -62,6 +63,7 @@ def finetune(config: Config, folder: Path | None = None, pairs: PairSets | None 
         "sets": {name: describe_set(config, name) for name in settings.train},
         "start": None if start is None else file_fingerprint(start),
         "seed": config.seed,
+        **shown(config.model),
     }
     pairs = pairs or target_pairs(config)
     train, validation = pairs.train, pairs.validation

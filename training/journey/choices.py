@@ -121,9 +121,9 @@ def choose(footage: Footage) -> dict[str, Any]:
             "validation": [splits["validation"]],
             "steps": 5 if seconds < 20 else 10,
             "updates": min(4000, max(400, 20 * number)),
-            "preset": "paper" if streams == "image" else "paired",
-            # A plan without sound is one that nobody expects to hear anything.
-            "modalities": ["image"] if streams == "image" else ["image", "audio"],
+            "preset": "paired" if streams == "both" else "paper",
+            # A plan without sound is one that nobody expects to hear anything; nor does one look.
+            "modalities": ["image", "audio"] if streams == "both" else [streams],
             "output": "sigmoid" if footage.several else "softmax",
         },
     }

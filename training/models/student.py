@@ -17,6 +17,7 @@ class Student(nn.Module):
         classes: Number of classes.
         image_width, audio_width: Widths of the encoders.
         image, image_side: Name and side of the image encoder, see :class:`ImageEncoder`.
+        audio: Name of the audio encoder, see :class:`AudioEncoder`.
         audio_stem_stride: See :class:`AudioEncoder`.
         features: D, the size of z^I, z^A and of Psi's output.
         fusion: F, the hidden size of Psi.
@@ -35,16 +36,17 @@ class Student(nn.Module):
         dropout: float = 0.0,
         image: str = RESNET,
         image_side: int | None = None,
+        audio: str = RESNET,
     ) -> None:
         super().__init__()
         self.image = ImageEncoder(image_width, features, name=image, side=image_side)
-        self.audio = AudioEncoder(audio_width, features, stem_stride=audio_stem_stride)
+        self.audio = AudioEncoder(audio_width, features, stem_stride=audio_stem_stride, name=audio)
         self.fusion = Fusion(features, fusion)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(features, classes)
 
     def forward(self, images: Tensor, samples: Tensor, has_image: Tensor, has_audio: Tensor) -> Tensor:
-        """Return logits [B, C] of uint8 frames [B, H, W, 3] and samples [B, 16000].
+        """Return logits [B, C] of uint8 frames [B, H, W, 3] and samples [B, window].
 
         ``has_image`` and ``has_audio`` (bool [B]) say which modalities a pair has: an absent one counts
         as a zero feature, in training (modality dropout) as in the skimmer.
