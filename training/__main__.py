@@ -25,7 +25,9 @@ from training.evaluation.evaluate import evaluate
 from training.export.starter import make_starter
 from training.export.untrained import export_untrained
 from training.frozen.stages import export, fill_features, learn_clips, resolved, skim
-from training.journey.steps import Request, make_plan, run_stages
+from training.journey.estimate import Clock
+from training.journey.stages import run_stages
+from training.journey.steps import Request, make_plan
 from training.prepare import Options, prepare
 from training.released import import_released
 from training.runs.devices import by_lead, lead
@@ -142,7 +144,7 @@ def _all(options: argparse.Namespace) -> int:
     if options.data is None:
         config = _config(options)
         check(config, STAGES)
-        run_stages(STAGES, config, {})
+        run_stages(STAGES, config, Clock())
         return 0
     output = _new_plan(options.output, "--data")
     stages = {name: run for name, run in STAGES.items() if name != "clips"}
@@ -154,6 +156,9 @@ def _all(options: argparse.Namespace) -> int:
         tuple(options.annotations),
         options.config,
         tuple(options.set),
+        weights=options.weights,
+        folds=options.folds,
+        untrimmed=options.untrimmed or None,
     )
     make_plan(request, stages)
     return 0
