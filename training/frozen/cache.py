@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from training.frozen.encoders import (
     write_graph,
 )
 from training.frozen.views import count_views, square_side, views_of
-from training.models.inputs import media_settings
+from training.models import AudioEncoder, ImageEncoder, media_settings
 from training.runs.code import code_fingerprint
 from training.runs.devices import gather, lead_first, part, processes, wait
 from training.runs.files import fingerprint, write_atomically, write_json
@@ -147,10 +147,16 @@ class Store:
         folders = {}
         for name in MODALITIES if config.student.streams == "both" else (config.student.streams,):
             trunk = trunks[name]
-            code = code_fingerprint(_decode, _embed, type(trunk.encoder), type(trunk))
-            made_by = fingerprint([weights_fingerprint(trunk), ways[name], code])
+            made_by = fingerprint([weights_fingerprint(trunk), ways[name], _code(name)])
             folders[name] = config.folder("embeddings", f"{name}-{made_by}")
         return cls(trunks, folders, media, config.student.flip, config.seed)
+
+
+@cache
+def _code(modality: str) -> str:
+    """Return the hash of all code that makes an embedding; looked up once a process."""
+    encoder = ImageEncoder if modality == "image" else AudioEncoder
+    return code_fingerprint(_decode, _embed, encoder, Trunk)
 
 
 def _path(store: Store, modality: str, video: Video) -> Path:
