@@ -1,4 +1,4 @@
-"""Plans of other encoders than the paper's: graphs that equal PyTorch, run by the engine at their own sizes."""
+"""Plans of other encoders than the paper's: graphs equal PyTorch, and the engine decodes what they take."""
 
 import pytest
 
