@@ -41,6 +41,8 @@ ABOUT = {
     "Reads `plan`, work and the set of [evaluate]; writes the tables that [evaluate] names.",
     "prepare": "List a folder of footage in one manifest, and say what cannot be used. "
     "Reads the folder and its annotations; writes manifest.jsonl and report.json in --output.",
+    "starter": "A plan without any training: published networks say what is seen and heard, and when. "
+    "Reads the installed packages and --weights; writes --output.",
     "import-released": "A plan from a checkpoint of the published modules. "
     "Reads --checkpoint; writes --output.",
 }
@@ -94,6 +96,11 @@ def build_parser(stages: Iterable[str]) -> Parser:
         )
     command.add_argument("--least", type=int, default=3, help="videos that a class needs to be kept")
     command.add_argument("--workers", type=int, default=2, help="processes that open videos")
+    command = _add(commands, "starter")
+    command.add_argument("--output", type=Path, required=True, metavar="PLAN", help="the plan to write")
+    command.add_argument(
+        "--weights", type=Path, metavar="FOLDER", help="holds yamnet.tflite and yamnet_class_map.csv, to hear"
+    )
     _add_import(_add(commands, "import-released"))
     return parser
 
