@@ -21,6 +21,7 @@ from l2l_engine.run.cpu import CpuCompute
 from l2l_engine.run.pipeline import Pipeline
 from l2l_engine.skim import Skimmer, SkimmingModel
 from l2l_engine.skim.averaging import Averager
+from l2l_engine.skim.evidence import EvidencePooler
 from l2l_engine.skim.tagging import Tagger
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
@@ -174,6 +175,8 @@ def load_skimmer(plan: Plan, threads: int, precision: Precision = "fp32") -> Ski
     if plan.document.tags is not None:
         tags = plan.document.tags
         return Tagger({part: (tags[part].output, len(tags[part].names)) for part in plan.document.modalities})
+    if settings.preset == "evidence":
+        return EvidencePooler(weights)
     return Skimmer(
         weights,
         key_activation=settings.key_activation,  # type: ignore[arg-type]  # checked by the plan

@@ -86,7 +86,14 @@ def _check_networks(config: Config) -> None:
     student, media = build_student(config.model, len(_CLASSES)), media_settings(config.model)
     _try(student.image, _black(media.crop), f"model.image {config.model.image}")
     _try(student.audio, torch.zeros(1, media.window), f"model.audio {config.model.audio}")
-    build_skimmer(config, len(_CLASSES))
+    if config.skim.preset in ("auto", "clip"):
+        if config.model.tune != "none":
+            raise InputError(
+                f"skim.preset {config.skim.preset} is chosen behind frozen trunks: set "
+                'model.tune = "none", or skim.preset to paper, paired or released'
+            )
+    else:
+        build_skimmer(config, len(_CLASSES))
     for name in config.variants.names:
         variant(config, name)
     if config.recogniser.kind == "frame":
@@ -95,6 +102,12 @@ def _check_networks(config: Config) -> None:
         _try(recogniser, _black(side), f"recogniser.image {config.recogniser.image}")
     if config.teacher.train:
         check_sizes(config)
+        if config.model.tune == "none" and config.student.distilled:
+            raise InputError(
+                'teacher.train names sets, but with model.tune = "none" nothing of a distilled student '
+                "would be kept: what stands behind frozen trunks is learnt from the target alone. Set "
+                'model.tune = "last" or "all", or student.distilled = false'
+            )
 
 
 def _black(side: int) -> Tensor:
@@ -188,6 +201,8 @@ def _load_distilled(config: Config) -> None:
 
 
 def _load_skimmer(config: Config) -> None:
+    if config.skim.preset in ("auto", "clip"):
+        return  # the stage that exports looks up what was chosen
     load_skimmer(config, len(load_student(config)[1]))
 
 

@@ -81,6 +81,7 @@ def build_parser(stages: Iterable[str]) -> Parser:
             command.add_argument(
                 "--work", type=Path, help="of --data: folder in between; PLAN.work by default"
             )
+            _add_journey(command)
             _add_layout(command)
     command = _add(commands, "prepare")
     command.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="holds the videos")
@@ -107,6 +108,18 @@ def build_parser(stages: Iterable[str]) -> Parser:
 def _add(commands: argparse._SubParsersAction[Parser], name: str) -> Parser:
     about = ABOUT.get(name, "")
     return commands.add_parser(name, help=about.split(". ")[0].rstrip("."), description=about)
+
+
+def _add_journey(command: Parser) -> None:
+    command.add_argument(
+        "--weights", type=Path, metavar="FOLDER", help="of --data: published weights, such as yamnet.tflite"
+    )
+    command.add_argument(
+        "--folds", type=int, default=0, help="of --data: tell how good the plan is by cross-validation"
+    )
+    command.add_argument(
+        "--untrimmed", action="store_true", help="of --data: the clips are for a plan for long files"
+    )
 
 
 def _add_layout(command: Parser) -> None:

@@ -22,7 +22,9 @@ from l2l_engine.gpu.kernels import CudaKernels, Kernels
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.media.dali import ON_GPU, load_dali
 from l2l_engine.plan import Plan, runnable_weights
+from l2l_engine.skim import SkimmingModel
 from l2l_engine.skim.averaging import Averager
+from l2l_engine.skim.evidence import EvidencePooler
 
 _DECODERS = 2
 _log = logging.getLogger("l2l_engine")
@@ -85,7 +87,7 @@ def _load(plan: Plan, device: Device, precision: str, threads: int, trusted: boo
         for part in plan.document.parts:
             network = _load_network(plan, part, precision, trusted, device.number)
             encoders[part] = DeviceEncoder(device, pool, network, dtype=INPUTS[part], precision=precision)
-        kernels, averager = _load_skimmer(plan, device.number)
+        kernels, host_skimmer = _load_skimmer(plan, device.number)
         media = plan.document.media
         decoders = Decoders(
             device,
@@ -97,7 +99,7 @@ def _load(plan: Plan, device: Device, precision: str, threads: int, trusted: boo
             threads=min(4, threads),
             number=device.number,
         )
-        return CudaCompute(plan, device, pool, encoders, kernels, decoders, averager=averager)
+        return CudaCompute(plan, device, pool, encoders, kernels, decoders, host_skimmer=host_skimmer)
     except BaseException:
         for encoder in encoders.values():
             encoder.close()
@@ -132,12 +134,13 @@ def _load_network(plan: Plan, part: str, precision: str, trusted: bool, number: 
     return network
 
 
-def _load_skimmer(plan: Plan, number: int) -> tuple[Kernels, Averager | None]:
+def _load_skimmer(plan: Plan, number: int) -> tuple[Kernels, SkimmingModel | None]:
     settings = plan.document.skim
     weights = runnable_weights(plan.document, plan.skim)
     sizes = plan.dimensions.feature, plan.dimensions.classes
-    if settings.preset == "clip":
-        return CudaKernels(None, sizes, number), Averager(weights)
+    if settings.preset in ("clip", "evidence"):
+        host = EvidencePooler(weights) if settings.preset == "evidence" else Averager(weights)
+        return CudaKernels(None, sizes, number), host
     skimmer = CudaSkimmer(
         weights,
         key_activation=settings.key_activation,  # type: ignore[arg-type]  # checked by the plan

@@ -79,8 +79,9 @@ class SkimSettings:
     Attributes:
         preset: "paper"; "paired", where features of a knot are first joined with the other modality's;
             "released", as the authors published it; "clip": no skimming, the fused features of all
-            timestamps are averaged, in one step; or "tags": no skimming and no weights, features are the
-            logits of tags.
+            timestamps are averaged, in one step; "evidence": each class's evidence at every timestamp,
+            smoothed over seconds, and its soft maximum, in two steps; or "tags": no skimming and no weights,
+            features are the logits of tags.
         steps: T by default.
         key_activation: "relu" puts a ReLU after the key layers.
         exclude_previous_argmax: Whether moments that were an earlier step's argmax get no attention.
@@ -92,20 +93,26 @@ class SkimSettings:
     exclude_previous_argmax: bool = False
 
     def __post_init__(self) -> None:
-        known = ("paper", "paired", "released", "clip", "tags")
+        known = ("paper", "paired", "released", "clip", "evidence", "tags")
         require(self.preset in known, f"skim.preset is {self.preset!r}")
         require(is_count(self.steps, MAX_STEPS), f"skim.steps is {self.steps!r}")
         require(self.key_activation in ("none", "relu"), f"skim.key_activation is {self.key_activation!r}")
         require(isinstance(self.exclude_previous_argmax, bool), "skim.exclude_previous_argmax is no boolean")
         plain = self.key_activation == "none" and not self.exclude_previous_argmax
-        one = self.steps == 1 and plain
-        require(self.skims or one, f"skim.preset {self.preset} knows one step, no keys and no exclusion")
+        few = self.steps <= self.most_steps and (self.skims or plain)
+        count = "one step" if self.most_steps == 1 else f"at most {self.most_steps} steps"
+        require(few, f"skim.preset {self.preset} knows {count}, no keys and no exclusion")
         require(self.preset != "paired" or plain, "skim.preset paired has affine keys and no exclusion")
 
     @property
     def skims(self) -> bool:
-        """Whether there is a skimmer, which chooses moments; without one all of them count."""
-        return self.preset not in ("clip", "tags")
+        """Whether there is a recurrent skimmer, which chooses moments step by step."""
+        return self.preset not in ("clip", "evidence", "tags")
+
+    @property
+    def most_steps(self) -> int:
+        """The most steps T there can be: T - 1 looks, and without any all moments count the same."""
+        return {"clip": 1, "tags": 1, "evidence": 2}.get(self.preset, MAX_STEPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +238,7 @@ class PlanDocument:
         require(self.modalities in known, f"modalities are {self.modalities!r}")
         pairs = self.skim.preset != "paired" or len(self.modalities) == 2
         require(pairs, "skim.preset paired needs images and sound")
-        looks = self.recogniser is None or self.skim.skims
+        looks = self.recogniser is None or self.skim.most_steps > 1
         require(looks, f"skim.preset {self.skim.preset} looks at no moments that a recogniser could see")
         sees = self.recogniser is None or "image" in self.modalities
         require(sees, "a recogniser needs pictures, and the plan is for sound alone")

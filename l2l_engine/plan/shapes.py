@@ -19,7 +19,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 class Dimensions:
     """Sizes read off the skimmer's tensors: D, F, K, H and C of the design.
 
-    K = H = 0 in preset ``clip``; in preset ``tags`` all but C are 0, for there are no tensors.
+    K = H = 0 in presets ``clip`` and ``evidence``, which alone has scales, S; in preset ``tags`` all but C
+    are 0, for there are no tensors.
     """
 
     feature: int
@@ -27,6 +28,7 @@ class Dimensions:
     key: int
     hidden: int
     classes: int
+    scales: int = 0
 
 
 def check_skim_shapes(document: PlanDocument, shapes: Shapes) -> Dimensions:
@@ -74,7 +76,17 @@ def _dimensions(document: PlanDocument, shapes: Shapes) -> Dimensions:
         key=side(f"key_{document.modalities[0]}.weight", 0) if skims else 0,
         hidden=side("lstm.weight_hh", 1) if skims else 0,
         classes=side("classifier.weight", 0),
+        scales=_scales(shapes) if document.skim.preset == "evidence" else 0,
     )
+
+
+def _scales(shapes: Shapes) -> int:
+    shape = shapes.get("pool.seconds")
+    if shape is None:
+        raise PlanError("tensor skim.pool.seconds is missing")
+    if len(shape) != 1 or shape[0] < 1:
+        raise PlanError(f"tensor skim.pool.seconds has shape {shape}, expected one side of at least 1")
+    return shape[0]
 
 
 def _query_size(document: PlanDocument, dims: Dimensions, shapes: Shapes) -> dict[str, int]:
@@ -104,6 +116,8 @@ def skim_shapes(
     linear("fusion.0", f, d * len(document.modalities))
     linear("fusion.1", d, f)
     linear("classifier", dims.classes, d)
+    if document.skim.preset == "evidence":
+        expected |= {f"pool.{name}": (dims.scales,) for name in ("seconds", "sharpness", "weight")}
     if not document.skim.skims:
         return expected
     for modality in document.modalities:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from l2l_engine.plan import MediaSettings
 from training.clips.augment import augment_images, augment_samples, crop_images, crop_samples
@@ -106,6 +106,12 @@ def build_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Stu
         image_side=model.image_side,
         audio=model.audio,
     )
+    if model.tune != "all":
+        # What learns first stands behind the trunks; so there is something even where the sizes agree.
+        for encoder in (student.image, student.audio):
+            if isinstance(encoder.project, nn.Identity):
+                encoder.project = nn.Linear(encoder.embedding_size, model.features)
+    student.tune(model.tune)
     # Frames arrive with channels last, and convolutions on CPUs are fastest when weights lie so too.
     return student.to(memory_format=torch.channels_last)
 

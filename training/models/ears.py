@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from training.models.backbones import RESNET, Backbone, build_backbone, load_published, only_resnet
 from training.models.spectrogram import PAPER, Sound
-from training.models.weights import YAMNET
+from training.models.weights import LITE, YAMNET
 from training.models.yamnet import SOUND as YAMNET_SOUND
 from training.models.yamnet import Yamnet
 
@@ -35,7 +35,7 @@ class Ears:
 
 
 class Picture(nn.Module):
-    """The norm of a spectrogram that a network for colour pictures sees: grey, of any side it must have."""
+    """The norm of a spectrogram for a network that sees colours: grey, of the side that it must have, if any."""
 
     def __init__(self, side: int | None) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Picture(nn.Module):
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Turn [B, 1, columns, mels] into [B, 3, ...]."""
         normed: Tensor = self.norm(spectrogram)
-        if self._side:
+        if self._side is not None:
             normed = nn.functional.interpolate(normed, size=(self._side, self._side), mode="bilinear")
         return normed.expand(-1, _COLOURS, -1, -1)
 
@@ -79,7 +79,8 @@ def build_ears(name: str, width: float = 1.0, *, stem_stride: int = 2) -> Ears:
         backbone = build_backbone(name, width, part="audio", stem_stride=stem_stride)
     else:
         backbone = build_backbone(name, width, part="audio", stem_stride=stem_stride)
-        norm = Picture(backbone.side)
+        # 224 pixels would hear no more than the spectrogram holds, at three times the cost.
+        norm = Picture(None if name == LITE else backbone.side)
     return Ears(sound_of(name), norm, backbone)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from training.models.audio import AudioEncoder
 from training.models.backbones import RESNET
 from training.models.fusion import Fusion
 from training.models.image import ImageEncoder
+from training.models.stages import kept_parts
 
 
 class Student(nn.Module):
@@ -39,11 +42,33 @@ class Student(nn.Module):
         audio: str = RESNET,
     ) -> None:
         super().__init__()
+        self._kept: list[nn.Module] = []
         self.image = ImageEncoder(image_width, features, name=image, side=image_side)
         self.audio = AudioEncoder(audio_width, features, stem_stride=audio_stem_stride, name=audio)
         self.fusion = Fusion(features, fusion)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(features, classes)
+
+    def tune(self, which: Literal["none", "last", "all"]) -> None:
+        """Let all weights of the trunks learn, those of the last stage, or none; all else always learns.
+
+        What does not learn keeps the statistics of its batch norms too.
+        """
+        self._kept = []
+        for encoder in (self.image, self.audio):
+            encoder.requires_grad_(True)
+            if which != "all":
+                self._kept += kept_parts(encoder, all_of_it=which == "none")
+        for part in self._kept:
+            part.requires_grad_(False)
+            part.eval()
+
+    def train(self, mode: bool = True) -> Student:
+        """Set the mode of all that learns."""
+        super().train(mode)
+        for part in self._kept:
+            part.eval()
+        return self
 
     def forward(self, images: Tensor, samples: Tensor, has_image: Tensor, has_audio: Tensor) -> Tensor:
         """Return logits [B, C] of uint8 frames [B, H, W, 3] and samples [B, window].

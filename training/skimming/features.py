@@ -67,20 +67,25 @@ def extract_features(config: Config, names: Sequence[str]) -> list[VideoFeatures
         One entry a readable video; the others are named in ``skipped.json``.
     """
     torch.set_num_threads(config.threads)
-    student = load_student(config)[0].to(processes().device)
-    media = media_settings(config.model, config.skim.hop)
-    made_by = [file_fingerprint(student_path(config)), asdict(media), code_fingerprint(_decode, encode)]
-    looks = "image" in config.skim.modalities
-    made_by += [] if looks else ["sound alone"]
-    cache = config.folder("features", fingerprint(made_by))
-    places = {cache / name / f"{video.name}.safetensors": video for name, video in load_sets(config, names)}
+    media, places = media_settings(config.model, config.skim.hop), feature_places(config, names)
     missing = [(path, video) for path, video in places.items() if not path.exists()]
     wait()  # until every process has looked what is missing
     if missing:
-        skipped = _extract(student, part(missing), partial(_decode, media, looks), config.workers)
-        write_json(cache / "skipped.json", dict(gather(list(skipped.items()))))
+        student = load_student(config)[0].to(processes().device)
+        decode = partial(_decode, media, "image" in config.skim.modalities)
+        skipped = _extract(student, part(missing), decode, config.workers)
+        write_json(missing[0][0].parents[1] / "skipped.json", dict(gather(list(skipped.items()))))
         wait()
     return [_read(path, video, media.hop) for path, video in places.items() if path.exists()]
+
+
+def feature_places(config: Config, names: Sequence[str]) -> dict[Path, Video]:
+    """Return the videos of some sets by the file that keeps their features, whether it is there or not."""
+    media = media_settings(config.model, config.skim.hop)
+    made_by = [file_fingerprint(student_path(config)), asdict(media), code_fingerprint(_decode, encode)]
+    made_by += [] if "image" in config.skim.modalities else ["sound alone"]
+    cache = config.folder("features", fingerprint(made_by))
+    return {cache / name / f"{video.name}.safetensors": video for name, video in load_sets(config, names)}
 
 
 def _extract(
