@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,6 +139,7 @@ def regroup(listing: Listing, found: Alike, folds: int) -> Listing:
     if listing.ours:
         entries = _held_out_anew(entries, groups)
         write_entries(listing.path, entries)
+        listing.report |= _counted(entries)
     elif listing.folds and not named:
         entries = [entry | {"group": groups[entry["name"]]} for entry in entries]
         write_entries(listing.path, entries) if listing.report else None
@@ -147,6 +148,18 @@ def regroup(listing: Listing, found: Alike, folds: int) -> Listing:
         listing.notes.clear()
         _note_leaks(listing, [entry | {"group": groups[entry["name"]]} for entry in entries])
     return listing
+
+
+def _counted(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what ``prepare`` said of splits, counted again."""
+    classes: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        for label in entry["labels"]:
+            classes[label][entry["split"]] += 1
+    return {
+        "splits": dict(Counter(entry["split"] for entry in entries)),
+        "classes": {label: dict(classes[label]) for label in sorted(classes)},
+    }
 
 
 def _held_out_anew(entries: list[dict[str, Any]], groups: Mapping[str, str]) -> list[dict[str, Any]]:
