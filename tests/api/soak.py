@@ -24,6 +24,8 @@ from l2l_engine import Classifier, MediaError, MediaNotFoundError, PredictionTim
 from tests.robustness.mutate import SEEDS, base, mutated_media
 
 THREADS = 8
+WARMING = 400
+"""Calls at least before memory is counted."""
 
 
 class Cancelled(Exception):  # noqa: N818 - a wish, not an error
@@ -87,18 +89,22 @@ class Soak:
 
         self._classifier.predict(self._good[0], progress=progress)
 
-    def run(self, seconds: float, seed: int) -> None:
-        """One batch of threads until the time is up."""
-        until = time.monotonic() + seconds
-        threads = [threading.Thread(target=self._work, args=(until, seed + i)) for i in range(THREADS)]
+    def run(self, seconds: float, seed: int, least: int = 0) -> None:
+        """One batch of threads until the time is up, and ``least`` calls were made."""
+        until, calls = time.monotonic() + seconds, self.outcomes.total() + least
+
+        def goes_on() -> bool:
+            return time.monotonic() < until or self.outcomes.total() < calls
+
+        threads = [threading.Thread(target=self._work, args=(goes_on, seed + i)) for i in range(THREADS)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _work(self, until: float, seed: int) -> None:
+    def _work(self, goes_on: Callable[[], bool], seed: int) -> None:
         rng = random.Random(seed)
-        while time.monotonic() < until:
+        while goes_on():
             case, expected = rng.choice(self.cases)
             outcome = "no error"
             try:
@@ -124,7 +130,8 @@ def main(plan: str, video: str, silent: str, seconds: str) -> None:
     with Classifier(plan) as classifier:
         classifier.warmup()  # every network there will be, whichever threads meet in the time before counting
         soak = Soak(classifier, Path(video), Path(silent))
-        soak.run(float(seconds) / 3, seed=1000)  # pools, arenas and caches reach their size
+        # Pools, arenas and caches reach their size, however little a busy machine does in the time.
+        soak.run(float(seconds) / 3, seed=1000, least=WARMING)
         before = resources()
         calls = soak.outcomes.total()
         soak.run(float(seconds), seed=2000)
