@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import ctypes
 import gc
 import json
 import random
@@ -24,8 +25,8 @@ from l2l_engine import Classifier, MediaError, MediaNotFoundError, PredictionTim
 from tests.robustness.mutate import SEEDS, base, mutated_media
 
 THREADS = 8
-WARMING = 400
-"""Calls at least before memory is counted."""
+PARTS = 3
+"""What leaks grows in each of them; what is made once, when threads first meet so, hardly does in all."""
 
 
 class Cancelled(Exception):  # noqa: N818 - a wish, not an error
@@ -33,7 +34,11 @@ class Cancelled(Exception):  # noqa: N818 - a wish, not an error
 
 
 def resident_mb() -> float:
+    """Of this process, without what its allocator keeps: that hangs on how threads happened to meet."""
     gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmRSS"].split()[0]) / 1024
 
@@ -89,22 +94,18 @@ class Soak:
 
         self._classifier.predict(self._good[0], progress=progress)
 
-    def run(self, seconds: float, seed: int, least: int = 0) -> None:
-        """One batch of threads until the time is up, and ``least`` calls were made."""
-        until, calls = time.monotonic() + seconds, self.outcomes.total() + least
-
-        def goes_on() -> bool:
-            return time.monotonic() < until or self.outcomes.total() < calls
-
-        threads = [threading.Thread(target=self._work, args=(goes_on, seed + i)) for i in range(THREADS)]
+    def run(self, seconds: float, seed: int) -> None:
+        """One batch of threads until the time is up."""
+        until = time.monotonic() + seconds
+        threads = [threading.Thread(target=self._work, args=(until, seed + i)) for i in range(THREADS)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _work(self, goes_on: Callable[[], bool], seed: int) -> None:
+    def _work(self, until: float, seed: int) -> None:
         rng = random.Random(seed)
-        while goes_on():
+        while time.monotonic() < until:
             case, expected = rng.choice(self.cases)
             outcome = "no error"
             try:
@@ -130,15 +131,18 @@ def main(plan: str, video: str, silent: str, seconds: str) -> None:
     with Classifier(plan) as classifier:
         classifier.warmup()  # every network there will be, whichever threads meet in the time before counting
         soak = Soak(classifier, Path(video), Path(silent))
-        # Pools, arenas and caches reach their size, however little a busy machine does in the time.
-        soak.run(float(seconds) / 3, seed=1000, least=WARMING)
+        soak.run(float(seconds) / 3, seed=1000)  # pools, arenas and caches reach their size
         before = resources()
-        calls = soak.outcomes.total()
-        soak.run(float(seconds), seed=2000)
+        calls, resident = [soak.outcomes.total()], [before["resident_mb"]]
+        for part in range(PARTS):
+            soak.run(float(seconds) / PARTS, seed=2000 + 100 * part)
+            calls.append(soak.outcomes.total())
+            resident.append(resident_mb())
         after = resources()
     report = {
         "seconds": float(seconds),
-        "calls": soak.outcomes.total() - calls,
+        "calls": np.diff(calls).tolist(),
+        "grown_mb": np.diff(resident).round(1).tolist(),
         "outcomes": dict(soak.outcomes),
         "unexpected": soak.unexpected[:20],
         "before": before,
