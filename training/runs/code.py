@@ -6,7 +6,7 @@ import ast
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 from training.runs.files import fingerprint
@@ -29,7 +29,6 @@ def code_fingerprint(*roots: Callable[..., object], packages: Sequence[str] = PA
         roots: Functions, methods, closures or classes; those of other packages count by their name alone.
         packages: Where names are followed.
     """
-    _source.cache_clear()  # files may have changed since the last call
     found: dict[str, list[str]] = {}
     waiting: list[_Place] = [(root.__module__, root.__qualname__.partition(".")[0]) for root in roots]
     while waiting:
@@ -80,7 +79,6 @@ def _names_of(module: str, packages: Sequence[str]) -> _Names:
     return _Names(module, {}, {}) if source is None else _parse(module, source)
 
 
-@cache
 def _source(module: str) -> str | None:
     """Return the text of a module; None where there is no such module, or it is not written in Python."""
     try:

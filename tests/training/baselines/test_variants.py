@@ -79,6 +79,14 @@ def config(tmp_path_factory):
     return found
 
 
+def beside(config, work):
+    """Another run of the same student and features."""
+    for name in ("student", "features"):
+        (Path(config.work) / name).mkdir(exist_ok=True)
+        (work / name).symlink_to(Path(config.work) / name)
+    return replace(config, work=str(work))
+
+
 def of_several(config):
     return replace(
         config,
@@ -101,7 +109,7 @@ KINDS = {
     [pytest.param(kind, marks=() if kind == "paired, hop" else pytest.mark.nightly) for kind in KINDS],
 )
 def test_every_kind_becomes_a_plan_that_says_the_same(config, kind, tmp_path):
-    chosen = replace(KINDS[kind](config), plan=str(tmp_path / "engine.plan"))
+    chosen = replace(KINDS[kind](beside(config, tmp_path)), plan=str(tmp_path / "engine.plan"))
     metrics = train_skimmer(chosen)
     assert ("map" in metrics) == (kind == "several")
     export_plan(chosen)
@@ -162,9 +170,7 @@ def test_variants_are_trained_once_and_continue_after_a_kill(config, tmp_path, m
             "training.learning.learner.Learner.learn", None
         )  # a second time there is nothing to learn
         train_variants(config)
-    resumed = replace(config, work=str(tmp_path))
-    for name in ("student", "features"):
-        (tmp_path / name).symlink_to(Path(config.work) / name)
+    resumed = beside(config, tmp_path)
     original = Checkpoint.save
 
     def save_and_die(self, state):
