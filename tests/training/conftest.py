@@ -32,7 +32,10 @@ def _one_graph_a_network():
 
     def to_onnx(network, example, name):
         network.eval()
-        key = hashlib.sha256(pickle.dumps((network, example, name))).digest()
+        try:
+            key = hashlib.sha256(pickle.dumps((network, example, name))).digest()
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return export(network, example, name)
         if key not in made:
             made[key] = export(network, example, name)
         return made[key]
