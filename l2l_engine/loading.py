@@ -22,6 +22,7 @@ from l2l_engine.run.pipeline import Pipeline
 from l2l_engine.skim import Skimmer, SkimmingModel
 from l2l_engine.skim.averaging import Averager
 from l2l_engine.skim.evidence import EvidencePooler
+from l2l_engine.skim.tagging import Tagger
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _NUMBERED = re.compile(r"cuda:([0-9]{1,3})")
@@ -162,7 +163,7 @@ def load_encoders(
 
 
 def load_skimmer(plan: Plan, threads: int, precision: Precision = "fp32") -> SkimmingModel:
-    """The native skimmer with the plan's weights, or the average of all pairs for a plan without.
+    """The native skimmer with the plan's weights, or what stands in its place for a plan without one.
 
     It waits for its weights more than for anything else, so they are stored in half the space where the CPU
     multiplies bf16, unless ``precision`` is "fp32".
@@ -171,6 +172,9 @@ def load_skimmer(plan: Plan, threads: int, precision: Precision = "fp32") -> Ski
     weights = runnable_weights(plan.document, plan.skim)
     if settings.preset == "clip":
         return Averager(weights)
+    if plan.document.tags is not None:
+        tags = plan.document.tags
+        return Tagger({part: (tags[part].output, len(tags[part].names)) for part in plan.document.modalities})
     if settings.preset == "evidence":
         return EvidencePooler(weights)
     return Skimmer(

@@ -67,6 +67,8 @@ def load_cuda(
         PlanError: If the plan has no such graphs, or they cannot be built.
     """
     begin = time.perf_counter()
+    if plan.document.tags is not None:
+        raise DeviceError(f"device={device_name(number)!r} is not for a plan of tags yet; use 'cpu'")
     missing = why_not(number)
     if missing is not None:
         raise DeviceError(f"device={device_name(number)!r} is not available: {missing}; or use 'cpu'")

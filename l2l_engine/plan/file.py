@@ -65,6 +65,11 @@ class Plan:
     tensors: Mapping[str, Mapping[str, Any]]
     sha256: str
 
+    def features(self, modality: str) -> int:
+        """Numbers of one feature of "image" or "audio": D, or the logits of a plan of tags."""
+        tags = self.document.tags
+        return self.dimensions.feature if tags is None else len(tags[modality].names)
+
 
 def read_plan(path: str | os.PathLike[str]) -> Plan:
     """Read a plan and check its structure, every hash, every shape and the format version.

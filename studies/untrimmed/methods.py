@@ -28,9 +28,9 @@ from training.skimming.train import skim_loss
 
 SURE, SURE_SECONDS = 10, 10.0
 """Moments, and seconds."""
-UPDATES, BATCH, RATE = 200, 32, 1e-3
+UPDATES, BATCH, RATE = 120, 32, 1e-3
 """Of every network beside ours: as many sequences as ours sees, joined in the same way."""
-DIRECTIONS, HIDDEN, KEYS, STEPS = 256, 256, 128, 10
+DIRECTIONS, HIDDEN, KEYS, STEPS = 128, 256, 128, 10
 """Sizes of the skimmers: with as few clips, the paper's (1,024 and 512) learn them by heart no later."""
 _PROBE = (800, (1e-3, 1e-2, 1e-1))
 """Joined sequences whose means the probe learns from, and the strengths that it chooses between."""

@@ -22,7 +22,8 @@ SOUND = replace(
 def weights_of(document=SOUND):
     rng = np.random.default_rng(0)
     found = {
-        name: rng.standard_normal(shape).astype(np.float32) for name, shape in skim_shapes(document, SIZES).items()
+        name: rng.standard_normal(shape).astype(np.float32)
+        for name, shape in skim_shapes(document, SIZES).items()
     }
     pool = {"seconds": [0.0, 2.5], "sharpness": [1.0, 3.0], "weight": [0.5, 1.0]}
     return found | {f"pool.{name}": np.array(values, np.float32) for name, values in pool.items()}

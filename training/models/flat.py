@@ -120,6 +120,8 @@ class _Graph:
         """Return the real numbers that quantised ones stand for, per tensor or per channel."""
         how = tensor.Quantization()
         count = self._counted(how.ScaleLength())
+        if not count:
+            raise ValueError("whole numbers without a scale")
         scales = np.array([how.Scale(at) for at in range(count)], np.float32)
         zeros = np.array(
             [how.ZeroPoint(at) for at in range(self._counted(how.ZeroPointLength()))], np.float32
@@ -131,7 +133,8 @@ class _Graph:
             scales, zeros = scales.reshape(shape), zeros.reshape(shape)
             if scales.size != values.shape[how.QuantizedDimension()]:
                 raise ValueError(f"{scales.size} scales are not one for each channel")
-        return scales * (values - zeros)
+        with np.errstate(over="ignore"):  # infinite weights are refused
+            return scales * (values - zeros)
 
     def _counted(self, length: int) -> int:
         """Return the length of a list, which cannot be longer than the file."""

@@ -39,11 +39,11 @@ class EvidenceSettings:
 
     join: JoinSettings = field(default_factory=JoinSettings)
     seconds: tuple[float, ...] = SECONDS
-    directions: int = 256
+    directions: int = 128
     decay: float = 3e-3
     near: float = 0.03
     moments: float = 0.3
-    updates: int = 200
+    updates: int = 120
     batch: int = 32
     rate: float = 1e-3
     pool_rate: float = 1e-2
