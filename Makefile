@@ -22,8 +22,13 @@ lint: $(TESTING)/.installed
 	$(TESTING)/bin/mypy
 	$(TESTING)/bin/lint-imports
 
+# What counts neither threads, memory nor time is tested by two processes, file by file; then the rest, alone.
+SIDE_BY_SIDE := tests/training tests/media
 unit: $(TESTING)/.installed
-	$(TESTING)/bin/python -m pytest
+	failed=0; \
+	$(TESTING)/bin/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE) || failed=1; \
+	$(TESTING)/bin/python -m pytest $(SIDE_BY_SIDE:%=--ignore %) || failed=1; \
+	exit $$failed
 
 # What `make test` leaves out: slow, and it rarely breaks. This -m wins over the one in pyproject.toml.
 nightly: $(TESTING)/.installed
