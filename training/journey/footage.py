@@ -130,8 +130,9 @@ def regroup(listing: Listing, found: Alike, folds: int) -> Listing:
     entries = listing.entries()
     by_name = {entry["name"]: entry for entry in entries}
     listing.doubted = sum(map(len, found.doubted))
-    groups = united({name: entry.get("group") or name for name, entry in by_name.items()}, found.groups)
-    changed = [members for members in found.groups if len({by_name[n].get("group") for n in members}) > 1]
+    before = {name: entry.get("group") or name for name, entry in by_name.items()}
+    groups = united(before, found.groups)
+    changed = [members for members in found.groups if len({before[name] for name in members}) > 1]
     listing.alike = [[by_name[name]["path"] for name in members] for members in changed]
     if not changed:
         return listing

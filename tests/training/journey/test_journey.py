@@ -168,11 +168,11 @@ def test_nothing_is_chosen_by_a_test_that_was_given(tmp_path):
 
 
 def test_a_folder_of_background_is_no_answer_and_makes_a_plan_for_long_files(tmp_path):
-    footage = survey(manifest(tmp_path, ("a", "train"), ("b", "train"), ("_background_", "train")))
+    footage = survey(manifest(tmp_path, ("a", "train"), ("b", "train"), (("_background_",), "train")))
     assert (footage.background, footage.untrimmed) == (("_background_",), True)
     assert "never an answer" in footage.reasons[0]
     with pytest.raises(InputError, match="1 class to learn"):
-        survey(manifest(tmp_path, ("a", "train"), ("background", "train")))
+        survey(manifest(tmp_path, ("a", "train"), (("background",), "train")))
 
 
 @pytest.mark.parametrize(("seconds", "untrimmed"), [(10.0, False), (29.0, False), (90.0, True)])
