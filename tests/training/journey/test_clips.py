@@ -151,7 +151,7 @@ def test_300_clips_with_published_encoders(tmp_path):
 @pytest.mark.nightly
 @pytest.mark.slow
 def test_pieces_of_real_media(tmp_path):
-    """Pieces of three seconds of films as people have them, one of them damaged: pieces of a film stay together."""
+    """Pieces of three seconds of films as people have them, one damaged; pieces of a film stay together."""
     films = shared_files("media")
     if not films:
         pytest.skip("L2L_SHARED_DATA names no folder with media")
