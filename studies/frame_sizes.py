@@ -2,7 +2,7 @@
 
     python -m studies.frame_sizes --output results/frame-sizes.json
 
-Seconds are of the processor, all threads together, so that a busy machine measures about what an idle one does.
+Seconds are of the processor, of all threads, so that a busy machine measures about what an idle one does.
 """
 
 from __future__ import annotations

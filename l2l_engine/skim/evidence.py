@@ -73,7 +73,8 @@ class Pool(NamedTuple):
             share = _running(share / share.sum() / (end - first))
             found += weight * (share[end] - share[first])
         total: _Doubles = np.maximum(found, 0)
-        return total / total.sum()
+        total /= total.sum()
+        return total
 
 
 def _reach(times: _Doubles, seconds: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -95,7 +95,8 @@ def run_row(work: Path, name: str, case: Case, material: Material, files: Sequen
         tracks = [turn(track, directions) for track in tracks]
     found = ROWS[name][0](material, tracks, case.seed)
     partial = path.with_suffix(".part.npz")
-    np.savez(partial, **{key: scores.numpy() for key, scores in found.items()})
+    arrays: dict[str, Any] = {key: scores.numpy() for key, scores in found.items()}
+    np.savez(partial, **arrays)
     partial.replace(path)
     labels = torch.tensor([track.label for track in tracks])
     said = ", ".join(

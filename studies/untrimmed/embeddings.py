@@ -104,7 +104,8 @@ def file_tracks(ears: Ears, sounds: Sounds, fold: int, count: int, work: Path) -
 
 
 def _stamps(file: Joined) -> NDArray[np.float64]:
-    return np.arange(max(1, int(np.ceil(len(file.wave) / RATE / HOP - 1e-9)))) * HOP
+    count = max(1, int(np.ceil(len(file.wave) / RATE / HOP - 1e-9)))
+    return np.arange(count, dtype=np.float64) * HOP
 
 
 def _file_track(file: Joined, rows: NDArray[np.float16]) -> Track:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from training.baselines.networks import SingleQuery
 from training.config import SkimConfig
-from training.models import SkimmingNetwork
+from training.models import SkimBatch, SkimmingNetwork
 from training.models.evidence import EvidenceNetwork, smooth
 from training.skimming.evidence import (
     Directions,
@@ -57,8 +57,8 @@ class Material:
         """Return the same along the principal directions of all moments, and those."""
         rows = torch.cat([track.audio for track in (*self.clips, *self.background, *self.silence)])
         found = Directions.of(rows, DIRECTIONS)
-        groups = ([turn(track, found) for track in group] for group in self._groups())
-        return Material(*groups, self.classes), found
+        own, other, nothing = ([turn(track, found) for track in group] for group in self._groups())
+        return Material(own, other, nothing, self.classes), found
 
     def joiner(self) -> Joiner:
         """Return what joins them."""
@@ -227,11 +227,9 @@ def _skimmer(material: Material, seed: int) -> SkimmingNetwork:
     weight, bias = moment_classifier(material, none=True)
     one = torch.eye(DIRECTIONS)
     with torch.no_grad():
-        for layer, value in zip(
-            network.fusion, (torch.cat([one, -one]), torch.cat([one, -one], 1)), strict=True
-        ):
-            layer.weight.copy_(value)
-            layer.bias.zero_()
+        for number, value in enumerate((torch.cat([one, -one]), torch.cat([one, -one], 1))):
+            network.fusion.get_parameter(f"{number}.weight").copy_(value)
+            network.fusion.get_parameter(f"{number}.bias").zero_()
         network.classifier.weight.copy_(weight[:-1])
         network.classifier.bias.copy_(bias[:-1])
     return network
@@ -257,7 +255,7 @@ def learn(
     network.eval()
 
 
-def _batch(tracks: Sequence[Track]):
+def _batch(tracks: Sequence[Track]) -> SkimBatch:
     """The skimmer has one bank, called the image's, which here is of sound."""
     heard = [
         Track(t.audio, t.audio[:, :0], t.audio_valid, ~t.audio_valid, t.inside, t.label, t.hop)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studies.untrimmed import methods
 from studies.untrimmed.embeddings import Heard
 from studies.untrimmed.sounds import TARGETS
 from training.pages import render
@@ -100,6 +101,13 @@ def summarise(right: Right, checked: Mapping[str, Any]) -> dict[str, Any]:
         rows.append(entry)
     return {
         "classes": list(TARGETS),
+        "sizes": {
+            "directions": methods.DIRECTIONS,
+            "keys": methods.KEYS,
+            "hidden": methods.HIDDEN,
+            "updates": methods.UPDATES,
+            "batch": methods.BATCH,
+        },
         "files": {str(fold): len(labels) for fold, labels in right.labels.items()},
         "rows": rows,
         "curve": _curve(right),

@@ -17,6 +17,7 @@ from studies.untrimmed.embeddings import Ears, Heard
 from studies.untrimmed.methods import Material, train_ours
 from studies.untrimmed.sounds import RATE, TARGETS, Joined, Sounds, join_files
 from training.export.graphs import example_inputs, to_onnx
+from training.models import AudioEncoder
 from training.models.evidence import STEPS, EvidenceNetwork
 from training.skimming.evidence import evidence_logits
 
@@ -26,7 +27,7 @@ FILES = 20
 class _Projected(nn.Module):
     """The encoder up to a class's share of the evidence: what the plan calls a feature."""
 
-    def __init__(self, encoder: nn.Module, weight: Tensor) -> None:
+    def __init__(self, encoder: AudioEncoder, weight: Tensor) -> None:
         super().__init__()
         self.encoder = encoder
         self.project = nn.Linear(weight.shape[1], weight.shape[0], bias=False)

@@ -20,8 +20,7 @@ WRITES = {"--resume", "--timeline", "--plot", "-o"}
 """Options that name a file to write."""
 VIDEOS = ("long_video.mp4", "holiday.mp4", "clip.mp4", "lecture.mp4", "videos/one.mp4", "videos/two.mp4")
 ELSEWHERE = ("pip", "make", "python")
-"""Commands that set up: `.ci/run` runs `make test`; test_packaging builds and installs; of Python's the parser is
-asked."""
+"""Commands that set up: `.ci/run` runs `make test`; test_packaging installs; those of Python are parsed."""
 
 
 @pytest.fixture

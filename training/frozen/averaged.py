@@ -149,9 +149,7 @@ def _learn(material: Material, draw: _Draw, config: Config, allowed: Tensor, rou
         sizes = {name: len(found.bias) for name, found in draw.maps.items()}
         model = {"features": config.model.features, "fusion": config.model.fusion}
         network = AveragedClassifier(model, sizes, labels.shape[1])
-        mean = torch.optim.swa_utils.AveragedModel(
-            network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(_AVERAGE)
-        )
+        mean = torch.optim.swa_utils.AveragedModel(network, avg_fn=_towards)
         optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.05)
         learnt = []
         for _ in range(rounds):
@@ -167,6 +165,12 @@ def _learn(material: Material, draw: _Draw, config: Config, allowed: Tensor, rou
                 mean.update_parameters(network)
             learnt.append(_head(mean.module, draw.maps))
     return learnt
+
+
+def _towards(mean: Tensor, weight: Tensor, count: Tensor | int) -> Tensor:
+    """Move the mean weights towards the present ones; at first quickly, to forget where they began."""
+    share = min(_AVERAGE, (1 + int(count)) / (10 + int(count)))
+    return torch.lerp(weight, mean, share)
 
 
 class _Draw:

@@ -40,7 +40,7 @@ class Row:
         name: "probe", "averaged", "ensemble", or a preset that skims.
         streams: What it sees and hears.
         score: Top-1 of held-out videos with its 95 % interval; empty where it was not tried.
-        loss: Mean loss of held-out videos at the best temperature.
+        loss: Mean loss of held-out videos at the best temperature; None where it was not tried.
         against_probe: How much more often it is right than the chosen modality's probe, in points, with the
             95 % interval of the paired difference.
         seconds: What trying it took.
@@ -50,7 +50,7 @@ class Row:
     name: str
     streams: Streams
     score: Mapping[str, float]
-    loss: float
+    loss: float | None
     against_probe: Mapping[str, float]
     seconds: float
     how: Mapping[str, Any]
@@ -266,7 +266,7 @@ def _skims(judge: _Judge, trial: Trial, name: str, train: Train) -> Tried:
     found = train(trial)
     seconds, streams = time.monotonic() - begin, trial.probe.streams
     if isinstance(found, str):
-        row = Row(name, streams, {}, float("inf"), {}, round(seconds, 2), {"not tried": found})
+        row = Row(name, streams, {}, None, {}, round(seconds, 2), {"not tried": found})
         return Tried(row, name, trial.averaged.head, torch.zeros(0))
     return judge(name, found, trial.averaged.head, seconds=seconds, how={}, preset=name)
 
@@ -277,7 +277,7 @@ def decide(tried: Sequence[Tried]) -> tuple[Tried, str]:
     best = probe
     for other in others:
         row = other.row
-        if not row.score or row.name == "probe":
+        if row.loss is None or best.row.loss is None or row.name == "probe":
             continue
         points, low = row.against_probe["points"], row.against_probe["low"]
         if other.preset == "clip":

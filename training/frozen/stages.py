@@ -95,7 +95,7 @@ def _learn(config: Config, folder: Path) -> dict[str, float]:
     save_choice(config, choice)
     print(f"frozen: {choice.reason}", flush=True)
     for row in choice.rows:
-        if row.score:
+        if row.loss is not None:
             score = row.score
             span = f"{score['top1']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
             print(f"frozen: {row.name} {'+'.join(row.streams)}: {span}, loss {row.loss:.3f}", flush=True)

@@ -150,10 +150,10 @@ def start_from_moments(
         descent.zero_grad()
         logits = rows @ weight.T + bias
         loss = functional.cross_entropy(logits, labels) + decay * weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    descent.step(closure)  # type: ignore[no-untyped-call]
+    descent.step(closure)
     with torch.no_grad():
         # Only differences of logits count: "none" is where evidence is 0.
         head.weights[_WHOLE].copy_(weight[:none] - weight[none])
@@ -175,7 +175,7 @@ def _learn(head: EvidenceNetwork, joiner: Joiner, settings: EvidenceSettings, se
         loss = loss + settings.near * (weight - first).square().sum()
         loss = loss + settings.decay * weight.square().sum()
         descent.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         descent.step()
         falling.step()
 

@@ -132,7 +132,7 @@ def test_the_choice_is_reasoned_and_the_same_again():
     assert choice.factor == 1
     assert {row.name for row in choice.rows} == {"probe", "averaged", "ensemble", "paper", "paired"}
     assert "skimming was not tried" in choice.reason
-    record = json.loads(json.dumps(choice.record()))
+    record = json.loads(json.dumps(choice.record(), allow_nan=False))
     assert record["rows"][0]["score"]["videos"] == 45
     again = choose_head(CONFIG, videos, CLASSES)
     assert torch.equal(again.held_out, choice.held_out)
