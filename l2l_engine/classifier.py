@@ -116,7 +116,7 @@ class Classifier:
         """Classify one video file.
 
         Args:
-            path: A path, a URL of an allowed protocol (``str``; :class:`l2l_engine.Limits`), the file's bytes,
+            path: A path, a URL of an allowed protocol (:class:`l2l_engine.Limits`), the file's bytes,
                 or a seekable binary file object (left open, and read from its start; no other thread may use
                 it meanwhile).
             steps: Steps T of the skimmer; by default the plan's. T steps choose T-1 moments.

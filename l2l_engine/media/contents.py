@@ -16,7 +16,7 @@ class Content(Protocol):
     """What a reader needs of a file; for one thread at a time."""
 
     def read(self, size: int, poll: Poll | None, /) -> bytes:
-        """At most ``size`` bytes, at least one before the end; ``poll`` is called while it waits, if it does."""
+        """At most ``size`` bytes, at least one before the end; ``poll`` is called while it waits."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """The new position."""
@@ -175,7 +175,7 @@ def open_path(name: str) -> PathFile:
 
 
 def open_given(file: BinaryIO) -> PathFile | GivenFile:
-    """A file object of the caller's: by its descriptor, and so for several readers, where it is a plain file."""
+    """A file object of the caller's: by its descriptor, so for several readers, where it is a plain file."""
     plain = getattr(file, "file", file) if isinstance(file, tempfile._TemporaryFileWrapper) else file
     raw = plain if isinstance(plain, io.FileIO) else getattr(plain, "raw", None)
     buffered = type(plain) in {io.BufferedReader, io.BufferedRandom, io.FileIO}

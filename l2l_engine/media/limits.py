@@ -22,8 +22,8 @@ class Limits:
         duration: Longest file, in seconds.
         wall_clock_s: Most seconds one prediction may take; passing it raises ``PredictionTimeoutError``. None
             leaves it to the call's ``timeout_s``, which can only ask for less.
-        protocols: Of URLs that may be opened; others are refused. None at all, ``()``, is what a service wants
-            that takes names from strangers: local files alone. fsspec knows more than are here by default.
+        protocols: Of URLs that may be opened; others are refused. None, ``()``, is what a service wants that
+            takes names from strangers: local files alone. fsspec knows more than are here by default.
     """
 
     pixels: int = 36_000_000
@@ -37,8 +37,8 @@ class Limits:
         for name in ("pixels", "frames", "audio_bytes", "duration"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"Limits.{name} must be positive, not {getattr(self, name)!r}")
-        if isinstance(self.protocols, str) or not all(isinstance(one, str) for one in self.protocols):
-            raise TypeError(f"Limits.protocols must be several names, not {self.protocols!r}")
+        if not isinstance(self.protocols, tuple):
+            raise TypeError(f"Limits.protocols must be a tuple of names, not {self.protocols!r}")
         if self.wall_clock_s is not None and not self.wall_clock_s > 0:
             raise ValueError(f"Limits.wall_clock_s must be positive, not {self.wall_clock_s!r}")
 

@@ -1,4 +1,4 @@
-"""Files where they lie: objects behind a URL, read by ranges through fsspec, their blocks shared by all readers."""
+"""Files where they lie: objects behind a URL, read by ranges through fsspec, blocks shared by readers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
 from typing import Any
 
-from l2l_engine.errors import L2LError, MediaAccessError, MediaError, MediaNotFoundError, MediaUnreachableError
+from l2l_engine.errors import (
+    L2LError,
+    MediaAccessError,
+    MediaError,
+    MediaNotFoundError,
+    MediaUnreachableError,
+)
 from l2l_engine.media.contents import moved
 from l2l_engine.media.source import Poll
 
@@ -26,7 +32,17 @@ _WHOLE_BLOCKS = 32
 """Blocks of an object that is read with one request: that takes less time than another one would."""
 _TICK_S = 0.02
 """Seconds between two looks at whether anybody still waits for what is fetched."""
-_VERSIONS = ("ETag", "etag", "generation", "md5", "Content-MD5", "LastModified", "Last-Modified", "last_modified", "mtime")
+_VERSIONS = (
+    "ETag",
+    "etag",
+    "generation",
+    "md5",
+    "Content-MD5",
+    "LastModified",
+    "Last-Modified",
+    "last_modified",
+    "mtime",
+)
 """What file systems call that which changes when an object does, the surest first."""
 
 

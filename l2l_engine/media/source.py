@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from l2l_engine.result import StreamInfo
 
 MediaFile = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
-"""A path (``str`` or ``PathLike``), a URL (``str``), a file's content (``bytes``), or a seekable binary file object."""
+"""A path, a URL (``str``), the content of a file (``bytes``), or a seekable binary file object."""
 
 Poll = Callable[[], None]
 """Called between packets; raises to stop the work (timeout, cancel)."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+
 @functools.lru_cache
 def etag(content: bytes) -> str:
     """What tells a content from others; once computed, Python remembers its own hash of it."""
