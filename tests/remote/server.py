@@ -43,11 +43,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     served: Served
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the base class calls it so
+    def do_HEAD(self) -> None:
         self.served.heads += 1
         self._answer(with_body=False)
 
-    def do_GET(self) -> None:  # noqa: N802 - likewise
+    def do_GET(self) -> None:
         self.served.gets += 1
         if not self.served.fault(self, self.served.gets):
             self._answer(with_body=True)
