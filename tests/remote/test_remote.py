@@ -32,7 +32,7 @@ from l2l_engine import (
 from l2l_engine.media import open_media, remote
 from tests.api.answers import same_answer
 from tests.api.videos import write_video
-from tests.remote.server import Handler, Served, serving
+from benchmarks.media.server import Handler, Served, serving
 from tests.shared import shared_files
 
 
