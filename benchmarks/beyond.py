@@ -5,8 +5,8 @@
     python -m benchmarks.beyond scale     # files an hour by Ray and by predict_many, memory of an actor
     python -m benchmarks.beyond page      # the tables of docs/scale.md, from what was measured
 
-Each writes its part of benchmarks/results/beyond.json. Seconds are processor seconds unless they say otherwise: a
-machine that others use too still tells them about right.
+Each writes its part of benchmarks/results/beyond.json. Seconds are processor seconds unless they say otherwise:
+a machine that others use too still tells them about right.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def scale() -> None:
         found["predict_many"] = _marginal(
             lambda some: {p.path: p.probabilities.tolist() for p in classifier.predict_many(some)},  # type: ignore[union-attr]
             paths,
-            lambda words: bool(words),
+            bool,
         )
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -213,13 +213,14 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
         for name, way in ways.items()
     ]
     thousand = []
-    for size, costs_of in spent.items():
-        for name, seconds in costs_of.items():
-            if name in ways:
-                share = ways[name]["share"]
+    for size, hour in spent.items():
+        share_of_hour = hour["bytes_an_hour"] / read["size"]
+        for name, way in ways.items():
+            if name in hour:
+                gigabytes = 1000 * share_of_hour * way["bytes"] / 1e9
+                asked = share_of_hour * way["requests"]
                 thousand.append(
-                    f"| {size} | `{name}` | {seconds / 3.6:.0f} | {costs_of['bytes_an_hour'] * share / 1e9 * 1000:.0f} GB |"
-                    f" {ways[name]['requests'] * 1000 * costs_of['bytes_an_hour'] / read['size'] / 1e3:.0f} thousand |"
+                    f"| {size} | `{name}` | {hour[name] / 3.6:.0f} | {gigabytes:.0f} GB | {asked:.0f} thousand |"
                 )
     base = scaled["predict_many"]["processor_seconds_a_file"]
     of_scale = [

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import queue
 import resource
-from collections import deque
+import threading
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import CancelledError, wait
 from concurrent.futures import TimeoutError as PoolTimeout
-from itertools import islice
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, Literal
 
 from l2l_engine import arguments
-from l2l_engine.call.many import AHEAD, as_typed
+from l2l_engine.call.many import as_typed, in_order
 from l2l_engine.classifier import Classifier
 from l2l_engine.errors import CrashedError, L2LError, PlanError, PredictionTimeoutError
 from l2l_engine.loading import thread_budget
 from l2l_engine.media import MediaFile, display_name
 from l2l_engine.plan import read_plan
 from l2l_engine.result import Prediction
+from l2l_engine.run.watch import Progress
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 GRACE_S = 5.0
 """Seconds beyond ``timeout_s`` that a process has to stop by itself before it is ended."""
+_TICK_S = 0.5
+"""Seconds between two looks at whether anybody still waits."""
 NO_MEMORY = 77
 """Exit status of a process that came to the end of its memory."""
 
@@ -64,16 +70,12 @@ class Isolated:
         except ImportError as error:
             raise PlanError("isolation takes pip install 'l2l_engine[batch]'") from error
         read_plan(plan)
-        self._tries = arguments.positive("tries", tries)
-        self._workers = thread_budget(workers)
-        self._expired: type[Exception] = pebble.ProcessExpired
-        self._pool: Any = pebble.ProcessPool(
-            self._workers,
-            initializer=_begin,
-            initargs=(make, os.fspath(plan), {**options, "threads": 1}, memory_bytes),
-            # A fork would copy locks that threads of this process hold.
-            context=multiprocessing.get_context("spawn"),
-        )
+        tries = arguments.positive("tries", tries)
+        begin = make, os.fspath(plan), {**options, "threads": 1}, memory_bytes
+        self._slots = [_Slot(begin, tries, pebble) for _ in range(thread_budget(workers))]
+        self._idle: queue.Queue[_Slot] = queue.Queue()
+        for slot in self._slots:
+            self._idle.put(slot)
 
     def predict_many(
         self,
@@ -88,56 +90,92 @@ class Isolated:
         ``workers`` can only ask for fewer than there are processes. Where ``timeout_s`` passes and nothing
         happens, the process is ended.
         """
-        busy = min(workers or self._workers, self._workers)
-        waiting, running = iter(paths), deque[tuple[MediaFile, Any]]()
-        try:
-            while True:
-                for path in islice(waiting, AHEAD * busy - len(running)):
-                    running.append((path, self._schedule(path, options)))
-                if not running:
-                    return
-                path, future = running.popleft()
-                outcome = self._outcome(path, future, options)
-                if isinstance(outcome, L2LError) and on_error == "raise":
-                    raise outcome
-                yield outcome
-        finally:
-            for _, future in running:
-                future.cancel()
 
-    def _schedule(self, path: MediaFile, options: AskOptions) -> Any:
-        limit = options.get("timeout_s")
-        return self._pool.schedule(
-            _predict, args=(path, options), timeout=None if limit is None else limit + GRACE_S
-        )
-
-    def _outcome(self, path: MediaFile, future: Any, options: AskOptions) -> Prediction | L2LError:
-        name, ends = display_name(path), []
-        while True:
+        def predict(file: MediaFile, told: Progress, abandoned: threading.Event) -> Prediction:
+            slot = self._idle.get()
             try:
-                found: Prediction | L2LError = future.result()
-                return found
-            except PoolTimeout:
-                limit = options.get("timeout_s")
-                return PredictionTimeoutError(
-                    f"{name}: not done after {limit} s, and its process did not stop"
-                )
-            except self._expired as error:
-                ends.append(_cause(getattr(error, "exitcode", 0)))
-            if len(ends) == self._tries:
-                return CrashedError(f"{name}: the process that read it ended {len(ends)} times: {ends[-1]}")
-            future = self._schedule(path, options)
+                return slot.predict(file, options, abandoned)
+            finally:
+                self._idle.put(slot)
+
+        busy = min(workers or len(self._slots), len(self._slots))
+        return in_order(predict, paths, workers=busy, keep_errors=on_error == "yield")
 
     def close(self) -> None:
         """End the processes; what they are at is given up. Safe to call twice."""
-        self._pool.stop()
-        self._pool.join()
+        for slot in self._slots:
+            slot.close()
 
     def __enter__(self) -> Isolated:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+class _Slot:
+    """One process, replaced where it ends, with one file at a time: what happens to it is that file's doing.
+
+    Args:
+        begin: What :func:`_begin` is told.
+        tries: How often a file is begun.
+        pebble: The library.
+    """
+
+    def __init__(self, begin: tuple[Any, ...], tries: int, pebble: Any) -> None:
+        self._begin, self._tries, self._pebble = begin, tries, pebble
+        self._pool: Any = None
+
+    def predict(self, path: MediaFile, options: AskOptions, abandoned: threading.Event) -> Prediction:
+        """The answer of the process.
+
+        Raises:
+            L2LError: The file's error, or what became of its process.
+        """
+        name, limit, cause = display_name(path), options.get("timeout_s"), ""
+        for _ in range(self._tries):
+            try:
+                outcome = self._wait(self._schedule(path, options, limit), abandoned)
+            except PoolTimeout:
+                words = f"{name}: not done after {limit} s, and its process did not stop"
+                raise PredictionTimeoutError(words) from None
+            except self._pebble.ProcessExpired as error:
+                cause = _cause(error.exitcode)
+            except BrokenProcessPool:  # it ended before it could say which file it had begun
+                cause = "at once"
+                self.close()
+            else:
+                if isinstance(outcome, L2LError):
+                    raise outcome
+                return outcome
+        raise CrashedError(f"{name}: the process that read it ended {self._tries} times: {cause}")
+
+    def _schedule(self, path: MediaFile, options: AskOptions, limit: float | None) -> Any:
+        if self._pool is None:
+            # A fork would copy locks that threads of this process hold.
+            context = multiprocessing.get_context("spawn")
+            self._pool = self._pebble.ProcessPool(
+                1, initializer=_begin, initargs=self._begin, context=context
+            )
+        return self._pool.schedule(
+            _predict, args=(path, options), timeout=None if limit is None else limit + GRACE_S
+        )
+
+    @staticmethod
+    def _wait(future: Any, abandoned: threading.Event) -> Prediction | L2LError:
+        while not wait([future], _TICK_S).done:
+            if abandoned.is_set():
+                future.cancel()
+                raise CancelledError
+        found: Prediction | L2LError = future.result()
+        return found
+
+    def close(self) -> None:
+        """End the process; another is made for the next file."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()
+            pool.join()
 
 
 def _cause(code: int | None) -> str:
@@ -150,7 +188,21 @@ _here: dict[str, Any] = {}
 """Of a process that works for another: its Classifier, or why there is none."""
 
 
+def _end_with_parent() -> None:
+    """Have this process end with the one it works for, also where that is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+
+        def watch() -> None:
+            connection.wait([sentinel])
+            os._exit(1)
+
+        threading.Thread(target=watch, name="l2l-parent", daemon=True).start()
+
+
 def _begin(make: Make | None, plan: str, options: dict[str, Any], memory_bytes: int | None) -> None:
+    _end_with_parent()
     try:
         _here["classifier"] = Classifier(plan, **options) if make is None else make()
         if memory_bytes is not None:

@@ -83,7 +83,7 @@ class Rows:
         return item(value, self.asked, self._options.get("timeout_s"))
 
     def __call__(self, batch: Any) -> pa.Table:
-        """The rows of a batch: a list of paths, or rows with a column ``uri``, of Arrow, pandas or by name."""
+        """The rows of a batch: a list of paths, or rows with a column ``uri``: of Arrow, pandas, by name."""
         import pyarrow as pa  # noqa: PLC0415 - an extra
 
         with closing(self.each(rows_of(batch))) as found:

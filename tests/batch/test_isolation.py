@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,29 @@ def test_it_answers_as_a_classifier(
                 assert (type(one), str(one)) == (type(other), str(other))
         with pytest.raises(FileNotFoundError):
             list(isolated.predict_many(["gone.mp4"]))
+
+
+def test_no_process_outlives_the_one_it_works_for(plan_file: Path, video: Path) -> None:
+    code = (
+        "import sys, os, time, multiprocessing\n"
+        "from l2l_engine.batch import Isolated\n"
+        "if __name__ == '__main__':\n"
+        "    pool = Isolated(sys.argv[1], workers=2)\n"
+        "    list(pool.predict_many([sys.argv[2]] * 4))\n"
+        "    print(*[child.pid for child in multiprocessing.active_children()], flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(plan_file), str(video)]
+    parent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    children = [int(number) for number in parent.stdout.readline().split()]
+    assert len(children) == 2
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 120
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_crash_is_an_error_of_ours() -> None:

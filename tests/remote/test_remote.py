@@ -19,6 +19,7 @@ import fsspec.config
 import numpy as np
 import pytest
 
+from benchmarks.media.server import Handler, Served, serving
 from l2l_engine import (
     Classifier,
     L2LError,
@@ -32,7 +33,6 @@ from l2l_engine import (
 from l2l_engine.media import open_media, remote
 from tests.api.answers import same_answer
 from tests.api.videos import write_video
-from benchmarks.media.server import Handler, Served, serving
 from tests.shared import shared_files
 
 
