@@ -5,14 +5,15 @@
     python -m benchmarks.beyond scale     # files an hour by Ray and by predict_many, memory of an actor
     python -m benchmarks.beyond page      # the tables of docs/scale.md, from what was measured
 
-Each writes its part of benchmarks/results/beyond.json. Seconds are processor seconds unless they say otherwise:
-a machine that others use too still tells them about right.
+Each writes its part of benchmarks/results/beyond.json. Seconds are processor seconds unless they say
+otherwise: a machine that others use too still tells them about right.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import sys
@@ -26,7 +27,7 @@ from benchmarks import results
 from benchmarks.media import files
 from benchmarks.media.server import serving
 from benchmarks.networks import PAPER, plan_path
-from l2l_engine import Classifier
+from l2l_engine import Classifier, Prediction
 
 RESULTS = Path(__file__).parent / "results" / "beyond.json"
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
@@ -92,8 +93,8 @@ def costs() -> None:
 def scale() -> None:
     """The work of a file more, by predict_many with two threads and by Ray with two actors of one processor.
 
-    What a start costs is taken out: a run of many files less a run of few. So much of two processors is left for
-    a file, whatever else the machine does meanwhile.
+    What a start costs is taken out: a run of many files less a run of few. So much of two processors a file
+    takes, whatever else the machine does meanwhile.
     """
     import ray  # noqa: PLC0415 - an extra
 
@@ -104,11 +105,11 @@ def scale() -> None:
     with Classifier(plan, threads=2) as classifier:
         classifier.warmup()
         found["predict_many"] = _marginal(
-            lambda some: {p.path: p.probabilities.tolist() for p in classifier.predict_many(some)},  # type: ignore[union-attr]
+            lambda some: dict(map(_answer, classifier.predict_many(some))),
             paths,
             bool,
         )
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
     for name, isolate in (("Ray", False), ("Ray, isolated", True)):
 
@@ -122,6 +123,11 @@ def scale() -> None:
     assert answers[0] == answers[1] == answers[2], "not the same answers"
     print(json.dumps(found, indent=1))
     _keep("scale", found)
+
+
+def _answer(found: object) -> tuple[str, list[float]]:
+    assert isinstance(found, Prediction)
+    return str(found.path), found.probabilities.tolist()
 
 
 FEW = 4
@@ -220,7 +226,8 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
                 gigabytes = 1000 * share_of_hour * way["bytes"] / 1e9
                 asked = share_of_hour * way["requests"]
                 thousand.append(
-                    f"| {size} | `{name}` | {hour[name] / 3.6:.0f} | {gigabytes:.0f} GB | {asked:.0f} thousand |"
+                    f"| {size} | `{name}` | {hour[name] / 3.6:.0f} | {gigabytes:.0f} GB |"
+                    f" {asked:.0f} thousand |"
                 )
     base = scaled["predict_many"]["processor_seconds_a_file"]
     of_scale = [

@@ -143,11 +143,11 @@ class _Slot:
                 cause = _cause(error.exitcode)
             except BrokenProcessPool:  # it ended before it could say which file it had begun
                 cause = "at once"
-                self.close()
             else:
                 if isinstance(outcome, L2LError):
                     raise outcome
                 return outcome
+            self.close()  # with all that a killed process may have left locked
         raise CrashedError(f"{name}: the process that read it ended {self._tries} times: {cause}")
 
     def _schedule(self, path: MediaFile, options: AskOptions, limit: float | None) -> Any:

@@ -1,6 +1,6 @@
 """Every container that is read and every kind of file that is refused with words, each with an example.
 
-``python -m tests.media.formats`` prints docs/formats.md.
+``python -m tests.media.formats`` prints docs/formats.md; formats.md beside this file is what it ends with.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import functools
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from l2l_engine.media.containers import CONTAINERS, Container
 from l2l_engine.media.folders import SUFFIXES
@@ -188,7 +189,8 @@ def page() -> str:
     refused = "\n".join(f"| {name} | {kind.words.replace('|', '/')} |" for name, kind in KINDS.items())
     listed = f"Inside a folder the command line takes files with these names: {' '.join(sorted(SUFFIXES))}."
     folders = textwrap.fill(listed, 118, break_on_hyphens=False)
-    return _PAGE.format(rows=rows, refused=refused, folders=folders)
+    by_hand = Path(__file__).with_name("formats.md").read_text(encoding="utf-8")
+    return _PAGE.format(rows=rows, refused=refused, folders=folders, by_hand=by_hand)
 
 
 def _codecs(kind: Format) -> str:
@@ -242,64 +244,7 @@ An error, a `MediaError`, says what the file is, and what helps:
 * Frames above `Limits.pixels` (36 million: 8K), and files longer than `Limits.duration` (a day) are refused;
   `l2l predict --max-pixels`, `--max-duration`, `--max-frames`, `--max-audio-bytes` set other limits.
 
-## Where files are read from
-
-A path; bytes; a file object; and, as text, a URL of one of the protocols s3, gs, az, https, hf and their kin, read by
-ranges through [fsspec](https://filesystem-spec.readthedocs.io) (`pip install 'l2l_engine[remote]'`, and for other than
-S3 and HTTP the package that fsspec names). Credentials, endpoints, time-outs and retries are fsspec's, from its
-[configuration](https://filesystem-spec.readthedocs.io/en/latest/features.html#configuration) and each cloud's usual
-environment; plain HTTP it does not retry. `Limits(protocols=())` opens no URL at all, `Limits(protocols=("https",))`
-those of one kind. `pathlib.Path` is always a local file. A URL names one object: "::" in it chains nothing, and nothing
-inside the file leads to another one.
-
-Several readers share blocks of 32 KiB, of which the last 16 MB are kept a file; who reads on is given half as much
-again ahead, up to 2 MB. Up to 1 MB a file is read with one request. `media.bytes_read` counts what came over the
-network (of a local file, what was read of it). At the end the server is asked once more whether the object is still the
-same (etag, or time of change): if not, that is the error. A server that gives no ranges is refused, but for small files.
-
-## Rows
-
-`l2l predict --parquet`, `l2l batch`, `l2l_engine.batch` and `l2l_engine.ray` write one schema, version 1, which the
-metadata of a file or table says as `l2l.schema`. A row is a file, also one that failed. The version counts up when a
-column changes its meaning or type, or goes; columns may be added at the end. All are null where a file failed, but for
-the first five.
-
-| column | type | |
-| --- | --- | --- |
-| `row_id` | string | 32 hexadecimal digits: SHA-256 of uri, size, version, plan and options; the same if run again |
-| `uri` | string | the path or URL as it was given |
-| `size` | int64 | bytes; null if it cannot be told |
-| `version` | string | etag, or the time of the last change in nanoseconds; null if it cannot be told |
-| `plan` | string | SHA-256 of the plan's document, as `l2l inspect` says it |
-| `label` | string | the most probable class |
-| `confidence` | double | its calibrated probability |
-| `top_k` | list of (label string, probability double) | most probable first |
-| `probabilities` | list of float | of all classes, in the plan's order |
-| `segments` | list of (label string, start_s double, end_s double, score double) | null in this version: no plan gives any yet |
-| `moments` | list of (step int32, look_at, listen_to, image_share, audio_share, image_peak, audio_peak, all double) | seconds; shares of the two senses; peaks as in `Moment.peaks` |
-| `media` | (duration, coverage, frame_rate double; video_codec, audio_codec, sampling string; width, height, image_knots, audio_knots, rounds int32; frames_decoded int64) | as in `Prediction.media`; a codec is null where there is no such track |
-| `timings` | (probe, audio, frames, encode, skim, total, all double) | seconds, as in `Prediction.timings` |
-| `bytes_read` | int64 | of the file; of a URL over the network |
-| `steps` | int32 | of the skimmer |
-| `stopped_by` | string | done, budget or confidence |
-| `device` | string | cpu, cuda … |
-| `decoder` | string | pyav … |
-| `precision` | string | fp32, bf16 … |
-| `error_kind` | string | null, or one of the next table |
-| `error` | string | null, or what went wrong, in words |
-
-| `error_kind` | the error, in Python | |
-| --- | --- | --- |
-| `not_found` | `MediaNotFoundError` | no such file |
-| `access` | `MediaAccessError` | not readable, no plain file, or a URL of no allowed protocol |
-| `unreachable` | `MediaUnreachableError` | the server or network failed; tried again when the run is repeated |
-| `limit` | `LimitError` | above one of `Limits` |
-| `media` | `MediaError` | damaged, empty, no video or sound, or replaced while it was read |
-| `timeout` | `PredictionTimeoutError` | `timeout_s` passed |
-| `crashed` | `CrashedError` | its process ended, by a fault of a decoder or for lack of memory, as often as it was tried |
-| `device` | `DeviceError` | the device failed; tried again when the run is repeated |
-| `unexpected` | any other | a fault of ours |
-"""
+{by_hand}"""
 
 if __name__ == "__main__":
     print(page(), end="")

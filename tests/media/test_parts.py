@@ -199,10 +199,10 @@ def test_a_file_object_has_as_many_readers_as_it_has_positions(tmp_path: Path) -
                 assert source.bytes_read >= len(content("mp4")) / 2
                 other.close()
             assert not file.closed
-    with gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(content("mp4")))) as packed:
-        with open_media(packed) as source:  # type: ignore[arg-type]
-            assert not source.reopens
-            assert source.another() is None
+    packed = gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(content("mp4"))))
+    with packed, open_media(packed) as source:  # type: ignore[arg-type]
+        assert not source.reopens
+        assert source.another() is None
     with open_media(content("mp4")) as source:
         assert source.reopens
 
