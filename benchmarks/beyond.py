@@ -210,46 +210,53 @@ def page() -> None:
 
 
 def tables(found: dict[str, Any]) -> dict[str, str]:
-    """The tables of docs/scale.md, by name, from the results file."""
-    read, spent, scaled = (found[part]["found"] for part in ("bytes", "costs", "scale"))
-    ways = read["ways"]
-    of_bytes = [
+    """The tables of docs/scale.md, by name, from the parts of the results file that there are."""
+    made = {"bytes": _bytes, "costs": _costs, "scale": _scale}
+    needed = {"bytes": ["bytes"], "costs": ["costs", "bytes"], "scale": ["scale"]}
+    return {
+        name: make(*(found[part]["found"] for part in needed[name]))
+        for name, make in made.items()
+        if all(part in found for part in needed[name])
+    }
+
+
+def _bytes(read: dict[str, Any]) -> str:
+    rows = [
         f"| `{name}` | {way['bytes'] / 1e6:.1f} MB | {way['share']:.1%} | {way['requests']} |"
         f" {way['image_knots']} | {way['audio_knots']} |"
-        for name, way in ways.items()
+        for name, way in read["ways"].items()
     ]
-    thousand = []
+    return _table(("", "read", "of the file", "requests", "frames", "sounds"), rows)
+
+
+def _costs(spent: dict[str, Any], read: dict[str, Any]) -> str:
+    rows = []
     for size, hour in spent.items():
         share_of_hour = hour["bytes_an_hour"] / read["size"]
-        for name, way in ways.items():
+        for name, way in read["ways"].items():
             if name in hour:
-                gigabytes = 1000 * share_of_hour * way["bytes"] / 1e9
-                asked = share_of_hour * way["requests"]
-                thousand.append(
-                    f"| {size} | `{name}` | {hour[name] / 3.6:.0f} | {gigabytes:.0f} GB |"
-                    f" {asked:.0f} thousand |"
-                )
+                gigabytes, asked = 1000 * share_of_hour * way["bytes"] / 1e9, share_of_hour * way["requests"]
+                hours = f"{hour[name] / 3.6:.1f}"
+                rows.append(f"| {size} | `{name}` | {hours} | {gigabytes:.0f} GB | {asked:.0f} thousand |")
+    return _table(("1,000 hours of", "sampling", "core-hours", "read", "requests"), rows)
+
+
+def _scale(scaled: dict[str, Any]) -> str:
     base = scaled["predict_many"]["processor_seconds_a_file"]
-    of_scale = [
+    rows = [
         f"| {name} | {one['processor_seconds_a_file']:.2f} | {base / one['processor_seconds_a_file']:.2f} |"
         f" {7200 / one['processor_seconds_a_file']:.0f} | {one['bytes_resident'] / 1e6:.0f} MB |"
         for name, one in scaled.items()
         if isinstance(one, dict)
     ]
-    return {
-        "bytes": _table(("", "read", "of the file", "requests", "frames", "sounds"), of_bytes),
-        "costs": _table(("1,000 hours of", "sampling", "core-hours", "read", "requests"), thousand),
-        "scale": _table(
-            (
-                "",
-                "processor seconds a file",
-                "against predict_many",
-                "files an hour on two cores",
-                "memory of a process",
-            ),
-            of_scale,
-        ),
-    }
+    head = (
+        "",
+        "processor seconds a file",
+        "predict_many's share of that",
+        "files an hour",
+        "memory of a process",
+    )
+    return _table(head, rows)
 
 
 def _table(head: tuple[str, ...], rows: list[str]) -> str:
