@@ -1,6 +1,6 @@
 """What files beyond one machine cost: bytes and requests of a remote file, Ray against one process, memory.
 
-    python -m benchmarks.beyond bytes     # an hour of 360p over HTTP with ranges, four ways of sampling
+    python -m benchmarks.beyond bytes     # an hour of 360p over HTTP with ranges, by all ways or those named
     python -m benchmarks.beyond costs     # processor seconds of a minute of 360p and 720p, four ways
     python -m benchmarks.beyond scale     # files an hour by Ray and by predict_many, memory of an actor
     python -m benchmarks.beyond page      # the tables of docs/scale.md, from what was measured
@@ -48,13 +48,16 @@ def _keep(part: str, found: object) -> None:
     RESULTS.write_text(json.dumps(whole, indent=1) + "\n")
 
 
-def read_bytes() -> None:
-    """Bytes and requests of an hour of 360p, as the server counts them."""
+def read_bytes(*names: str) -> None:
+    """Bytes and requests of an hour of 360p, as the server counts them; of some ways, or of all."""
     path = files.file("1h-360p.mp4")
     size, found = path.stat().st_size, {}
     with serving() as server, Classifier(plan_path(PAPER), threads=2) as classifier:
         url = server.put(path.name, path.read_bytes())
         for name, way in WAYS.items():
+            if names and name not in names:
+                found[name] = json.loads(RESULTS.read_text())["bytes"]["found"]["ways"][name]
+                continue
             server.gets = server.heads = server.bytes = 0
             media = classifier.predict(url, **way).media
             assert media is not None
@@ -65,6 +68,7 @@ def read_bytes() -> None:
                 "requests": server.gets + server.heads,
                 "image_knots": media.image_knots,
                 "audio_knots": media.audio_knots,
+                "run": results.this_run(),
             }
             print(name, found[name], flush=True)
     _keep("bytes", {"file": path.name, "size": size, "ways": found})
@@ -264,4 +268,4 @@ def _table(head: tuple[str, ...], rows: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    {"bytes": read_bytes, "costs": costs, "scale": scale, "page": page}[sys.argv[1]]()
+    {"bytes": read_bytes, "costs": costs, "scale": scale, "page": page}[sys.argv[1]](*sys.argv[2:])

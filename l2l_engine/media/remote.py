@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import os
 import re
+import tempfile
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
@@ -27,7 +31,9 @@ BLOCK = 32 * 1024
 _MOST_BLOCKS = 64
 """Blocks that one request asks for at most: two megabytes."""
 _KEPT_BLOCKS = 512
-"""Blocks that are kept of one object: 16 megabytes, enough for the index of a file of hours."""
+"""Blocks of one object that are kept in memory: 16 megabytes, enough for the index of a file of hours."""
+_SPILLED_BYTES = 2**30
+"""Bytes of one object that may be put aside on disk, so that readers far apart do not fetch them twice."""
 _WHOLE_BLOCKS = 32
 """Blocks of an object that is read with one request: that takes less time than another one would."""
 _TICK_S = 0.02
@@ -182,6 +188,8 @@ class RemoteObject:
         self._lock = threading.Lock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._pending: dict[int, threading.Event] = {}
+        self._aside: dict[int, int] = {}
+        self._disk: int | None = None
         self.bytes_read = 0
         self._requests = 0
 
@@ -202,9 +210,8 @@ class RemoteObject:
     def _block(self, number: int, ahead: int, poll: Poll | None) -> bytes:
         while True:
             with self._lock:
-                found = self._blocks.get(number)
+                found = self._here(number)
                 if found is not None:
-                    self._blocks.move_to_end(number)
                     return found
                 fetching = self._pending.get(number)
                 if fetching is None:
@@ -227,7 +234,8 @@ class RemoteObject:
         all_blocks = -(-self.size // BLOCK)
         ahead = all_blocks if all_blocks <= _WHOLE_BLOCKS else ahead
         end = number + 1
-        while end < min(number + ahead, all_blocks) and end not in self._blocks and end not in self._pending:
+        known = (self._blocks, self._aside, self._pending)
+        while end < min(number + ahead, all_blocks) and not any(end in some for some in known):
             end += 1
         return range(number, end)
 
@@ -242,8 +250,29 @@ class RemoteObject:
                 self._blocks[block] = data[at : at + BLOCK]
                 self._blocks.move_to_end(block)
             while len(self._blocks) > _KEPT_BLOCKS:
-                self._blocks.popitem(last=False)
+                self._put_aside(*self._blocks.popitem(last=False))
         return data[:BLOCK]
+
+    def _here(self, number: int) -> bytes | None:
+        """A block that was fetched before and is still known; called with the lock held."""
+        found = self._blocks.get(number)
+        if found is not None:
+            self._blocks.move_to_end(number)
+        elif number in self._aside and self._disk is not None:
+            found = os.pread(self._disk, self._aside[number], number * BLOCK)
+        return found
+
+    def _put_aside(self, number: int, data: bytes) -> None:
+        """Keep a block on disk, in a file without a name; a disk that is full keeps none, which costs time."""
+        if number in self._aside or len(self._aside) >= _SPILLED_BYTES // BLOCK:
+            return
+        with contextlib.suppress(OSError):
+            if self._disk is None:
+                self._disk, path = tempfile.mkstemp(prefix="l2l-")
+                weakref.finalize(self, os.close, self._disk)
+                os.unlink(path)  # noqa: PTH108 - a path of tempfile's
+            if os.pwrite(self._disk, data, number * BLOCK) == len(data):
+                self._aside[number] = len(data)
 
     def verify(self, poll: Poll | None) -> None:
         """Ask once more what it is, where it was read piece by piece.

@@ -192,16 +192,21 @@ def test_readers_share_blocks(served: Served, long_video: bytes) -> None:
         assert source.bytes_read == served.bytes
 
 
-def test_blocks_that_are_let_go_are_fetched_again(
-    served: Served, long_video: bytes, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("aside", [0, 2**30])
+def test_blocks_are_put_aside_or_fetched_again(
+    served: Served, long_video: bytes, monkeypatch: pytest.MonkeyPatch, aside: int
 ) -> None:
     monkeypatch.setattr(remote, "_KEPT_BLOCKS", 2)
+    monkeypatch.setattr(remote, "_SPILLED_BYTES", aside)
     file = remote.open_url(served.put("long.mp4", long_video), ("http",), None)
     for _ in range(2):
         file.seek(0)
         content = b"".join(iter(lambda: file.read(50_000), b""))
         assert content == long_video
-    assert served.bytes > 1.5 * len(long_video)
+    if aside:
+        assert served.bytes == file.bytes_read == len(long_video)
+    else:
+        assert served.bytes > 1.5 * len(long_video)
 
 
 def test_protocols_are_a_list(classifier: Classifier, plan_file: Path, served: Served, video: Path) -> None:
