@@ -15,13 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from l2l_engine import Classifier, MediaError, PredictionTimeoutError
+from l2l_engine import Classifier, Limits, MediaError, PredictionTimeoutError
 
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """One Classifier for the life of the service, shared by all requests."""
-    with Classifier(os.environ.get("L2L_PLAN", "engine.plan")) as classifier:
+    # No names of strangers' choice are opened: files alone that were uploaded.
+    with Classifier(os.environ.get("L2L_PLAN", "engine.plan"), limits=Limits(protocols=())) as classifier:
         classifier.warmup()
         app.state.predict = classifier.predict
         yield
