@@ -19,6 +19,7 @@ from l2l_engine.cli import output, show
 from l2l_engine.cli.batch import classify
 from l2l_engine.cli.compile import BACKENDS, compile_plan
 from l2l_engine.cli.explain import explain_all
+from l2l_engine.cli.serve import serve
 from l2l_engine.cli.streams import complain, fatal_errors, stand_in_for_closed, unwritable
 from l2l_engine.loading import Precision
 from l2l_engine.media import DEFAULT_LIMITS, Limits
@@ -32,6 +33,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+app.command(no_args_is_help=True)(serve)
 
 PlanOption = Annotated[
     Path,
