@@ -18,7 +18,7 @@ from l2l_engine.errors import L2LError, MediaAccessError, MediaError, MediaNotFo
 from l2l_engine.media.containers import CONTAINERS
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.refusal import CONVERT, LOOKED_AT, why
-from l2l_engine.media.source import MediaFile, Poll
+from l2l_engine.media.source import MediaFile, Poll, display_name
 
 _BUFFER_BYTES = 64 * 1024
 _TEXT = "the file object gives text: open the file in binary mode, 'rb'"
@@ -195,16 +195,6 @@ class Reader:
         """Close the file if we opened it."""
         if self.owned:
             self._file.close()
-
-
-def display_name(file: MediaFile) -> str:
-    """What messages and results call a file."""
-    if isinstance(file, (str, os.PathLike)):
-        return os.fsdecode(file)
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        return f"<{memoryview(file).nbytes} bytes>"
-    name = getattr(file, "name", None)
-    return name if isinstance(name, str) else "<file object>"  # temporary files have a number or nothing
 
 
 def open_reader(file: MediaFile) -> tuple[Reader, str]:
