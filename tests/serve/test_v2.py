@@ -14,6 +14,7 @@ from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
 from l2l_engine import Classifier
+from tests.docs.pages import ROOT, blocks
 from tests.serve.conftest import Running
 
 
@@ -116,6 +117,23 @@ def test_binary_data_that_does_not_add_up(service: Running, length: str, tail: b
     url = f"{service.url}/v2/models/tiny/infer"
     response = httpx.post(url, content=head + tail, headers=headers, timeout=60)
     assert response.status_code == 400
+
+
+def test_what_the_page_tells_to_do(
+    service: Running,
+    video: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    classifier: Classifier,
+) -> None:
+    (code,) = blocks(ROOT / "docs" / "service.md", "py")
+    (tmp_path / "clip.mp4").write_bytes(video.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    here = code.replace("127.0.0.1:8000", f"127.0.0.1:{service.port}").replace('"engine"', '"tiny"')
+    exec(compile(here, "docs/service.md", "exec"), names := {})  # type: ignore[var-annotated]
+    names["client"].close()
+    assert classifier.predict(video, steps=5).label in capsys.readouterr().out
 
 
 def test_versions(service: Running) -> None:
