@@ -165,7 +165,10 @@ def serving(upload_s: float) -> Iterator[tuple[subprocess.Popen[str], str, list[
     def read() -> None:
         assert process.stderr is not None
         for line in process.stderr:
-            told.append(json.loads(line))
+            try:
+                told.append(json.loads(line))
+            except ValueError:
+                told.append({"event": "not JSON", "line": line.rstrip()})
             if "running on" in told[-1]["event"]:
                 listening.set()
 
@@ -292,6 +295,7 @@ def measure(seconds: float, clients: int, upload_s: float) -> dict[str, Any]:
         capacity = len(served.good.seconds) / (seconds / 4)
         memory = mixed(load, process, max(0.2, capacity / 2), seconds, clients)
         faults = {entry["request_id"] for entry in told if entry.get("kind") == "fault"}
+        odd = {entry["line"] for entry in told if entry["event"] == "not JSON"}
         end = ended(load, process, told, clients)
     return {
         "bare Classifier, predictions a second": round(rate, 2),
@@ -302,6 +306,7 @@ def measure(seconds: float, clients: int, upload_s: float) -> dict[str, Any]:
         "good": dict(load.good.statuses),
         "others": dict(sorted(load.others.statuses.items())),
         "faults": len(faults),
+        "lines that are no JSON": sorted(odd),
         "memory, MB": [round(value) for value in memory],
         "memory grew by, MB": round(statistics.median(memory[-3:]) - statistics.median(memory[2:5]), 1),
         "SIGTERM": end,

@@ -28,6 +28,9 @@ _TAIL = 2.0
 CUT_SHORT = 0.5
 """Seconds by which packets may end before the declared end without counting as cut short."""
 
+_LONGEST_UNSAID = 2.0
+"""Seconds that a packet of sound may last that does not say so itself; more would be a pause behind it."""
+
 _SHORTEST = 1e-3
 """Duration in seconds given to a file whose only frame has none; a duration is never 0."""
 
@@ -145,11 +148,22 @@ class Clock:
         goal = declared_end - _TAIL if listed else declared_end
         told = self.survey is None and math.isfinite(declared_end) and demuxer.timed
         if told and demuxer.seek(lead, goal, any_packet=listed):
-            end = max((end for _, end, *_ in _spans(demuxer, limits, poll)), default=math.nan)
+            end = self._last_end(_spans(demuxer, limits, poll))
             if end >= declared_end - CUT_SHORT:
                 return end
             # Cut short, or another track goes on than the one that was gone by.
-        return max((end for _, end, *_ in self._all_spans(poll)), default=math.nan)
+        return self._last_end(self._all_spans(poll))
+
+    def _last_end(self, spans: Iterable[Span]) -> float:
+        """When the last packet ends; one of sound that does not say lasts as long as the one before it."""
+        sound = -1 if self._demuxer.audio is None else self._demuxer.audio.index
+        latest, reached, lasting = math.nan, math.nan, 0.0
+        for begin, end, index, _ in spans:
+            latest = end if math.isnan(latest) else max(latest, end)
+            if index == sound:
+                lasting = begin - reached if begin == end and begin > reached else 0.0
+                reached = begin
+        return max(latest, reached + lasting) if 0.0 < lasting <= _LONGEST_UNSAID else latest
 
 
 def _declared_end(demuxer: Demuxer) -> float:

@@ -16,6 +16,7 @@ from l2l_engine.report.files import write_whole
 from l2l_engine.report.geometry import time_axis
 from l2l_engine.report.markup import element, join
 from l2l_engine.report.steps import step_list
+from l2l_engine.report.tags import tag_lists
 from l2l_engine.report.timeline import figure
 from l2l_engine.report.words import file_name, visible
 from l2l_engine.result import Prediction
@@ -37,7 +38,8 @@ def write_timeline(
     """Write a prediction as one HTML page that needs no network.
 
     It shows the video's time axis with pictures of the moments looked at, the waveform, the attention and
-    modality scores of every step, the most probable classes, what was read and where the time went.
+    modality scores of every step, the most probable classes, what was read and where the time went; of a plan
+    of tags what was heard and seen, and when.
     Pictures and waveform are decoded from the file again; if it cannot be read any more, the page says so
     and shows the rest.
 
@@ -84,6 +86,7 @@ def render(prediction: Prediction, evidence: Evidence) -> str:
         if chosen
         else None,
         step_list(prediction, evidence, axis),
+        tag_lists(prediction, axis),
         details(prediction),
         element("footer", _FOOTER) if evidence.pictures or evidence.waveform is not None else None,
     )

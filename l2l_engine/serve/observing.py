@@ -45,13 +45,15 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr(level: str = "info") -> None:
-    """Have the service and its server log JSON lines to standard error."""
+    """Have everything in this process log JSON lines to standard error, other packages too."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    logging.captureWarnings(True)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in ("l2l_engine", "uvicorn"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level.upper())
+        logging.getLogger(name).setLevel(level.upper())
+    # A line for every form that is wrong would let strangers fill the log; the request's own line says it.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 class Observed:

@@ -171,8 +171,15 @@ def segments(prediction: Prediction) -> list[dict[str, Any]]:
         for moment in prediction.moments
     ]
     end = 0.0 if prediction.media is None else prediction.media.duration
-    whole = {"start": 0.0, "end": end, "label": prediction.label, "confidence": prediction.confidence}
-    return [{**whole, "moments": moments}]
+    whole = {
+        "start": 0.0,
+        "end": end,
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "known": prediction.known,
+        "moments": moments,
+    }
+    return [whole]
 
 
 def _as_binary(values: Sequence[Any]) -> bytes:

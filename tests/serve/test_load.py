@@ -12,6 +12,7 @@ from benchmarks import service
 def test_under_load_nothing_fails_and_nothing_is_lost() -> None:
     found = service.measure(seconds=40.0, clients=8, upload_s=5.0)
     assert found["faults"] == 0
+    assert found["lines that are no JSON"] == []
     assert set(found["good"]) <= {"200", "429", "503", "504"}
     assert found["good"]["200"] > 0
     statuses = {entry.rpartition(" ")[2] for entry in found["others"]}

@@ -18,7 +18,7 @@ import httpx, ray
 from ray import serve
 import ray_serve
 
-ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
 serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[2])})
 serve.run(ray_serve.app)
 url = f"http://127.0.0.1:{sys.argv[2]}"

@@ -13,7 +13,7 @@ from training.clips.augment import augment_clips
 from training.clips.comparison import Variant, variants
 from training.clips.distill import distill
 from training.clips.finetune import epochs_for, finetune, labelled_rows
-from training.clips.pairs import FRAMES, SPARE, Pairs, PairSets, load_pairs
+from training.clips.pairs import FRAMES, Pairs, PairSets, load_pairs
 from training.clips.students import STREAMS, Encoded, load_student, run_student, streams_of, views
 from training.clips.teach import load_teacher, run_teacher, start_from, teach, train_teacher
 from training.config import StudentConfig
@@ -90,7 +90,7 @@ def test_a_pair_is_the_first_frame_of_its_clip(config):
     pairs = load_pairs(config, ("source",), count=3, side=28)
     assert pairs.clips.shape == (15, FRAMES, 32, 32, 3)
     assert pairs.images.shape == (15, 128, 128, 3)
-    assert pairs.samples.shape == (15, 16000 + SPARE)
+    assert pairs.samples.shape == (15, 17600)
     shrunk = pairs.images.reshape(15, 32, 4, 32, 4, 3).mean(axis=(2, 4))
     assert abs(shrunk - pairs.clips[:, 0]).max() <= 0.5
     # Something moves, and the clips of a video are not one another.
@@ -158,7 +158,7 @@ def random_pairs(clips=True):
     return Pairs(
         images=rng.integers(0, 60, (16, 128, 128, 3), np.uint8)
         + (90 * kinds).astype(np.uint8)[:, None, None, None],
-        samples=rng.integers(-9000, 9000, (16, 16000 + SPARE), np.int16),
+        samples=rng.integers(-9000, 9000, (16, 17600), np.int16),
         has_audio=np.arange(16) % 5 > 0,
         labels=np.eye(3, dtype=bool)[kinds],
         classes=("a", "b", "c"),
