@@ -73,14 +73,19 @@ def commit() -> str:
     return git("rev-parse", "--short", "HEAD") + ("+changes" if changed else "")
 
 
-def write(cases: list[Case], path: Path) -> None:
-    """Merge cases into the file."""
-    plain = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    run = {
+def this_run() -> dict[str, Any]:
+    """Return when, with which code, and how busy the machine is."""
+    return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "commit": commit(),
         "load": round(os.getloadavg()[0], 1),
     }
+
+
+def write(cases: list[Case], path: Path) -> None:
+    """Merge cases into the file."""
+    plain = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    run = this_run()
     sections = plain.setdefault("sections", {})
     for case in cases:
         sections.setdefault(case.section, {})[case.name] = case.to_dict() | {"run": run}

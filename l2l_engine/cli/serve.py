@@ -27,7 +27,8 @@ def serve(  # noqa: PLR0917 - typer makes an option of each
     timeout: Annotated[float, typer.Option(help="Seconds for an answer, the wait included.")] = 60.0,
     upload_timeout: Annotated[float, typer.Option(help="Seconds for a file to come in.")] = 300.0,
     allow: Annotated[
-        str, typer.Option(help="Protocols of URIs that may be named: https,http,file.", show_default="none")
+        str,
+        typer.Option(help="Protocols of URIs that may be named: https,http,s3,gs,file", show_default="none"),
     ] = "",
     root: Annotated[
         Path | None, typer.Option(help="Folder that file URIs may name files in.", show_default="none")

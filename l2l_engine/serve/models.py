@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from l2l_engine.classifier import Classifier
 from l2l_engine.serve.problems import RefusedError
-from l2l_engine.serve.settings import Settings
+from l2l_engine.serve.settings import OBJECT_STORES, Settings
 
 
 class Models:
@@ -39,7 +39,9 @@ class Models:
 @contextmanager
 def open_models(settings: Settings) -> Iterator[Models]:
     """Load every plan, and run it once so that the first request costs what later ones do."""
-    limits = replace(settings.limits, wall_clock_s=settings.timeout_s)
+    # What a host can be named in is fetched by the service itself, which looks where that leads.
+    stores = tuple(protocol for protocol in settings.allow if protocol in OBJECT_STORES)
+    limits = replace(settings.limits, wall_clock_s=settings.timeout_s, protocols=stores)
     with ExitStack() as stack:
         classifiers = {
             name: stack.enter_context(

@@ -9,6 +9,7 @@ from l2l_engine import errors
 _BY_ERROR: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.LimitError, 422, "limit"),
     (errors.MediaNotFoundError, 404, "not_found"),
+    (errors.MediaUnreachableError, 422, "uri"),
     (errors.MediaError, 422, "media"),
     (errors.PredictionTimeoutError, 504, "timeout"),
     (errors.L2LError, 503, "unavailable"),

@@ -11,7 +11,9 @@ from l2l_engine.arguments import positive, positive_seconds
 from l2l_engine.loading import Precision
 from l2l_engine.media import Limits
 
-PROTOCOLS = ("file", "http", "https")
+OBJECT_STORES = ("s3", "gs")
+"""Protocols that name an object, and no host: where they lead is for the environment to say."""
+PROTOCOLS = ("file", "http", "https", *OBJECT_STORES)
 """Protocols of URIs that a service can be told to open."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

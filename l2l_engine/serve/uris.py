@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from l2l_engine.serve.problems import RefusedError, bad_request, too_large
-from l2l_engine.serve.settings import Settings
+from l2l_engine.serve.settings import OBJECT_STORES, Settings
 
 _PIECE = 256 * 1024
 _MOST_REDIRECTS = 3
@@ -59,8 +59,10 @@ class UriOpener:
     settings: Settings
     resolve: Resolve = resolve
 
-    def open(self, uri: str, target: Path) -> Path:
+    def open(self, uri: str, target: Path) -> Path | str:
         """The file that a URI names: where it lies, or ``target``, into which it was fetched.
+
+        An object of a store is left there: it is read by ranges, so that little of a long one travels.
 
         Nothing is connected to before every address of its host is known to be a public one, and then to that
         very address: a name that leads elsewhere a moment later, or a redirection, gains nothing.
@@ -71,14 +73,16 @@ class UriOpener:
         parts = self._parsed(uri)
         if parts.scheme == "file":
             return self._local(parts)
+        if parts.scheme in OBJECT_STORES:
+            return uri
         until = time.monotonic() + self.settings.upload_s
         for _ in range(_MOST_REDIRECTS + 1):
             onward = self._fetch(parts, target, until)
             if onward is None:
                 return target
             parts = self._parsed(onward)
-            if parts.scheme == "file":
-                raise _forbidden("it is redirected to a file")
+            if parts.scheme not in ("http", "https"):
+                raise _forbidden("it is redirected to another protocol")
         raise RefusedError(422, "uri", f"uri: redirected more than {_MOST_REDIRECTS} times")
 
     def _parsed(self, uri: str) -> SplitResult:

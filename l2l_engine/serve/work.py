@@ -46,14 +46,14 @@ class Video:
     """A video that is here, and what is asked about it.
 
     Attributes:
-        path: Where it lies.
+        path: Where it lies; a URI of an object in a store.
         name: What the client calls it.
         plan: The name of the plan asked for.
         classifier: That plan at work.
         options: Options of the prediction.
     """
 
-    path: Path
+    path: Path | str
     name: str
     plan: str
     classifier: Classifier

@@ -120,6 +120,7 @@ def test_more_than_is_taken(service: Running) -> None:
         ("concat:/etc/passwd|/etc/hosts", 403),
         ("subfile,,start,0,end,0,,:/etc/passwd", 403),
         ("s3://bucket/key", 403),
+        ("hdfs://10.0.0.1/a", 403),
         ("ftp://example.org/a.mp4", 403),
         ("http://127.0.0.1/a.mp4", 403),
         ("http://[::1]:8000/", 403),
