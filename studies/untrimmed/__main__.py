@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from studies.untrimmed import methods
 from studies.untrimmed.embeddings import Ears, Heard, clip_tracks, file_tracks, tracks_of
 from studies.untrimmed.methods import Material, turn
-from studies.untrimmed.report import write_report
+from studies.untrimmed.report import Right, write_report
 from studies.untrimmed.runtime import check_runtime
 from studies.untrimmed.sounds import TARGETS, Sounds, read_sounds
 from training.errors import InputError
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         held_out = {fold: file_tracks(ears, sounds, fold, FILES, options.work) for fold in FOLDS}
         material = material_of(sounds, rows, Case(1, 0))
         checked = check_runtime(options.work, ears, sounds, held_out[1], material)
-        write_report(options.output, options.work, held_out, checked)
+        write_report(options.output, Right(options.work, held_out), checked, planned())
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -139,18 +139,23 @@ def train_all(
 ) -> None:
     """Train and test everything, first what says most: all rows once, then again, then with fewer clips."""
     held_out = {fold: file_tracks(ears, sounds, fold, FILES, work) for fold in folds}
+    for name, case in cases(folds):
+        run_row(work, name, case, material_of(sounds, rows, case), held_out[case.fold])
+
+
+def cases(folds: Sequence[int]) -> Iterator[tuple[str, Case]]:
+    """Yield what is trained, in order."""
     for seed in SEEDS:
-        for fold, files in held_out.items():
-            material = material_of(sounds, rows, Case(fold, seed))
-            for name, (_, chance) in ROWS.items():
-                if chance or seed == 0:
-                    run_row(work, name, Case(fold, seed), material, files)
+        for fold in folds:
+            yield from ((name, Case(fold, seed)) for name, (_, chance) in ROWS.items() if chance or not seed)
     for clips in CURVE:
-        for fold, files in held_out.items():
-            case = Case(fold, 0, clips)
-            material = material_of(sounds, rows, case)
-            for name in ("clip", "paper", "ours"):
-                run_row(work, name, case, material, files)
+        for fold in folds:
+            yield from ((name, Case(fold, 0, clips)) for name in ("clip", "paper", "ours"))
+
+
+def planned() -> list[str]:
+    """Return the names of everything that is trained."""
+    return [f"{name}-{case}" for name, case in cases(FOLDS)]
 
 
 if __name__ == "__main__":

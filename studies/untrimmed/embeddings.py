@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,21 +87,40 @@ def clip_tracks(ears: Ears, sounds: Sounds, work: Path) -> NDArray[np.float16]:
 
 def file_tracks(ears: Ears, sounds: Sounds, fold: int, count: int, work: Path) -> list[Heard]:
     """Return the joined files of a fold as they are heard."""
-    path, begin = work / f"files-{fold}-{count}.npz", time.monotonic()
-    files = join_files(sounds, fold, count)
-    if not path.exists():
-        rows = []
-        for number, file in enumerate(files):
-            rows.append(ears.hear(file.wave, _stamps(file)))
-            if number % 100 == 99:
-                seconds = time.monotonic() - begin
-                print(f"fold {fold}: {number + 1} files heard in {seconds:.0f} s", flush=True)
-        ears.forget()
-        partial = path.with_suffix(".part.npz")
-        np.savez(partial, rows=np.concatenate(rows))
-        partial.replace(path)
-    rows = np.split(np.load(path)["rows"], np.cumsum([len(_stamps(file)) for file in files])[:-1])
-    return [Heard(_file_track(file, part), file.target) for file, part in zip(files, rows, strict=True)]
+    heard, truth = (work / f"files-{fold}-{count}{part}.npz" for part in ("", "-truth"))
+    if not (heard.exists() and truth.exists()):
+        files = join_files(sounds, fold, count)
+        if not heard.exists():
+            _save(heard, rows=_hear_all(ears, files, fold))
+        _save(
+            truth,
+            counts=np.array([len(_stamps(file)) for file in files]),
+            spans=np.array([file.span for file in files]),
+            labels=np.array([file.label for file in files]),
+            targets=np.array([file.target for file in files]),
+        )
+    with np.load(heard) as rows, np.load(truth) as known:
+        parts = np.split(rows["rows"], np.cumsum(known["counts"])[:-1])
+        told = zip(parts, known["spans"], known["labels"], known["targets"], strict=True)
+        return [
+            Heard(_file_track(part, *span, int(label)), int(target)) for part, span, label, target in told
+        ]
+
+
+def _hear_all(ears: Ears, files: Sequence[Joined], fold: int) -> NDArray[np.float16]:
+    rows, begin = [], time.monotonic()
+    for number, file in enumerate(files):
+        rows.append(ears.hear(file.wave, _stamps(file)))
+        if number % 100 == 99:
+            print(f"fold {fold}: {number + 1} files, {time.monotonic() - begin:.0f} s", flush=True)
+    ears.forget()
+    return np.concatenate(rows)
+
+
+def _save(path: Path, **arrays: NDArray[Any]) -> None:
+    partial = path.with_suffix(".part.npz")
+    np.savez(partial, **arrays)  # type: ignore[arg-type]  # its one option has no array's name
+    partial.replace(path)
 
 
 def _stamps(file: Joined) -> NDArray[np.float64]:
@@ -108,10 +128,10 @@ def _stamps(file: Joined) -> NDArray[np.float64]:
     return np.arange(count, dtype=np.float64) * HOP
 
 
-def _file_track(file: Joined, rows: NDArray[np.float16]) -> Track:
-    times = _stamps(file)
-    inside = (times >= file.span[0]) & (times < file.span[1])
-    return sound_track(torch.from_numpy(rows).float(), torch.from_numpy(inside), file.label)
+def _file_track(rows: NDArray[np.float16], begin: float, end: float, label: int) -> Track:
+    times = np.arange(len(rows)) * HOP
+    inside = torch.from_numpy((times >= begin) & (times < end))
+    return sound_track(torch.from_numpy(rows).float(), inside, label)
 
 
 def sound_track(rows: Tensor, inside: Tensor, label: int) -> Track:

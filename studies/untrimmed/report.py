@@ -57,6 +57,10 @@ class Right:
                 found.append(file[row].argmax(axis=1) == self.labels[fold])
         return np.array(found, np.float64)
 
+    def has(self, case: str) -> bool:
+        """Whether a training is finished."""
+        return (self._scores / f"{case}.npz").exists()
+
     def row(self, row: str, clips: str = "all") -> dict[int, _Floats]:
         """Return the mean over the seeds, by fold; without the folds that are not finished."""
         found = {fold: self.seeds(row, fold, clips) for fold in self.labels}
@@ -78,8 +82,8 @@ class Right:
         return float(np.mean([np.mean(group) for group in groups])), float(low), float(high)
 
 
-def summarise(right: Right, checked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all numbers of the page."""
+def summarise(right: Right, checked: Mapping[str, Any], planned: Sequence[str]) -> dict[str, Any]:
+    """Return all numbers of the page; ``planned`` names everything that is trained."""
     ours = right.row("ours")
     rows = []
     for name, title in NAMES.items():
@@ -111,6 +115,7 @@ def summarise(right: Right, checked: Mapping[str, Any]) -> dict[str, Any]:
         "files": {str(fold): len(labels) for fold, labels in right.labels.items()},
         "rows": rows,
         "curve": _curve(right),
+        "unfinished": [case for case in planned if not right.has(case)],
         "runtime": dict(checked),
     }
 
@@ -127,11 +132,9 @@ def _curve(right: Right) -> list[dict[str, Any]]:
     return curve
 
 
-def write_report(
-    output: Path, work: Path, held_out: Mapping[int, Sequence[Heard]], checked: Mapping[str, Any]
-) -> None:
+def write_report(output: Path, right: Right, checked: Mapping[str, Any], planned: Sequence[str]) -> None:
     """Write the numbers, and the page made of them."""
-    report = summarise(Right(work, held_out), checked)
+    report = summarise(right, checked, planned)
     output.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     output.with_suffix(".md").write_text(page(report), encoding="utf-8")
 
@@ -146,6 +149,6 @@ def page(report: Mapping[str, Any]) -> str:
         {"title": row["title"], "fold": fold, "points": value - ours["folds"][fold]}
         for row in others
         for fold, value in row["folds"].items()
-        if value > ours["folds"][fold]
+        if value > ours["folds"].get(fold, 1.0)
     ]
     return render("studies/untrimmed/page.md.j2", **{**report, "ours": ours, "best": best, "behind": behind})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import wave
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,11 @@ def write_evidence_plan(path: Path, ears: Ears, head: EvidenceNetwork) -> None:
 def check_runtime(
     work: Path, ears: Ears, sounds: Sounds, heard: Sequence[Heard], material: Material
 ) -> dict[str, Any]:
-    """Return how the engine's answers from files differ from PyTorch's, and where it looked."""
+    """Return how the engine's answers from files differ from PyTorch's, and where it looked; kept."""
+    kept = work / "runtime.json"
+    if kept.exists():
+        known: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        return known
     head = train_ours(material, 0)
     write_evidence_plan(work / "evidence.plan", ears, head)
     count = min(FILES, len(heard))
@@ -74,7 +79,9 @@ def check_runtime(
             assert moment is not None
             # A moment stands for the window from it on.
             inside += file.span[0] - 1 < moment < file.span[1]
-    return {"files": count, "same_answer": same, "largest_difference": worst, "moment_inside": inside}
+    found_all = {"files": count, "same_answer": same, "largest_difference": worst, "moment_inside": inside}
+    kept.write_text(json.dumps(found_all), encoding="utf-8")
+    return found_all
 
 
 def _write_wave(path: Path, file: Joined) -> None:

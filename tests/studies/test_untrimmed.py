@@ -52,7 +52,7 @@ def test_the_page_says_where_ours_is_behind(tmp_path):
             for seed in range(2):
                 np.savez(folder / f"{name}-{fold}-{seed}-all.npz", **{name: np.eye(5)[labels]})
     checked = {"files": 20, "same_answer": 20, "largest_difference": 1e-5, "moment_inside": 19}
-    report = summarise(Right(tmp_path, held_out), checked)
+    report = summarise(Right(tmp_path, held_out), checked, ["ours-1-0-all", "ours-1-2-all"])
     rows = {row["name"]: row for row in report["rows"]}
     assert rows.keys() == right.keys()
     assert rows["ours"]["top1"] == 0.95
@@ -64,3 +64,5 @@ def test_the_page_says_where_ours_is_behind(tmp_path):
     assert f"{NAMES['paper']} in fold 3 by 5.0 points" in text
     assert "| 32 | not run | 75.0 | 95.0 |" not in text  # fold 3 differs
     assert "not run" in text
+    assert report["unfinished"] == ["ours-1-2-all"]
+    assert "1 were not run" in text

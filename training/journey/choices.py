@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 
+from l2l_engine.machine import processors
 from training.config import Config
 from training.config.parse import build, override, read_toml
 from training.errors import InputError
@@ -172,7 +172,7 @@ def choose(footage: Footage) -> dict[str, Any]:
     # About as many pairs seen in all, be there few videos or many.
     epochs = min(60, max(8, round(60000 / (number * pairs))))
     seconds = median(footage.durations)
-    cores = len(os.sched_getaffinity(0))
+    cores = processors()
     splits = held_out(footage)
     modalities = footage.modalities()
     streams = "both" if len(modalities) > 1 else modalities[0]
