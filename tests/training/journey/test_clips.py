@@ -4,11 +4,15 @@
 """
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from l2l_engine import Classifier
+from l2l_engine.errors import MediaError
+from l2l_engine.media import open_media
+from tests.shared import shared_files
 from tests.training.journey.clips import CLASSES, write_folder
 from training.__main__ import main
 from training.videos.manifest import read_manifest
@@ -142,3 +146,42 @@ def test_300_clips_with_published_encoders(tmp_path):
     assert score["low"] > score["chance"]
     assert score["top1"] <= 0.95
     assert report["chosen"]["model.tune"] == "none"
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+def test_pieces_of_real_media(tmp_path):
+    """Pieces of three seconds of films as people have them, one damaged; pieces of a film stay together."""
+    films = shared_files("media")
+    if not films:
+        pytest.skip("L2L_SHARED_DATA names no folder with media")
+    rows = ["path,label,start,end"]
+    for film in films:
+        label = "drawn" if film.name.startswith(("bbb", "no_duration", "sine")) else "filmed"
+        try:
+            with closing(open_media(film)) as source:
+                pieces = min(4, max(1, int(source.duration / 3)))
+        except MediaError:
+            pieces = 1
+        rows += [f"{film.name},{label},{3 * n},{3 * n + 3}" for n in range(pieces)]
+    (tmp_path / "list.csv").write_text("\n".join([*rows, "gone.mp4,filmed,0,3"]))
+    plan = tmp_path / "engine.plan"
+    words = [
+        "all",
+        "--data",
+        str(films[0].parent),
+        "--layout",
+        "csv",
+        "--annotations",
+        str(tmp_path / "list.csv"),
+    ]
+    assert main([*words, "--output", str(plan), *SETTINGS]) == 0
+    report = json.loads(plan.with_suffix(".report.json").read_text())
+    assert [Path(path).name for path in report["footage"]["missing"]] == ["gone.mp4"]
+    assert report["footage"]["kept"] + len(report["footage"]["unreadable"]) == len(rows) - 1
+    sides = {}
+    for split in ("train", "test"):
+        for video in read_manifest(tmp_path / "engine.work" / "footage", split):
+            sides.setdefault(video.path, set()).add(split)
+    assert all(len(found) == 1 for found in sides.values())
+    assert {row["name"] for row in report["held_out"]["rows"]} >= {"linear probe, pictures", "the plan"}
