@@ -15,11 +15,11 @@ from torch import nn
 
 from benchmarks.kernels.plain_torch import PlainSkimmer
 from benchmarks.media import FOLDER
-from l2l_engine.plan import MediaSettings, Plan, read_plan
+from l2l_engine.plan import Plan, read_plan
 from training.config import ModelConfig
 from training.export.graphs import example_inputs
 from training.export.untrained import build_encoders, export_untrained, settle
-from training.models import AudioEncoder, ImageEncoder
+from training.models import AudioEncoder, ImageEncoder, media_settings
 
 CLASSES = 200
 PAPER = ModelConfig()
@@ -43,7 +43,7 @@ def networks(model: ModelConfig, precisions: tuple[str, ...] = ("fp32",)) -> Net
     torch.manual_seed(0)
     modules: list[nn.Module] = []
     encoders = build_encoders("paper", model)
-    for part, inputs in zip(("image", "audio"), example_inputs(MediaSettings(), count=8), strict=True):
+    for part, inputs in zip(("image", "audio"), example_inputs(media_settings(model), count=8), strict=True):
         settle(encoders[part], inputs)
         modules.append(encoders[part].eval())
     image, audio = modules

@@ -29,7 +29,7 @@ from l2l_engine.errors import (
     UnexpectedError,
 )
 from l2l_engine.media import Limits
-from l2l_engine.result import Features, MediaInfo, Moment, Prediction, Recognition, StreamInfo, Timings
+from l2l_engine.result import Features, MediaInfo, Moment, Prediction, Recognition, StreamInfo, Tag, Timings
 
 __version__ = _version("l2l_engine")
 
@@ -57,6 +57,7 @@ __all__ = [
     "PredictionTimeoutError",
     "Recognition",
     "StreamInfo",
+    "Tag",
     "Timings",
     "UnexpectedError",
     "__version__",

@@ -18,8 +18,9 @@ from l2l_engine.errors import ClosedError, L2LError, PlanError
 from l2l_engine.loading import Precision, load_pipeline, resolve_device, thread_budget
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
 from l2l_engine.plan import Plan, read_plan
-from l2l_engine.result import Features, Prediction
+from l2l_engine.result import Features, Prediction, TimeArray
 from l2l_engine.run import forks
+from l2l_engine.run.compute import Bank
 from l2l_engine.run.pipeline import Pipeline
 from l2l_engine.run.watch import Progress, Stopwatch
 
@@ -282,6 +283,7 @@ class Classifier:
             timings=stopwatch.timings(),
             device=self._device,
             recognised="no_file" if pipeline.recogniser is not None else None,
+            tagged=None if self._plan.document.tags is None else _features(image, audio, times),
         )
 
     def warmup(self) -> None:
@@ -333,6 +335,18 @@ class Classifier:
         if self._pipeline is None:
             raise ClosedError("this Classifier is closed")
         return self._pipeline
+
+
+def _features(image: Bank | None, audio: Bank | None, timestamps: TimeArray) -> Features:
+    """What was handed in, as a file would have given it."""
+    return Features(
+        image_bank=None if image is None else image.features,
+        audio_bank=None if audio is None else audio.features,
+        image_times=None if image is None else image.times,
+        audio_times=None if audio is None else audio.times,
+        timestamps=timestamps,
+        decoder="",
+    )
 
 
 def _rebuild(plan: str, sha256: str, options: dict[str, Any]) -> Classifier:

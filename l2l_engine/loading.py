@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal, get_args
 
-import numpy as np
-
 from l2l_engine.arguments import one_of, positive
 from l2l_engine.backends import INPUTS, ReplicatedEncoder, load_engine, require_fit
 from l2l_engine.errors import DeviceError, PlanError
+from l2l_engine.machine import processors
 from l2l_engine.media import DEFAULT_LIMITS, Limits
-from l2l_engine.plan import Plan
+from l2l_engine.plan import Plan, runnable_weights
 from l2l_engine.run.compute import Compute
 from l2l_engine.run.cpu import CpuCompute
 from l2l_engine.run.pipeline import Pipeline
 from l2l_engine.skim import Skimmer, SkimmingModel
 from l2l_engine.skim.averaging import Averager
+from l2l_engine.skim.evidence import EvidencePooler
+from l2l_engine.skim.tagging import Tagger
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _NUMBERED = re.compile(r"cuda:([0-9]{1,3})")
@@ -78,7 +78,7 @@ def load_pipeline(
 
 def thread_budget(threads: int | None) -> int:
     """Threads to use: those asked for, or the processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if threads is None else positive("threads", threads)
+    return processors() if threads is None else positive("threads", threads)
 
 
 def load_networks(
@@ -163,15 +163,20 @@ def load_encoders(
 
 
 def load_skimmer(plan: Plan, threads: int, precision: Precision = "fp32") -> SkimmingModel:
-    """The native skimmer with the plan's weights, or the average of all pairs for a plan without.
+    """The native skimmer with the plan's weights, or what stands in its place for a plan without one.
 
     It waits for its weights more than for anything else, so they are stored in half the space where the CPU
     multiplies bf16, unless ``precision`` is "fp32".
     """
     settings = plan.document.skim
+    weights = runnable_weights(plan.document, plan.skim)
     if settings.preset == "clip":
-        return Averager(plan.skim)
-    weights = {name: weight.astype(np.float32) for name, weight in plan.skim.items()}
+        return Averager(weights)
+    if plan.document.tags is not None:
+        tags = plan.document.tags
+        return Tagger({part: (tags[part].output, len(tags[part].names)) for part in plan.document.modalities})
+    if settings.preset == "evidence":
+        return EvidencePooler(weights)
     return Skimmer(
         weights,
         key_activation=settings.key_activation,  # type: ignore[arg-type]  # checked by the plan

@@ -160,15 +160,31 @@ class Features:
     decoder: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Something that a plan of tags saw or heard: a name, and no action.
+
+    Attributes:
+        name: As the makers of the network call it.
+        score: 0 to 1, the highest that a moment has; of one tag at a moment, not of one action of the file.
+        seconds: The moments of its highest scores, highest first, at most five; none whose score is less than
+            half of the highest.
+    """
+
+    name: str
+    score: float
+    seconds: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The answer for one video.
 
     Attributes:
-        label: The most probable class.
+        label: The most probable class, of those that the plan does not call background.
         confidence: Its calibrated probability.
-        top_k: (class name, probability), most probable first.
-        probabilities: float32 [C], in the order of ``Classifier.class_names``.
+        top_k: (class name, probability), most probable first, background left out; the first is the label.
+        probabilities: float32 [C], in the order of ``Classifier.class_names``, background among them.
         moments: The moments looked at and listened to, in the order they were chosen.
         timestamps: float64 [N], seconds; the axis of every attention curve.
         timings: Where the time went.
@@ -198,6 +214,17 @@ class Prediction:
     """The name the file was given by, if it had one."""
     recognition: Recognition | None = field(default=None)
     """What the recogniser did; None if the plan has none."""
+    known: bool = field(default=True)
+    """False if the confidence is below what the plan calls unsure: the label is a guess then. True where the
+    plan has no such threshold."""
+    background: float = field(default=0.0)
+    """The calibrated probability of the plan's background classes, that is of none of the others: their sum,
+    or where a video may have several classes the highest; 0 for a plan without any."""
+    heard: tuple[Tag, ...] = field(default=())
+    """What a plan of tags heard, highest score first, as many as ``top_k`` asks for; empty for other plans,
+    and without sound."""
+    seen: tuple[Tag, ...] = field(default=())
+    """What a plan of tags saw, likewise."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Prediction) and _plain(self) == _plain(other)
@@ -230,6 +257,8 @@ class Prediction:
             values["media"] = MediaInfo(**media)
         if plain.get("recognition") is not None:
             values["recognition"] = _recognition(plain["recognition"])
+        for kind in ("heard", "seen"):
+            values[kind] = tuple(_tag(tag) for tag in plain.get(kind, ()))
         return cls(**values)
 
     @classmethod
@@ -245,6 +274,10 @@ def _moment(plain: Mapping[str, Any]) -> Moment:
     values["image_attention"] = np.asarray(plain["image_attention"], np.float32)
     values["audio_attention"] = np.asarray(plain["audio_attention"], np.float32)
     return Moment(**values)
+
+
+def _tag(plain: Mapping[str, Any]) -> Tag:
+    return Tag(**dict(plain) | {"seconds": tuple(plain["seconds"])})
 
 
 def _recognition(plain: Mapping[str, Any]) -> Recognition:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.models.audio import LogMel
+from training.models.spectrogram import LogMel
 
 
 def _flat(inputs: int, outputs: int, stride: int) -> nn.Sequential:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def shared_files(folder: str) -> list[Path]:
+def shared_files(folder: str, pattern: str = "*") -> list[Path]:
     """The files of one folder of it, in order of name; none where there is no such folder."""
     root = os.environ.get("L2L_SHARED_DATA")
-    return sorted(path for path in Path(root, folder).glob("*") if path.is_file()) if root else []
+    return sorted(path for path in Path(root, folder).glob(pattern) if path.is_file()) if root else []

@@ -16,21 +16,22 @@ from training.baselines.variants import train_variants
 from training.checks import check, sets_of
 from training.clips.comparison import train_clips
 from training.clips.distill import distill
-from training.clips.finetune import finetune
 from training.clips.recogniser import train_recogniser
 from training.clips.teach import teach
 from training.commands import build_parser
 from training.config import Config, load_config, model_config
 from training.errors import DivergedError, InputError
 from training.evaluation.evaluate import evaluate
-from training.export.trained import export_plan
+from training.export.starter import make_starter
 from training.export.untrained import export_untrained
-from training.journey.steps import Request, make_plan, run_stages
+from training.frozen.stages import export, fill_features, learn_clips, resolved, skim
+from training.journey.estimate import Clock
+from training.journey.stages import run_stages
+from training.journey.steps import Request, make_plan
 from training.prepare import Options, prepare
 from training.released import import_released
 from training.runs.devices import by_lead, lead
 from training.skimming.features import extract_features
-from training.skimming.train import train_skimmer
 from training.videos.sets import render_set
 
 
@@ -42,18 +43,20 @@ def render(config: Config) -> None:
 
 def features(config: Config) -> None:
     """Cache the features that the skimmer is trained and validated on."""
-    extract_features(config, sets_of(config, "features"))
+    fill_features(config, sets_of(config, "features"))
+    if resolved(config).skim.preset != "clip":
+        extract_features(resolved(config), sets_of(config, "features"))
 
 
 STAGES: dict[str, Callable[[Config], object]] = {
     "render": by_lead(render),
     "teacher": teach,
     "distill": distill,
-    "finetune": finetune,
+    "finetune": learn_clips,
     "features": features,
-    "skim": train_skimmer,
+    "skim": skim,
     "recogniser": train_recogniser,
-    "export": by_lead(export_plan),
+    "export": by_lead(export),
     "clips": train_clips,
 }
 
@@ -84,6 +87,8 @@ def _run(options: argparse.Namespace) -> int:
         return _prepare(options)
     if options.command == "all":
         return _all(options)
+    if options.command == "starter":
+        return _starter(options)
     if options.command == "import-released" or (options.command == "export" and options.random):
         make = _import_released if options.command == "import-released" else _export_random
         try:
@@ -139,7 +144,7 @@ def _all(options: argparse.Namespace) -> int:
     if options.data is None:
         config = _config(options)
         check(config, STAGES)
-        run_stages(STAGES, config, {})
+        run_stages(STAGES, config, Clock())
         return 0
     output = _new_plan(options.output, "--data")
     stages = {name: run for name, run in STAGES.items() if name != "clips"}
@@ -151,6 +156,9 @@ def _all(options: argparse.Namespace) -> int:
         tuple(options.annotations),
         options.config,
         tuple(options.set),
+        weights=options.weights,
+        folds=options.folds,
+        untrimmed=options.untrimmed or None,
     )
     make_plan(request, stages)
     return 0
@@ -178,6 +186,17 @@ def _export_random(options: argparse.Namespace) -> int:
         precisions=options.precision or ("fp32",),
     )
     print(f"{plan.path}: {plan.path.stat().st_size} bytes, random weights")
+    return 0
+
+
+def _starter(options: argparse.Namespace) -> int:
+    plan, missing = make_starter(_new_plan(options.output, options.command), options.weights)
+    verbs = {"image": "sees", "audio": "hears"}
+    for modality, tags in (plan.document.tags or {}).items():
+        print(f"{verbs[modality]} {len(tags.names):,} tags, such as {'; '.join(tags.names[:3])}")
+    for modality, why in missing.items():
+        print(f"nothing is {'seen' if modality == 'image' else 'heard'} by this plan: {why}")
+    print(f"{plan.path}: {plan.path.stat().st_size} bytes; l2l predict FILE --plan {plan.path}")
     return 0
 
 

@@ -12,16 +12,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from l2l_engine.plan import MediaSettings
 from training.baselines.variants import variant
 from training.clips.distill import check_sizes
-from training.clips.recogniser import build_frames, load_recogniser
-from training.clips.students import build_student, distilled_folder, load_student
+from training.clips.recogniser import build_frames, frame_side, load_recogniser
+from training.clips.students import build_student, distilled_folder, load_student, new_student
 from training.clips.teach import build_teacher, load_teacher, published
 from training.config import Config, RenderConfig
 from training.data.synth_config import load_config as load_ranges
 from training.errors import InputError
-from training.models import Encoder
+from training.models import Encoder, media_settings
 from training.skimming.build import build_skimmer, load_skimmer
 from training.videos.manifest import read_manifest
 from training.videos.sets import describe_set
@@ -83,28 +82,48 @@ def sets_of(config: Config, command: str) -> tuple[str, ...]:
 
 
 def _check_networks(config: Config) -> None:
-    """Build every network of the configuration, and show a picture to those that look at pictures."""
-    student = build_student(config.model, len(_CLASSES))
-    _look(student.image, MediaSettings().crop, f"model.image {config.model.image}")
-    build_skimmer(config, len(_CLASSES))
+    """Build every network of the configuration, and show it a black picture, or silence."""
+    student, media = build_student(config.model, len(_CLASSES)), media_settings(config.model)
+    _try(student.image, _black(media.crop), f"model.image {config.model.image}")
+    _try(student.audio, torch.zeros(1, media.window), f"model.audio {config.model.audio}")
+    if config.skim.preset in ("auto", "clip"):
+        if config.model.tune != "none":
+            raise InputError(
+                f"skim.preset {config.skim.preset} is chosen behind frozen trunks: set "
+                'model.tune = "none", or skim.preset to paper, paired or released'
+            )
+    else:
+        build_skimmer(config, len(_CLASSES))
     for name in config.variants.names:
         variant(config, name)
     if config.recogniser.kind == "frame":
         recogniser = build_frames(config.recogniser, len(_CLASSES))
-        _look(recogniser, config.recogniser.side, f"recogniser.image {config.recogniser.image}")
+        side = frame_side(config.recogniser)
+        _try(recogniser, _black(side), f"recogniser.image {config.recogniser.image}")
     if config.teacher.train:
         check_sizes(config)
+        if config.model.tune == "none" and config.student.distilled:
+            raise InputError(
+                'teacher.train names sets, but with model.tune = "none" nothing of a distilled student '
+                "would be kept: what stands behind frozen trunks is learnt from the target alone. Set "
+                'model.tune = "last" or "all", or student.distilled = false'
+            )
 
 
-def _look(network: Encoder, side: int, setting: str) -> None:
+def _black(side: int) -> Tensor:
+    return torch.zeros(1, side, side, 3, dtype=torch.uint8)
+
+
+def _try(network: Encoder, inputs: Tensor, setting: str) -> None:
+    pictures = inputs.ndim == 4
     try:
-        found: Tensor = network.eval()(torch.zeros(1, side, side, 3, dtype=torch.uint8))
+        found: Tensor = network.eval()(inputs)
     except (RuntimeError, ValueError, AssertionError) as error:
-        raise InputError(
-            f"{setting} cannot take the frames that it is shown; image_side changes their size: {error}"
-        ) from error
+        what = "frames that it is shown; image_side changes their size" if pictures else "spectrograms"
+        raise InputError(f"{setting} cannot take the {what}: {error}") from error
     if not found.isfinite().all():
-        raise InputError(f"{setting} gives no finite numbers for a black picture")
+        what = "a black picture" if pictures else "silence"
+        raise InputError(f"{setting} gives no finite numbers for {what}")
 
 
 def _check_set(config: Config, name: str) -> None:
@@ -132,8 +151,7 @@ def _check_rendering(name: str, settings: RenderConfig) -> None:
 
 
 def _check_start_of_student(config: Config) -> None:
-    if config.model.image_weights is not None:
-        build_student(config.model, len(_CLASSES)).image.start_from(config.model.image_weights)
+    new_student(config.model, len(_CLASSES))
 
 
 def _check_start_of_teacher(config: Config) -> None:
@@ -183,6 +201,8 @@ def _load_distilled(config: Config) -> None:
 
 
 def _load_skimmer(config: Config) -> None:
+    if config.skim.preset in ("auto", "clip"):
+        return  # the stage that exports looks up what was chosen
     load_skimmer(config, len(load_student(config)[1]))
 
 

@@ -41,6 +41,8 @@ ABOUT = {
     "Reads `plan`, work and the set of [evaluate]; writes the tables that [evaluate] names.",
     "prepare": "List a folder of footage in one manifest, and say what cannot be used. "
     "Reads the folder and its annotations; writes manifest.jsonl and report.json in --output.",
+    "starter": "A plan without any training: published networks say what is seen and heard, and when. "
+    "Reads the installed packages and --weights; writes --output.",
     "import-released": "A plan from a checkpoint of the published modules. "
     "Reads --checkpoint; writes --output.",
 }
@@ -79,6 +81,7 @@ def build_parser(stages: Iterable[str]) -> Parser:
             command.add_argument(
                 "--work", type=Path, help="of --data: folder in between; PLAN.work by default"
             )
+            _add_journey(command)
             _add_layout(command)
     command = _add(commands, "prepare")
     command.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="holds the videos")
@@ -93,6 +96,11 @@ def build_parser(stages: Iterable[str]) -> Parser:
         )
     command.add_argument("--least", type=int, default=3, help="videos that a class needs to be kept")
     command.add_argument("--workers", type=int, default=2, help="processes that open videos")
+    command = _add(commands, "starter")
+    command.add_argument("--output", type=Path, required=True, metavar="PLAN", help="the plan to write")
+    command.add_argument(
+        "--weights", type=Path, metavar="FOLDER", help="holds yamnet.tflite and yamnet_class_map.csv, to hear"
+    )
     _add_import(_add(commands, "import-released"))
     return parser
 
@@ -100,6 +108,18 @@ def build_parser(stages: Iterable[str]) -> Parser:
 def _add(commands: argparse._SubParsersAction[Parser], name: str) -> Parser:
     about = ABOUT.get(name, "")
     return commands.add_parser(name, help=about.split(". ")[0].rstrip("."), description=about)
+
+
+def _add_journey(command: Parser) -> None:
+    command.add_argument(
+        "--weights", type=Path, metavar="FOLDER", help="of --data: published weights, such as yamnet.tflite"
+    )
+    command.add_argument(
+        "--folds", type=int, default=0, help="of --data: tell how good the plan is by cross-validation"
+    )
+    command.add_argument(
+        "--untrimmed", action="store_true", help="of --data: the clips are for a plan for long files"
+    )
 
 
 def _add_layout(command: Parser) -> None:

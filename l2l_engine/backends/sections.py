@@ -84,8 +84,12 @@ def require_fit(plan: Plan, name: str, takes: tuple[int, ...], gives: int) -> No
         expected["recogniser"] = recogniser.input_shape
     if takes != expected[part]:
         raise PlanError(f"graph.{name} takes {takes}, the plan says {expected[part]}")
-    classes, feature = len(plan.document.classes), plan.dimensions.feature
-    if part == "recogniser" and gives != classes:
-        raise PlanError(f"graph.{name} gives {gives} scores, the plan names {classes} classes")
-    if part != "recogniser" and gives != feature:
-        raise PlanError(f"graph.{name} gives {gives} features, the skimmer takes {feature}")
+    classes = len(plan.document.classes)
+    if part == "recogniser":
+        if gives != classes:
+            raise PlanError(f"graph.{name} gives {gives} scores, the plan names {classes} classes")
+        return
+    feature = plan.features(part)
+    if gives != feature:
+        takes_them = "the skimmer takes" if plan.document.tags is None else "the plan's tags are"
+        raise PlanError(f"graph.{name} gives {gives} features, {takes_them} {feature}")

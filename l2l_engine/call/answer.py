@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import numpy as np
 from numpy.typing import NDArray
 
+from l2l_engine.call.tagging import tags_of
 from l2l_engine.plan import PlanDocument
 from l2l_engine.result import (
+    Features,
     FloatArray,
     MediaInfo,
     Moment,
@@ -14,6 +18,7 @@ from l2l_engine.result import (
     Recognised,
     Recognition,
     StoppedBy,
+    Tag,
     TimeArray,
     Timings,
 )
@@ -38,6 +43,7 @@ def make_prediction(
     stopped_by: StoppedBy = "done",
     recognised: Recognised | None = None,
     seen: Bank | None = None,
+    tagged: Features | None = None,
 ) -> Prediction:
     """Build the prediction for the one video in ``skimmed``.
 
@@ -50,6 +56,7 @@ def make_prediction(
         timings, device, media, decoder, precision, path, stopped_by: Handed on to the prediction.
         recognised: Why the recogniser answers or not; None if the plan has none.
         seen: Its logits at the moments it saw; None if it saw none.
+        tagged: Of a plan of tags: their logits at the moments that were looked at and listened to.
     """
     steps = skimmed.image_attention.shape[1]
     probabilities = class_probabilities(skimmed.logits[0], document, steps)
@@ -59,12 +66,13 @@ def make_prediction(
         recognition = Recognition(recognised, moments, probabilities)
     if seen is not None:
         probabilities = recognised_probabilities(seen.features, document)
-    order = np.argsort(-probabilities, kind="stable")[:top_k]
+    foreground = document.foreground
+    order = foreground[np.argsort(-probabilities[foreground], kind="stable")][:top_k]
     ranked = tuple((document.classes[i], float(probabilities[i])) for i in order)
-    best = int(np.argmax(probabilities))
+    label, confidence = ranked[0]
     return Prediction(
-        label=document.classes[best],
-        confidence=float(probabilities[best]),
+        label=label,
+        confidence=confidence,
         top_k=ranked,
         probabilities=probabilities,
         moments=_moments(skimmed, timestamps, has_image=has_image, has_audio=has_audio),
@@ -78,6 +86,9 @@ def make_prediction(
         stopped_by=stopped_by,
         path=path,
         recognition=recognition,
+        known=document.unsure is None or confidence >= document.unsure,
+        background=_background(probabilities, document),
+        **_tags(tagged, probabilities, document, top_k),
     )
 
 
@@ -91,6 +102,34 @@ def recognised_probabilities(logits: FloatArray, document: PlanDocument) -> Floa
     assert document.recogniser is not None
     each = _probabilities(logits, document.output, document.recogniser.temperature)
     return np.asarray(each.mean(axis=0), np.float32)
+
+
+class _Tags(TypedDict, total=False):
+    seen: tuple[Tag, ...]
+    heard: tuple[Tag, ...]
+
+
+def _tags(tagged: Features | None, probabilities: FloatArray, document: PlanDocument, top_k: int) -> _Tags:
+    if tagged is None:
+        return {}
+    image = _bank(tagged.image_bank, tagged.image_times)
+    audio = _bank(tagged.audio_bank, tagged.audio_times)
+    return {
+        "seen": tags_of("image", image, probabilities, document, top_k),
+        "heard": tags_of("audio", audio, probabilities, document, top_k),
+    }
+
+
+def _bank(features: FloatArray | None, times: TimeArray | None) -> Bank | None:
+    return None if features is None or times is None else Bank(features, times)
+
+
+def _background(probabilities: FloatArray, document: PlanDocument) -> float:
+    """The probability that it is none of the classes that can be an answer."""
+    of_background = np.delete(probabilities, document.foreground)
+    if document.output == "sigmoid":
+        return float(of_background.max(initial=0.0))
+    return float(min(of_background.sum(dtype=np.float64), 1.0))
 
 
 def _probabilities(logits: FloatArray, output: str, temperature: float) -> NDArray[np.float64]:

@@ -94,8 +94,12 @@ def _steps(value: int | None, document: PlanDocument) -> int:
         return document.skim.steps
     if arguments.positive("steps", value) > MAX_STEPS:
         raise ValueError(f"steps must be at most {MAX_STEPS}, not {value}")
-    if document.skim.preset == "clip" and value > 1:
-        raise ValueError(f"steps must be 1 or left out, not {value}: this plan averages all pairs of a video")
+    most = document.skim.most_steps
+    if most == 1 < value:
+        does = "averages all pairs of a video" if document.tags is None else "names tags, and skims nothing"
+        raise ValueError(f"steps must be 1 or left out, not {value}: this plan {does}")
+    if value > most:
+        raise ValueError(f"steps must be at most {most}, not {value}: this plan looks once at all moments")
     return value
 
 

@@ -52,6 +52,7 @@ class Call:
             recognised, seen = None, None
             if pipeline.recogniser is not None:
                 recognised, seen = recognise(session, outcome.skimmed, pipeline.recogniser, self._pace)
+            tagged = None if plan.document.tags is None else session.features()
             media = replace(
                 outcome.skimmed.media,
                 frames_decoded=session.frames_decoded,
@@ -73,6 +74,7 @@ class Call:
             stopped_by=outcome.stopped_by,
             recognised=recognised,
             seen=seen,
+            tagged=tagged,
         )
 
     def features(self, pipeline: Pipeline, plan: Plan) -> Features:

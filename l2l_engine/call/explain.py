@@ -105,13 +105,15 @@ def _reasons(
     session: Session, ask: Ask, document: PlanDocument, followed: Policy, widest: float | None
 ) -> list[str]:
     if not session.has_video:
-        return ["no pictures: it will listen alone"]
+        why = "there are no pictures" if "image" in document.modalities else "the plan is for sound alone"
+        return [f"{why}: it will listen alone"]
+    deaf = "there is no sound" if "audio" in document.modalities else "the plan is for pictures alone"
     reasons = [f"{followed}: {_WHY[followed]}"]
     if followed != ask.sampling:
-        cause = "max_knots leaves too few" if session.has_audio else "there is no sound"
+        cause = "max_knots leaves too few" if session.has_audio else deaf
         reasons.insert(0, f"{ask.sampling} is not possible, {cause}")
     if not session.has_audio:
-        reasons.append("no sound: it will look alone")
+        reasons.append(f"{deaf}: it will look alone")
     if widest is not None and widest > ask.max_image_gap_s * (1 + 1e-6):
         cause = (
             "max_knots allows no more" if followed in ("exact", "auto") else "key frames are that far apart"

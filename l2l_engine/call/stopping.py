@@ -8,9 +8,9 @@ from l2l_engine.skim import SkimResult
 
 
 def confidence(result: SkimResult, document: PlanDocument) -> float:
-    """Give the calibrated probability of the most probable class, for a batch of one."""
+    """Give the calibrated probability of the most probable class but background, for a batch of one."""
     steps = result.step_features.shape[1]
-    return float(class_probabilities(result.logits[0], document, steps).max())
+    return float(class_probabilities(result.logits[0], document, steps)[document.foreground].max())
 
 
 def sure_after(result: SkimResult, document: PlanDocument, enough: float) -> SkimResult | None:

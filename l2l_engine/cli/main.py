@@ -20,6 +20,7 @@ from l2l_engine.cli.batch import classify
 from l2l_engine.cli.compile import BACKENDS, compile_plan
 from l2l_engine.cli.explain import explain_all
 from l2l_engine.cli.jobs import write_rows
+from l2l_engine.cli.serve import serve
 from l2l_engine.cli.streams import complain, fatal_errors, stand_in_for_closed, unwritable
 from l2l_engine.cli.wanted import find, missing, one_form, open_sink
 from l2l_engine.loading import Precision
@@ -33,6 +34,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+app.command(no_args_is_help=True)(serve)
 
 PlanOption = Annotated[
     Path,

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from l2l_engine.backends import EngineCache
 from l2l_engine.errors import PlanError
-from l2l_engine.plan import PRECISIONS, CompiledSettings, Plan
-from l2l_engine.report.words import count, visible
+from l2l_engine.plan import PRECISIONS, CompiledSettings, Plan, PlanDocument
+from l2l_engine.report.words import clock, count, visible
 from l2l_engine.result import MediaInfo, Prediction, Recognition
 
 _BAR = 24
@@ -41,14 +41,12 @@ def literal(text: str) -> str:
 
 
 def prediction(out: Console, answer: Prediction) -> None:
-    """Print one prediction: label, confidence, top classes, moments, where the time went."""
+    """Print one prediction: label, confidence, top classes or tags, moments, where the time went."""
     out.print(f"[bold]{literal(answer.path or 'features')}[/bold]")
-    out.print(f"  [bold green]{literal(answer.label)}[/bold green]  {answer.confidence:.1%}")
-    names = [visible(name) for name, _ in answer.top_k]
-    width = max(map(len, names))
-    for name, (_, probability) in zip(names, answer.top_k, strict=True):
-        bar = "█" * round(probability * _BAR)
-        out.print(f"    {escape(name.ljust(width))}  {probability:6.1%}  {bar}")
+    if answer.heard or answer.seen:
+        _tags(out, answer)
+    else:
+        _answer(out, answer)
     _moments(out, answer)
     if answer.recognition is not None:
         out.print(f"  recogniser:  {_recognised(answer.recognition)}")
@@ -61,6 +59,31 @@ def prediction(out: Console, answer: Prediction) -> None:
         f"  by:   {answer.device}, {answer.decoder or 'no decoder'}, {answer.precision or 'no encoders'}"
     )
     out.print()
+
+
+def _tags(out: Console, answer: Prediction) -> None:
+    """What was heard and seen, as tags: at which moments, and no action."""
+    out.print("  tags, not actions")
+    width = max(len(visible(tag.name)) for tag in (*answer.heard, *answer.seen))
+    for title, tags in (("heard", answer.heard), ("seen", answer.seen)):
+        for number, tag in enumerate(tags):
+            head = f"{title}:" if number == 0 else ""
+            name, bar = visible(tag.name).ljust(width), "█" * round(tag.score * _BAR)
+            at = ", ".join(clock(second) for second in tag.seconds)
+            out.print(f"    {head:<7}{escape(name)}  {tag.score:6.1%}  {bar:<{_BAR}}  at {at}")
+
+
+def _answer(out: Console, answer: Prediction) -> None:
+    """The label, how sure it is, and the classes that it was chosen from."""
+    colour, doubt = ("green", "") if answer.known else ("yellow", "  [yellow]unsure[/yellow]")
+    out.print(f"  [bold {colour}]{literal(answer.label)}[/bold {colour}]  {answer.confidence:.1%}{doubt}")
+    names = [visible(name) for name, _ in answer.top_k]
+    width = max(map(len, names))
+    for name, (_, probability) in zip(names, answer.top_k, strict=True):
+        bar = "█" * round(probability * _BAR)
+        out.print(f"    {escape(name.ljust(width))}  {probability:6.1%}  {bar}")
+    if answer.background:
+        out.print(f"  none of the classes: {answer.background:.1%}")
 
 
 def _moments(out: Console, answer: Prediction) -> None:
@@ -128,8 +151,9 @@ def plan(out: Console, content: Plan) -> None:
     document, sizes = content.document, content.dimensions
     out.print(f"[bold]{literal(str(content.path))}[/bold]  {content.sha256}")
     facts = {
-        "classes": f"{len(document.classes)}: {', '.join(document.classes)}",
+        "classes": _classes(document),
         "output": document.output,
+        **_thresholds(document),
         "modalities": ", ".join(document.modalities),
         "skimmer": _sentence(asdict(document.skim)),
         "recogniser": "none" if document.recogniser is None else _sentence(asdict(document.recogniser)),
@@ -151,6 +175,24 @@ def plan(out: Console, content: Plan) -> None:
         for line in outline(document.provenance):
             out.print(f"    {literal(line)}")
     out.print(_tensors(content))
+
+
+def _classes(document: PlanDocument) -> str:
+    if document.tags is None:
+        return f"{len(document.classes)}: {', '.join(document.classes)}"
+    verbs = {"image": "seen", "audio": "heard"}
+    counts = ", ".join(f"{len(tags.names):,} {verbs[m]}" for m, tags in sorted(document.tags.items()))
+    return f"{len(document.classes):,}, which are tags, not actions: {counts}"
+
+
+def _thresholds(document: PlanDocument) -> dict[str, str]:
+    """What keeps an answer from being given, where the plan has anything of it."""
+    facts = {}
+    if document.unsure is not None:
+        facts["unsure"] = f"below a confidence of {document.unsure:.3g}"
+    if document.background:
+        facts["background"] = ", ".join(document.background)
+    return facts
 
 
 def plan_json(content: Plan) -> str:

@@ -32,7 +32,7 @@ from l2l_engine.run.cpu import skim_video
 from l2l_engine.run.recognise import Recogniser
 from l2l_engine.run.watch import Stage, Stopwatch
 from l2l_engine.run.workers import Workers
-from l2l_engine.skim import Averager, SkimResult
+from l2l_engine.skim import SkimmingModel, SkimResult
 
 _GROUPS = 16
 """Groups of pictures a chunk: what the GPU's decoder gets at once, twice."""
@@ -73,21 +73,21 @@ class VideoSkimmer:
 
     Args:
         streams: Where videos come to their end.
-        averager: Takes the skimmer's place, on the host, for plans without one.
+        host_skimmer: Takes the skimmer's place, on the host, for plans without one.
     """
 
-    def __init__(self, streams: SkimStreams, averager: Averager | None) -> None:
-        self.streams, self._averager = streams, averager
+    def __init__(self, streams: SkimStreams, host_skimmer: SkimmingModel | None) -> None:
+        self.streams, self._host_skimmer = streams, host_skimmer
 
     def run(
         self, stream: SkimStream, both: Both, timestamps: TimeArray, steps: int, stopwatch: Stopwatch
     ) -> SkimResult:
         """Skim one video; at most one may be None."""
         with stopwatch.stage(Stage.SKIM):
-            if self._averager is None:
+            if self._host_skimmer is None:
                 return stream.run(both, timestamps, steps)
             image, audio = (None if kind is None else Bank(stream.fetch(kind), kind.times) for kind in both)
-        return skim_video(self._averager, image, audio, timestamps, steps, stopwatch)
+        return skim_video(self._host_skimmer, image, audio, timestamps, steps, stopwatch)
 
 
 class CudaFile:
@@ -178,7 +178,7 @@ class CudaCompute:
         encoders: By part of the plan.
         kernels: The plan's skimmer, or none for a plan that averages all pairs, on the host.
         decoders: The GPU's.
-        averager: Takes the skimmer's place, on the host, for plans without one.
+        host_skimmer: Takes the skimmer's place, on the host, for plans without one.
     """
 
     def __init__(  # noqa: PLR0917 - what it owns
@@ -190,13 +190,13 @@ class CudaCompute:
         kernels: Kernels,
         decoders: Decoders,
         *,
-        averager: Averager | None = None,
+        host_skimmer: SkimmingModel | None = None,
     ) -> None:
         self.device, self._number = device_name(device.number), device.number
         self._encoders, self._decoders = encoders, decoders
         self._media, self._feature = plan.document.media, plan.dimensions.feature
         streams = SkimStreams(device, kernels)
-        self._skimming = VideoSkimmer(streams, averager)
+        self._skimming = VideoSkimmer(streams, host_skimmer)
         self._resources = Resources([decoders, streams, *encoders.values(), pool])
         # A Classifier that is forgotten rather than closed gives its memory back too.
         weakref.finalize(self, self._resources.end).atexit = False
@@ -246,13 +246,13 @@ class CudaCompute:
     def warmup(self, workers: Workers) -> None:
         """Run every network with each batch size there will be, and the skimmer."""
         row = Bank(np.zeros((1, self._feature), np.float32), np.zeros(1))
-        audio = row if "audio" in self._encoders else None
+        image, audio = (row if part in self._encoders else None for part in ("image", "audio"))
         with workers.job() as job:
             for encoder in self._encoders.values():
                 job.submit(encoder.warmup)
             job.finish(lambda: None)
             for _ in range(3):  # once as it is, once to make a graph of it, once as that
-                job.run(lambda: self.skim(row, audio, np.zeros(1), 1, Stopwatch()), lambda: None)
+                job.run(lambda: self.skim(image, audio, np.zeros(1), 1, Stopwatch()), lambda: None)
 
     def close(self) -> None:
         """Free all memory once no file is open any more; safe to call twice."""

@@ -6,8 +6,6 @@ import logging
 import time
 from functools import partial
 
-import numpy as np
-
 from l2l_engine.backends import INPUTS, load_engine, require_fit
 from l2l_engine.backends.gpu import find_gpu
 from l2l_engine.backends.tensorrt import FLAVOURS, Flavour, TensorRTBuilder, load_library
@@ -23,8 +21,10 @@ from l2l_engine.gpu.frames import Decoders
 from l2l_engine.gpu.kernels import CudaKernels, Kernels
 from l2l_engine.gpu.pool import Pool
 from l2l_engine.media.dali import ON_GPU, load_dali
-from l2l_engine.plan import Plan
+from l2l_engine.plan import Plan, runnable_weights
+from l2l_engine.skim import SkimmingModel
 from l2l_engine.skim.averaging import Averager
+from l2l_engine.skim.evidence import EvidencePooler
 
 _DECODERS = 2
 _log = logging.getLogger("l2l_engine")
@@ -67,6 +67,8 @@ def load_cuda(
         PlanError: If the plan has no such graphs, or they cannot be built.
     """
     begin = time.perf_counter()
+    if plan.document.tags is not None:
+        raise DeviceError(f"device={device_name(number)!r} is not for a plan of tags yet; use 'cpu'")
     missing = why_not(number)
     if missing is not None:
         raise DeviceError(f"device={device_name(number)!r} is not available: {missing}; or use 'cpu'")
@@ -85,7 +87,7 @@ def _load(plan: Plan, device: Device, precision: str, threads: int, trusted: boo
         for part in plan.document.parts:
             network = _load_network(plan, part, precision, trusted, device.number)
             encoders[part] = DeviceEncoder(device, pool, network, dtype=INPUTS[part], precision=precision)
-        kernels, averager = _load_skimmer(plan, device.number)
+        kernels, host_skimmer = _load_skimmer(plan, device.number)
         media = plan.document.media
         decoders = Decoders(
             device,
@@ -97,7 +99,7 @@ def _load(plan: Plan, device: Device, precision: str, threads: int, trusted: boo
             threads=min(4, threads),
             number=device.number,
         )
-        return CudaCompute(plan, device, pool, encoders, kernels, decoders, averager=averager)
+        return CudaCompute(plan, device, pool, encoders, kernels, decoders, host_skimmer=host_skimmer)
     except BaseException:
         for encoder in encoders.values():
             encoder.close()
@@ -132,12 +134,13 @@ def _load_network(plan: Plan, part: str, precision: str, trusted: bool, number: 
     return network
 
 
-def _load_skimmer(plan: Plan, number: int) -> tuple[Kernels, Averager | None]:
+def _load_skimmer(plan: Plan, number: int) -> tuple[Kernels, SkimmingModel | None]:
     settings = plan.document.skim
-    weights = {name: weight.astype(np.float32) for name, weight in plan.skim.items()}
+    weights = runnable_weights(plan.document, plan.skim)
     sizes = plan.dimensions.feature, plan.dimensions.classes
-    if settings.preset == "clip":
-        return CudaKernels(None, sizes, number), Averager(weights)
+    if settings.preset in ("clip", "evidence"):
+        host = EvidencePooler(weights) if settings.preset == "evidence" else Averager(weights)
+        return CudaKernels(None, sizes, number), host
     skimmer = CudaSkimmer(
         weights,
         key_activation=settings.key_activation,  # type: ignore[arg-type]  # checked by the plan

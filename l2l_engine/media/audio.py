@@ -113,6 +113,8 @@ class AudioWalker:
         self._far = _LEAP_AHEAD if demuxer.lists_packets else _SEEK_AHEAD
         self._pieces: deque[Piece] = deque()
         self._held = 0
+        self._doubtful: tuple[Packet[Stream], float] | None = None
+        """The last packet and its time, if that was passed by and does not say how long it lasts."""
         self._run: AudioFifo | None = None
         self._run_first = 0
         self._run_kind: tuple[str, str, int, int] | None = None
@@ -139,6 +141,7 @@ class AudioWalker:
             self._demuxer.take_unused_audio()
         self._packets = self._demuxer.packets((self._track,), self.poll)
         self._position = self._track.start if rewind else -math.inf
+        self._doubtful = None
         self._forget()
         self.ended = False
 
@@ -231,15 +234,19 @@ class AudioWalker:
     def _step(self, needed_from: float) -> None:
         """Read one packet and decode it if it reaches into what is needed."""
         packet = next(self._packets, None)
+        time = None if packet is None else self._demuxer.time(packet, self._track)
+        if self._doubtful is not None and (packet is None or time is None or time > needed_from):
+            self._decode(*self._doubtful)  # it lasted up to here, and reaches into what is needed
+        self._doubtful = None
         if packet is None:
             self.ended = True
             self._decode(None, self._position)
             self._position = math.inf
             return
-        time = self._demuxer.time(packet, self._track)
         self._stamped |= time is not None
         begin = self._position if time is None else time
-        end = begin + self._demuxer.length(packet, self._track)
+        length = self._demuxer.length(packet, self._track)
+        end = begin + length
         if end > needed_from or not self._stamped:
             self._decode(packet, begin)
             end = end if self._stamped else max(end, self.end)
@@ -250,6 +257,7 @@ class AudioWalker:
             self._held = 0
         else:
             self.passed = max(self.passed, end)
+            self._doubtful = (packet, begin) if length == 0.0 else None
             if self._next is not None:
                 self._forget()  # the decoder must not join sounds that are apart
         self._position = max(self._position, end)

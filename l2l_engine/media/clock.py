@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import copy
 import math
 from collections.abc import Iterable, Iterator
@@ -27,11 +28,20 @@ _TAIL = 2.0
 CUT_SHORT = 0.5
 """Seconds by which packets may end before the declared end without counting as cut short."""
 
+_LONGEST_UNSAID = 2.0
+"""Seconds that a packet of sound may last that does not say so itself; more would be a pause behind it."""
+
 _SHORTEST = 1e-3
 """Duration in seconds given to a file whose only frame has none; a duration is never 0."""
 
-Span = tuple[float, float, int]
-"""When a packet begins and ends, container seconds, and its stream."""
+_HEADERS = 256
+"""Bytes that may lie between two packets without anything having been lost there: headers of blocks."""
+
+Span = tuple[float, float, int, bool]
+"""When a packet begins and ends, container seconds, its stream, whether bytes before it are no packet's."""
+
+_INTERLEAVED = 1.0
+"""Seconds by which tracks may be apart where their packets lie side by side."""
 
 
 class Clock:
@@ -61,7 +71,7 @@ class Clock:
             declared = math.nan
         readable = self._readable_end(declared + self.zero, poll) - self.zero
         if not self._declares and math.isfinite(readable):
-            declared = math.nan  # an estimate
+            declared = _with_the_rest(demuxer, readable)  # what FFmpeg says is an estimate
         ends = [end for end in (declared, readable) if math.isfinite(end)]
         if not ends:
             raise MediaError(f"{demuxer.name}: no packet of its streams can be read")
@@ -98,23 +108,25 @@ class Clock:
         return self._yields[track.index]
 
     def holes(self, poll: Poll | None) -> list[tuple[float, float]]:
-        """Where all tracks pause at once, in container seconds: there the file lost something.
+        """Where all tracks pause at once, in container seconds, and the file lost something.
 
         A picture may stand still and sound may pause, but hardly together. A video without sound may stand
-        still, so it has no holes. All packets are read to find out, the first time; decoding that is under
-        way cannot go on afterwards.
+        still, so it has no holes; and where packets follow each other in the file without a gap, a recorder
+        paused, or got nothing. All packets are read to find out, the first time; decoding that is under way
+        cannot go on afterwards.
         """
         if self._holes is None:
             self._holes = []
             if self._demuxer.audio is not None:
                 spans = sorted(self._all_spans(poll))
-                first = {index: begin for begin, _, index in reversed(spans)}
-                last = {index: begin for begin, _, index in spans}
+                first = {index: begin for begin, _, index, _ in reversed(spans)}
+                last = {index: begin for begin, _, index, _ in spans}
                 reached = self.zero
-                for begin, end, _ in spans:
+                torn = [begin for begin, _, _, apart in spans if apart]
+                for begin, end, *_ in spans:
                     # Sound may begin after the picture has ended, but something has to go on behind a hole.
                     goes_on = any(first[index] < reached and last[index] >= begin for index in first)
-                    if begin - reached > CUT_SHORT and goes_on:
+                    if begin - reached > CUT_SHORT and goes_on and _near(torn, reached, begin):
                         self._holes.append((reached, begin))
                     reached = max(reached, end)
         return self._holes
@@ -136,11 +148,22 @@ class Clock:
         goal = declared_end - _TAIL if listed else declared_end
         told = self.survey is None and math.isfinite(declared_end) and demuxer.timed
         if told and demuxer.seek(lead, goal, any_packet=listed):
-            end = max((end for _, end, _ in _spans(demuxer, limits, poll)), default=math.nan)
+            end = self._last_end(_spans(demuxer, limits, poll))
             if end >= declared_end - CUT_SHORT:
                 return end
             # Cut short, or another track goes on than the one that was gone by.
-        return max((end for _, end, _ in self._all_spans(poll)), default=math.nan)
+        return self._last_end(self._all_spans(poll))
+
+    def _last_end(self, spans: Iterable[Span]) -> float:
+        """When the last packet ends; one of sound that does not say lasts as long as the one before it."""
+        sound = -1 if self._demuxer.audio is None else self._demuxer.audio.index
+        latest, reached, lasting = math.nan, math.nan, 0.0
+        for begin, end, index, _ in spans:
+            latest = end if math.isnan(latest) else max(latest, end)
+            if index == sound:
+                lasting = begin - reached if begin == end and begin > reached else 0.0
+                reached = begin
+        return max(latest, reached + lasting) if 0.0 < lasting <= _LONGEST_UNSAID else latest
 
 
 def _declared_end(demuxer: Demuxer) -> float:
@@ -151,6 +174,18 @@ def _declared_end(demuxer: Demuxer) -> float:
         return max(known)
     end = container_end(demuxer.container)
     return math.nan if end is None else end
+
+
+def _near(times: list[float], begin: float, end: float) -> bool:
+    """Whether any of increasing ``times`` lies in a hole, or as near as tracks are interleaved."""
+    return bisect.bisect_left(times, begin - _INTERLEAVED) < bisect.bisect_right(times, end + _INTERLEAVED)
+
+
+def _with_the_rest(demuxer: Demuxer, readable: float) -> float:
+    """How long a file is of which a part cannot be read, if that has as many bytes a second; else NaN."""
+    if not demuxer.unread_from:
+        return math.nan
+    return readable * demuxer.container.size / demuxer.unread_from
 
 
 def _plausible(declared: float, size: int, limits: Limits) -> bool:
@@ -168,7 +203,7 @@ def _believed(demuxer: Demuxer, found: Survey, limits: Limits) -> list[Span]:
     for track in demuxer.tracks:
         of_track = found.spans[track.index]
         believed = of_track[of_track[:, 0] - track.start <= _latest(demuxer)]
-        spans += [(begin, end, track.index) for begin, end in believed.tolist()]
+        spans += [(begin, end, track.index, True) for begin, end in believed.tolist()]
     return spans
 
 
@@ -176,11 +211,14 @@ def _spans(demuxer: Demuxer, limits: Limits, poll: Poll | None) -> Iterator[Span
     """When each packet of the used tracks begins and ends, on the container's clock."""
     by_index = {track.index: track for track in demuxer.tracks}
     latest = _latest(demuxer)
+    behind = -1
     for packet in demuxer.packets(demuxer.tracks, poll):
         track = by_index[packet.stream_index]
         time = demuxer.time(packet, track)
+        at = -1 if packet.pos is None else packet.pos
+        apart, behind = not 0 <= at - behind <= _HEADERS, at + packet.size
         if time is not None and not packet.is_discard:
             if time - track.start <= latest:
-                yield time, time + demuxer.length(packet, track), track.index
+                yield time, time + demuxer.length(packet, track), track.index, apart
             if time - track.start > limits.duration:
                 return  # long enough to be refused; the rest changes nothing

@@ -13,39 +13,32 @@ from av.audio.stream import AudioStream
 from av.index import IndexEntries
 from av.packet import Packet
 from av.stream import Discard, Stream
-from av.video.stream import VideoStream
 
 from l2l_engine.errors import MediaError
-from l2l_engine.media.containers import adts_header, container, counts_frames, matroska_goes_on, tag_bytes
+from l2l_engine.media.containers import container, counts_frames, matroska_goes_on, tag_bytes
 from l2l_engine.media.limits import Limits
 from l2l_engine.media.opening import Reader, open_container, translated
 from l2l_engine.media.programmes import programmes
 from l2l_engine.media.refusal import ENCRYPTED, LOOKED_AT, encrypted
 from l2l_engine.media.source import Poll
-from l2l_engine.media.timeline import AHEAD, BACK, Timeline
+from l2l_engine.media.stamps import Stamps
+from l2l_engine.media.timeline import Timeline
 from l2l_engine.media.tracks import Programmes, Track, choose, container_end
 
 _ROUNDING = 1e-7
 """Seconds by which a tick turned into seconds may miss itself; going there must lead to it."""
 _PROBED_S = 100.0
 """Seconds of a file that FFmpeg reads at most to find out what it is."""
-_NO_TAG = "\0\0\0\0"
 _LONGEST = 10.0
 """Seconds that a packet may last by its own claim alone; more must lie within the declared length."""
-_USUAL_RATE = 25
-"""Frames a second of a raw stream that does not say."""
 _MOST_TAGS = 4
 """ID3 tags that may follow each other at the beginning of an MP3 file."""
 _PEEKED = 1024
 """Bytes at the beginning of an MP3 file that show whether it counts its frames."""
-_HEADER = 16
-"""Bytes of a packet that hold its header."""
 _TABLES = 1 << 20
 """Bytes at the beginning of a transport stream in which the maps of its programmes are found."""
 _REORDERED = 16
 """Packets that at most are decoded before one that is shown before them all."""
-_LAST = 3
-"""Packets at the end of a part that a break in the transport's count may be laid to."""
 _MAX_READ_ERRORS = 8
 """Consecutive failed reads after which the rest of a damaged file is given up."""
 
@@ -63,16 +56,16 @@ class Demuxer:
             self.video, self.audio = choose(self.container, self._programmes)
         self._fresh = True
         self._whole = self._audio_unused = True
-        self._timeline: Timeline | None = None
+        self._stamps = Stamps(self._facts)
         self._grown = self._is_grown()
         self._late: dict[int, float] = {}
         self._undated = 0
-        self._passed = 0.0
-        self._kind: int | None = None
-        self._ordered: dict[int, bool] = {}
+        self._at: int | None = None
         self._absent: set[int] = set()
         self.declared = self.tracks
         """The tracks by the header alone."""
+        self.unread_from: int | None = None
+        """Byte from which on there is a part that FFmpeg cannot go on to; None if there is none."""
         if any("enc_key_id" in self.stream(track).metadata for track in self.tracks) or self.is_encrypted():
             self.container.close()
             raise MediaError(f"{name}: {ENCRYPTED}")
@@ -103,12 +96,12 @@ class Demuxer:
     @property
     def indexed(self) -> bool:
         """Whether the container's index names key frames, at the times that reading on would show."""
-        return self._facts.index is not None and self._timeline is None
+        return self._facts.index is not None and self._stamps.timeline is None
 
     @property
     def lists_packets(self) -> bool:
         """Whether the index names every packet, at its decoding time, not key frames when they are shown."""
-        return self._facts.index == "packets" and self._timeline is None
+        return self._facts.index == "packets" and self._stamps.timeline is None
 
     @property
     def timed(self) -> bool:
@@ -118,7 +111,7 @@ class Demuxer:
     @property
     def finds_sound(self) -> bool:
         """Whether sound may be sought, not only read on to."""
-        return self.timed and self._facts.finds_sound and self._timeline is None
+        return self.timed and self._facts.finds_sound and self._stamps.timeline is None
 
     @property
     def declares(self) -> bool:
@@ -159,7 +152,7 @@ class Demuxer:
 
         They cannot where clocks restart, and where packets have nothing but a number.
         """
-        return self._timeline is None and self._facts.order != "counted"
+        return self._stamps.timeline is None and self._facts.order != "counted"
 
     @property
     def jumps(self) -> bool:
@@ -172,31 +165,13 @@ class Demuxer:
         return self._facts.free or self._grown
 
     def by_order(self, track: Track) -> bool:
-        """Whether frames of a video are shown in another order than stored, and no stamp says which.
-
-        Packets then have their place in the file for a stamp. The frames that come of them take the places
-        one after the other in the order in which the decoder shows them.
-        """
-        if track.index not in self._ordered:
-            self._ordered[track.index] = self._is_by_order(track)
-        return self._ordered[track.index]
-
-    def _is_by_order(self, track: Track) -> bool:
-        stream = self.stream(track)
-        if not isinstance(stream, VideoStream) or not stream.codec_context.has_b_frames:
-            return False
-        order = self._facts.order
-        if order == "h264":
-            return stream.codec_context.codec.canonical_name == "h264"
-        # Matroska gives a tag only to streams in Microsoft's old fashion: no other has one.
-        return order in {"stored", "counted"} or (
-            order == "tagged" and stream.codec_context.codec_tag != _NO_TAG
-        )
+        """Whether only the order of frames says when they are shown; see :meth:`Stamps.by_order`."""
+        return self._stamps.by_order(self.stream(track))
 
     def join(self, timeline: Timeline) -> None:
         """From now on let the parts of a file, each with a clock of its own, follow each other on one."""
         self.rewind()
-        self._timeline = timeline
+        self._stamps.timeline = timeline
         # What is said of the end was found by stamps of several clocks.
         self.video = None if self.video is None else replace(self.video, declared_end=None)
         self.audio = None if self.audio is None else replace(self.audio, declared_end=None)
@@ -308,7 +283,7 @@ class Demuxer:
         if len(self.container.streams) <= max(track.index for track in self.tracks):
             raise MediaError(f"{self.name}: its streams changed while it was read")
         self._fresh = self._whole = self._audio_unused = True
-        self._passed = 0.0
+        self._stamps.restart()
 
     def packets(self, tracks: tuple[Track, ...], poll: Poll | None) -> Iterator[Packet[Stream]]:
         """Packets of ``tracks`` from the present position to the end; a damaged part is skipped."""
@@ -321,10 +296,7 @@ class Demuxer:
         source = self.container.demux(*streams)
         numbers = dict.fromkeys(used, 0)
         self._undated = 0
-        ordered = [track for track in tracks if self.by_order(track)]
-        facts = self._facts
-        unstamped = facts.own_length or facts.order == "counted"
-        mends = bool(ordered) or facts.free or unstamped or self._timeline is not None
+        mends = self._stamps.needed([self.stream(track) for track in tracks])
         indexed, pictures = self.indexed, self.video.index if self.video is not None else -1
         errors = 0
         while errors < _MAX_READ_ERRORS:
@@ -332,9 +304,11 @@ class Demuxer:
                 packet = next(source, None)
             except IndexError:
                 return  # PyAV cannot end a file in which new streams came up while it was read
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as error:
                 self.reader.check()
                 errors += 1
+                if isinstance(error, av.error.PatchWelcomeError):  # a chained Ogg goes on in another format
+                    self.unread_from = self._at
                 source = self.container.demux(*streams)  # the failed generator is spent
                 continue
             self.reader.check()
@@ -350,79 +324,18 @@ class Demuxer:
                 # Of sound every packet is a key, so only the first is asked.
                 if indexed and (index == pictures or not number) and packet.is_keyframe:
                     self._refuse_encrypted(packet)
-                yield self._mended(packet, number) if mends else packet
+                self._at = packet.pos
+                yield self._stamps.mended(packet, number) if mends else packet
 
     def _refuse_encrypted(self, packet: Packet[Stream]) -> None:
         # ``packet.has_sidedata`` takes longer to find the name than to look.
         if any(data.data_type == "encryption_info" for data in packet.iter_sidedata()):
             raise MediaError(f"{self.name}: {ENCRYPTED}")
 
-    def _mended(self, packet: Packet[Stream], number: int) -> Packet[Stream]:
-        """A packet, the ``number``-th of its track, with stamps that can be believed."""
-        if self._facts.order == "counted":
-            self._stamp(packet, number)
-        if self._facts.own_length:
-            self._follow(packet)
-        if self._facts.free and _is_header(packet):
-            packet.pts = packet.dts = None
-        if self._ordered.get(packet.stream_index) or (self._facts.free and _torn(packet)):
-            packet.pts = packet.dts
-        return packet if self._timeline is None else _put(packet, self._timeline, number)
-
-    @staticmethod
-    def _stamp(packet: Packet[Stream], number: int) -> None:
-        """Give a packet of a raw stream, in which there is nothing but pictures, its place in time."""
-        stream = packet.stream
-        assert isinstance(stream, VideoStream)
-        ticks = round(1 / (stream.guessed_rate or _USUAL_RATE) / packet.time_base)
-        packet.pts = packet.dts = number * ticks
-        packet.duration = ticks
-
-    def _follow(self, packet: Packet[Stream]) -> None:
-        """Give a packet that says how long it lasts its place behind those before it."""
-        header = adts_header(bytes(memoryview(packet)[:_HEADER]))
-        if header is not None:
-            kind, seconds = header
-            self._kind = kind if self._passed == 0.0 else self._kind
-            if kind == self._kind:
-                packet.duration = round(seconds / packet.time_base)
-        packet.pts = packet.dts = round(self._passed / packet.time_base)
-        self._passed += float((packet.duration or 0) * packet.time_base)
-
     def close(self) -> None:
         """Close the container and, if it is ours, the file."""
         self.container.close()
         self.reader.close()
-
-
-def _is_header(packet: Packet[Stream]) -> bool:
-    """Whether a packet of Theora sets up the decoder for another part, and is not itself shown."""
-    return packet.stream.codec_context.name == "theora" and bool(memoryview(packet)[0] & 0x80)
-
-
-def _torn(packet: Packet[Stream]) -> bool:
-    """Whether a packet is stamped by two clocks: decoded in one part, and shown in the next."""
-    if packet.pts is None or packet.dts is None:
-        return False
-    return not -BACK <= float((packet.pts - packet.dts) * packet.time_base) <= AHEAD
-
-
-def _put(packet: Packet[Stream], timeline: Timeline, number: int) -> Packet[Stream]:
-    """A packet where its part is on the joined clock.
-
-    A transport stream counts its packets, and where files were joined the count breaks. FFmpeg takes that
-    for a loss in one of the last packets of the part before, but they are whole.
-    """
-    shift = timeline.shift(packet.stream_index, number)
-    ticks = round(shift / packet.time_base)
-    moved = packet
-    if packet.is_corrupt and shift != timeline.shift(packet.stream_index, number + _LAST):
-        moved = Packet(bytes(packet))
-        moved.stream, moved.time_base, moved.duration = packet.stream, packet.time_base, packet.duration
-        moved.is_keyframe = packet.is_keyframe
-    moved.pts = None if packet.pts is None else packet.pts + ticks
-    moved.dts = None if packet.dts is None else packet.dts + ticks
-    return moved
 
 
 def open_demuxer(reader: Reader, name: str, limits: Limits, poll: Poll | None) -> Demuxer:

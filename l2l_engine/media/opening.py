@@ -19,7 +19,7 @@ from l2l_engine.media.contents import Content, GivenFile, open_given, open_path
 from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
 from l2l_engine.media.refusal import CONVERT, LOOKED_AT, why
 from l2l_engine.media.remote import open_url, protocol_of, reopened
-from l2l_engine.media.source import MediaFile, Poll
+from l2l_engine.media.source import MediaFile, Poll, display_name
 
 _BUFFER_BYTES = 64 * 1024
 _TEXT = "the file object gives text: open the file in binary mode, 'rb'"
@@ -148,16 +148,6 @@ class Reader:
     def close(self) -> None:
         """Close the file if we opened it."""
         self._file.close()
-
-
-def display_name(file: MediaFile) -> str:
-    """What messages and results call a file."""
-    if isinstance(file, (str, os.PathLike)):
-        return os.fsdecode(file)
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        return f"<{memoryview(file).nbytes} bytes>"
-    name = getattr(file, "name", None)
-    return name if isinstance(name, str) else "<file object>"  # temporary files have a number or nothing
 
 
 def open_reader(

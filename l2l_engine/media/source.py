@@ -20,6 +20,16 @@ Poll = Callable[[], None]
 """Called between packets; raises to stop the work (timeout, cancel)."""
 
 
+def display_name(file: MediaFile) -> str:
+    """What messages and results call a file."""
+    if isinstance(file, (str, os.PathLike)):
+        return os.fsdecode(file)
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return f"<{memoryview(file).nbytes} bytes>"
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else "<file object>"  # temporary files have a number or nothing
+
+
 @dataclass(frozen=True, slots=True)
 class AudioWindows:
     """Audio at the knots.

@@ -13,13 +13,15 @@ from l2l_engine.plan.document import (
     SkimSettings,
 )
 from l2l_engine.plan.file import Plan, read_plan, write_compiled, write_plan
-from l2l_engine.plan.shapes import Dimensions, skim_shapes
+from l2l_engine.plan.shapes import Dimensions, runnable_weights, skim_shapes
+from l2l_engine.plan.tags import PREFIXES, TagSettings, tag_classes
 
 __all__ = [
     "FORMAT_VERSION",
     "MAX_BATCH",
     "MAX_STEPS",
     "PRECISIONS",
+    "PREFIXES",
     "CompiledSettings",
     "Dimensions",
     "MediaSettings",
@@ -28,8 +30,11 @@ __all__ = [
     "RecogniserSettings",
     "SamplingSettings",
     "SkimSettings",
+    "TagSettings",
     "read_plan",
+    "runnable_weights",
     "skim_shapes",
+    "tag_classes",
     "write_compiled",
     "write_plan",
 ]

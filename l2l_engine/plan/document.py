@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
-from l2l_engine.errors import PlanError
+import numpy as np
+from numpy.typing import NDArray
+
 from l2l_engine.plan.checks import is_count, is_label, is_number, is_profile, is_sha256, is_text, require
+from l2l_engine.plan.later import later, to_plain
+from l2l_engine.plan.tags import TagSettings, tag_classes
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever a reader of the old version could misread a new file."""
 
 MODALITIES = ("image", "audio")
@@ -24,8 +26,6 @@ MAX_STEPS = 1000
 
 MAX_CLIP_BYTES = 64 << 20
 """Most pixels that a recogniser may take of one moment, in bytes."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,10 @@ class SkimSettings:
 
     Attributes:
         preset: "paper"; "paired", where features of a knot are first joined with the other modality's;
-            "released", as the authors published it; or "clip": no skimming, the fused features of all
-            timestamps are averaged, in one step.
+            "released", as the authors published it; "clip": no skimming, the fused features of all
+            timestamps are averaged, in one step; "evidence": each class's evidence at every timestamp,
+            smoothed over seconds, and its soft maximum, in two steps; or "tags": no skimming and no weights,
+            features are the logits of tags.
         steps: T by default.
         key_activation: "relu" puts a ReLU after the key layers.
         exclude_previous_argmax: Whether moments that were an earlier step's argmax get no attention.
@@ -91,15 +93,26 @@ class SkimSettings:
     exclude_previous_argmax: bool = False
 
     def __post_init__(self) -> None:
-        known = ("paper", "paired", "released", "clip")
+        known = ("paper", "paired", "released", "clip", "evidence", "tags")
         require(self.preset in known, f"skim.preset is {self.preset!r}")
         require(is_count(self.steps, MAX_STEPS), f"skim.steps is {self.steps!r}")
         require(self.key_activation in ("none", "relu"), f"skim.key_activation is {self.key_activation!r}")
         require(isinstance(self.exclude_previous_argmax, bool), "skim.exclude_previous_argmax is no boolean")
         plain = self.key_activation == "none" and not self.exclude_previous_argmax
-        one = self.steps == 1 and plain
-        require(self.preset != "clip" or one, "skim.preset clip knows one step, no keys and no exclusion")
+        few = self.steps <= self.most_steps and (self.skims or plain)
+        count = "one step" if self.most_steps == 1 else f"at most {self.most_steps} steps"
+        require(few, f"skim.preset {self.preset} knows {count}, no keys and no exclusion")
         require(self.preset != "paired" or plain, "skim.preset paired has affine keys and no exclusion")
+
+    @property
+    def skims(self) -> bool:
+        """Whether there is a recurrent skimmer, which chooses moments step by step."""
+        return self.preset not in ("clip", "evidence", "tags")
+
+    @property
+    def most_steps(self) -> int:
+        """The most steps T there can be: T - 1 looks, and without any all moments count the same."""
+        return {"clip": 1, "tags": 1, "evidence": 2}.get(self.preset, MAX_STEPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +201,15 @@ class PlanDocument:
         output: "softmax" (one label) or "sigmoid" (several).
         calibration: Temperature that divides the logits after 1, 2, ... steps; the last one holds for
             more. Empty means 1.
-        modalities: ("image", "audio"), or ("image",) for a visual-only plan.
+        modalities: ("image", "audio"); ("image",) for a visual-only plan; ("audio",) for an audio-only one.
         recogniser: Settings of the optional recogniser; None without one.
         provenance: Data, metrics, tool versions; free-form JSON.
         compiled: Origin of every compiled section, by "<backend>.<part>".
+        unsure: Calibrated confidence, 0 to 1, below which an answer is not known; None for no such
+            threshold.
+        background: Classes that stand for "none of the others" (silence, other footage): they take their
+            share of the probability, and are never the answer.
+        tags: Of a plan with preset "tags": what each modality names.
     """
 
     classes: tuple[str, ...]
@@ -204,6 +222,9 @@ class PlanDocument:
     recogniser: RecogniserSettings | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     compiled: Mapping[str, CompiledSettings] = field(default_factory=dict)
+    unsure: float | None = later(None)
+    background: tuple[str, ...] = later(())
+    tags: Mapping[str, TagSettings] | None = later(None)
 
     def __post_init__(self) -> None:
         names: tuple[object, ...] = self.classes  # JSON may hold anything
@@ -213,12 +234,41 @@ class PlanDocument:
         require(self.output in ("softmax", "sigmoid"), f"output is {self.output!r}")
         good = all(is_number(t) and t > 0 for t in self.calibration)
         require(good, "calibration must be positive temperatures")
-        require(self.modalities in (("image", "audio"), ("image",)), f"modalities are {self.modalities!r}")
+        known = (MODALITIES, ("image",), ("audio",))
+        require(self.modalities in known, f"modalities are {self.modalities!r}")
         pairs = self.skim.preset != "paired" or len(self.modalities) == 2
         require(pairs, "skim.preset paired needs images and sound")
-        looks = self.recogniser is None or self.skim.preset != "clip"
-        require(looks, "skim.preset clip looks at no moments that a recogniser could see")
+        looks = self.recogniser is None or self.skim.most_steps > 1
+        require(looks, f"skim.preset {self.skim.preset} looks at no moments that a recogniser could see")
+        sees = self.recogniser is None or "image" in self.modalities
+        require(sees, "a recogniser needs pictures, and the plan is for sound alone")
         require(isinstance(self.provenance, Mapping), "provenance is no object")
+        good = self.unsure is None or (is_number(self.unsure) and 0 <= self.unsure <= 1)
+        require(good, f"unsure is {self.unsure!r}, which is no confidence")
+        self._check_background()
+        self._check_tags()
+
+    def _check_background(self) -> None:
+        unknown = [name for name in self.background if name not in self.classes]
+        require(not unknown, f"background names {unknown[:1]}, which is no class")
+        require(len(set(self.background)) == len(self.background), "background names a class twice")
+        require(len(self.background) < len(self.classes), "all classes are background")
+
+    def _check_tags(self) -> None:
+        if self.skim.preset != "tags":
+            require(self.tags is None, f"tags are given, and skim.preset is {self.skim.preset}")
+            return
+        tags = self.tags or {}
+        require(tags.keys() == set(self.modalities), "skim.preset tags needs the tags of every modality")
+        require(self.classes == tag_classes(tags), "the classes of a plan of tags must be its tags")
+        plain = self.output == "sigmoid" and not self.calibration
+        require(plain, "the output of a plan of tags is sigmoid, without calibration")
+
+    @property
+    def foreground(self) -> NDArray[np.int64]:
+        """The numbers of the classes that can be an answer, increasing: those that are not background."""
+        behind = {self.classes.index(name) for name in self.background}
+        return np.array([i for i in range(len(self.classes)) if i not in behind], np.int64)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -231,77 +281,7 @@ class PlanDocument:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, with the format version."""
-        provenance, compiled = dict(self.provenance), dict(self.compiled)
-        plain = dataclasses.asdict(dataclasses.replace(self, provenance=provenance, compiled=compiled))
+        plain = to_plain(self)
         if not self.compiled:
             del plain["compiled"]  # as in plans that were written before there were any
         return {"format_version": FORMAT_VERSION, **plain}
-
-
-def parse_document(text: str) -> tuple[PlanDocument, dict[str, Any]]:
-    """Read the JSON document.
-
-    Returns:
-        The settings, and the table of tensors: name to {dtype, shape, sha256}.
-
-    Raises:
-        PlanError: If the text is no JSON, of another format version, or anything in it is missing,
-            unknown or out of range.
-    """
-    try:
-        plain = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise PlanError(f"the plan's document is no JSON: {error}") from error
-    require(isinstance(plain, dict), "the plan's document is no JSON object")
-    version = plain.pop("format_version", None)
-    require(
-        isinstance(version, int) and version == FORMAT_VERSION,
-        f"the plan has format version {version!r}, this l2l_engine reads {FORMAT_VERSION}",
-    )
-    tensors = plain.pop("tensors", None)
-    require(isinstance(tensors, dict), "the plan's document has no table of tensors")
-    for name in ("classes", "calibration", "modalities"):
-        require(isinstance(plain.get(name), list), f"{name} is missing or no list")
-        plain[name] = tuple(plain[name])
-    plain["media"] = _build(MediaSettings, plain.get("media"), "media")
-    plain["sampling"] = _build(SamplingSettings, plain.get("sampling"), "sampling")
-    plain["skim"] = _build(SkimSettings, plain.get("skim"), "skim")
-    if plain.get("recogniser") is not None:
-        plain["recogniser"] = _build(RecogniserSettings, plain["recogniser"], "recogniser")
-    plain["compiled"] = _build_compiled(plain.get("compiled", {}))
-    return _build(PlanDocument, plain, "the plan's document"), tensors
-
-
-def _build_compiled(plain: object) -> dict[str, CompiledSettings]:
-    if not isinstance(plain, dict):
-        raise PlanError("compiled is no object")
-    built: dict[str, CompiledSettings] = {}
-    for name, entry in plain.items():
-        try:
-            settings = _build(CompiledSettings, _with_tuple(entry, "batch"), "its entry")
-        except PlanError as error:
-            raise PlanError(f"compiled.{name}: {error}") from error
-        built[name] = settings
-    return built
-
-
-def _with_tuple(plain: object, name: str) -> object:
-    """JSON has no tuples."""
-    if isinstance(plain, dict) and isinstance(plain.get(name), list):
-        return plain | {name: tuple(plain[name])}
-    return plain
-
-
-def _build(cls: type[_T], plain: object, where: str) -> _T:
-    """A settings object from JSON that must have exactly its fields."""
-    if not isinstance(plain, dict):
-        raise PlanError(f"{where} is missing or no object")
-    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    if plain.keys() != known:
-        odd = sorted(map(str, plain.keys() ^ known))
-        raise PlanError(f"{where} has missing or unknown fields: {', '.join(odd[:5])}")
-    return cls(**plain)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")

@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 
 from l2l_engine.errors import PlanError, PlanNotFoundError
 from l2l_engine.files import write_whole
-from l2l_engine.plan.document import PRECISIONS, CompiledSettings, PlanDocument, parse_document
+from l2l_engine.machine import processors
+from l2l_engine.plan.document import PRECISIONS, CompiledSettings, PlanDocument
 from l2l_engine.plan.onnx import reads_another_file
+from l2l_engine.plan.parsing import parse_document
 from l2l_engine.plan.shapes import Dimensions, check_skim_shapes
 
 MAX_PLAN_BYTES = 8 << 30
@@ -63,6 +65,11 @@ class Plan:
     skim: Mapping[str, NDArray[Any]]
     tensors: Mapping[str, Mapping[str, Any]]
     sha256: str
+
+    def features(self, modality: str) -> int:
+        """Numbers of one feature of "image" or "audio": D, or the logits of a plan of tags."""
+        tags = self.document.tags
+        return self.dimensions.feature if tags is None else len(tags[modality].names)
 
 
 def read_plan(path: str | os.PathLike[str]) -> Plan:
@@ -208,7 +215,7 @@ def _check_table(entries: Mapping[str, Mapping[str, Any]], table: Mapping[str, A
     if entries.keys() != table.keys():
         odd = sorted(entries.keys() ^ table.keys())
         raise PlanError(f"the file and its table of tensors differ in {odd[0]}")
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         digests = pool.map(lambda entry: hashlib.sha256(entry["data"]).hexdigest(), entries.values())
     for (name, entry), digest in zip(entries.items(), digests, strict=True):
         if entry["dtype"] not in _DTYPES:

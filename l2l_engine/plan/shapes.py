@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from l2l_engine.errors import PlanError
-from l2l_engine.plan.document import PlanDocument
+from l2l_engine.plan.document import MODALITIES, PlanDocument
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """Sizes read off the skimmer's tensors: D, F, K, H and C of the design; K = H = 0 in preset ``clip``."""
+    """Sizes read off the skimmer's tensors: D, F, K, H and C of the design.
+
+    K = H = 0 in presets ``clip`` and ``evidence``, which alone has scales, S; in preset ``tags`` all but C
+    are 0, for there are no tensors.
+    """
 
     feature: int
     fusion: int
     key: int
     hidden: int
     classes: int
+    scales: int = 0
 
 
 def check_skim_shapes(document: PlanDocument, shapes: Shapes) -> Dimensions:
@@ -58,14 +67,26 @@ def _dimensions(document: PlanDocument, shapes: Shapes) -> Dimensions:
             raise PlanError(f"tensor skim.{name} has shape {shape}, expected two sides of at least 1")
         return shape[axis]
 
-    skims = document.skim.preset != "clip"
+    if document.skim.preset == "tags":
+        return Dimensions(feature=0, fusion=0, key=0, hidden=0, classes=len(document.classes))
+    skims = document.skim.skims
     return Dimensions(
         feature=side("fusion.1.weight", 0),
         fusion=side("fusion.1.weight", 1),
-        key=side("key_image.weight", 0) if skims else 0,
+        key=side(f"key_{document.modalities[0]}.weight", 0) if skims else 0,
         hidden=side("lstm.weight_hh", 1) if skims else 0,
         classes=side("classifier.weight", 0),
+        scales=_scales(shapes) if document.skim.preset == "evidence" else 0,
     )
+
+
+def _scales(shapes: Shapes) -> int:
+    shape = shapes.get("pool.seconds")
+    if shape is None:
+        raise PlanError("tensor skim.pool.seconds is missing")
+    if len(shape) != 1 or shape[0] < 1:
+        raise PlanError(f"tensor skim.pool.seconds has shape {shape}, expected one side of at least 1")
+    return shape[0]
 
 
 def _query_size(document: PlanDocument, dims: Dimensions, shapes: Shapes) -> dict[str, int]:
@@ -85,6 +106,8 @@ def skim_shapes(
     """
     d, f, k, h = dims.feature, dims.fusion, dims.key, dims.hidden
     expected: dict[str, tuple[int, ...]] = {}
+    if document.skim.preset == "tags":
+        return expected
 
     def linear(name: str, rows: int, columns: int) -> None:
         expected[f"{name}.weight"] = (rows, columns)
@@ -93,7 +116,9 @@ def skim_shapes(
     linear("fusion.0", f, d * len(document.modalities))
     linear("fusion.1", d, f)
     linear("classifier", dims.classes, d)
-    if document.skim.preset == "clip":
+    if document.skim.preset == "evidence":
+        expected |= {f"pool.{name}": (dims.scales,) for name in ("seconds", "sharpness", "weight")}
+    if not document.skim.skims:
         return expected
     for modality in document.modalities:
         linear(f"key_{modality}", k, d)
@@ -113,3 +138,30 @@ def skim_shapes(
     expected["lstm.weight_hh"] = (4 * h, h)
     expected["lstm.bias"] = (4 * h,)
     return expected
+
+
+def runnable_weights(
+    document: PlanDocument, skim: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.float32]]:
+    """The skimmer's weights as every device runs them: float32, and those of an audio-only plan widened.
+
+    A skimmer runs with pictures, or with both; with sound alone it runs as one of both does for a file
+    without pictures. There the image feature is a zero row and the modality scores are (0, 1), whatever the
+    weights, so zeros stand for what an audio-only plan does not have, and the numbers are those of its own
+    formula.
+
+    Args:
+        document: Says which modalities and preset the tensors belong to.
+        skim: The plan's tensors, named without the ``skim.`` prefix.
+    """
+    weights = {name: weight.astype(np.float32) for name, weight in skim.items()}
+    if document.modalities != ("audio",) or not weights:
+        return weights
+    shapes = {name: weight.shape for name, weight in weights.items()}
+    dims = _dimensions(document, shapes)
+    inner = dict.fromkeys(MODALITIES, _query_size(document, dims, shapes)["audio"])
+    wide = skim_shapes(replace(document, modalities=MODALITIES), dims, inner)
+    made = {name: np.zeros(shape, np.float32) for name, shape in wide.items()} | weights
+    first = np.zeros(wide["fusion.0.weight"], np.float32)
+    first[:, dims.feature :] = weights["fusion.0.weight"]
+    return made | {"fusion.0.weight": first}

@@ -47,7 +47,9 @@ def _answer(sheet: Sheet, prediction: Prediction, axis: Axis) -> None:
     sheet.text(_MARGIN, 0.6, name, longest=70)
     size = 22 if len(prediction.label) < 24 else 13
     sheet.text(_MARGIN, 1.02, prediction.label, size=size, colour=INK, bold=True, longest=52)
-    sheet.text(_MARGIN, 1.32, f"{percent(prediction.confidence)} confidence", size=10)
+    meant = "at one moment: a tag, not an action" if prediction.heard or prediction.seen else "confidence"
+    doubt = "" if prediction.known else ": unsure"
+    sheet.text(_MARGIN, 1.32, f"{percent(prediction.confidence)} {meant}{doubt}", size=10)
     left, width = 6.4, _WIDTH - _MARGIN - 6.4
     for place, (label, probability) in enumerate(prediction.top_k):
         top, colour = 0.5 + 0.27 * place, INK if place == 0 else SOFT

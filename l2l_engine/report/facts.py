@@ -32,7 +32,10 @@ def header(prediction: Prediction, axis: Axis) -> Markup:
         element("span", clock(axis.duration), class_="length"),
         class_="source",
     )
-    confidence = element("p", element("strong", percent(prediction.confidence)), " confidence", class_="sure")
+    tagged = bool(prediction.heard or prediction.seen)
+    meant = " at one moment: a tag, not an action" if tagged else " confidence"
+    doubt = None if prediction.known else element("strong", " · unsure", class_="doubt")
+    confidence = element("p", element("strong", percent(prediction.confidence)), meant, doubt, class_="sure")
     answer = element(
         "div",
         source,
@@ -55,6 +58,10 @@ def _ranking(prediction: Prediction) -> Markup:
             "div", element("span", _name(name)), element("span", percent(probability)), class_="entry"
         )
         rows.append(element("li", head, _bar(probability), class_="first" if place == 0 else None))
+    if prediction.background and not prediction.heard and not prediction.seen:
+        share = element("span", percent(prediction.background))
+        head = element("div", element("span", "none of the classes"), share, class_="entry")
+        rows.append(element("li", head, _bar(prediction.background), class_="none"))
     return element("ol", *rows, class_="ranking", aria_label="Most probable classes")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
@@ -15,6 +16,7 @@ from l2l_engine.report.files import write_whole
 from l2l_engine.report.geometry import time_axis
 from l2l_engine.report.markup import element, join
 from l2l_engine.report.steps import step_list
+from l2l_engine.report.tags import tag_lists
 from l2l_engine.report.timeline import figure
 from l2l_engine.report.words import file_name, visible
 from l2l_engine.result import Prediction
@@ -36,7 +38,8 @@ def write_timeline(
     """Write a prediction as one HTML page that needs no network.
 
     It shows the video's time axis with pictures of the moments looked at, the waveform, the attention and
-    modality scores of every step, the most probable classes, what was read and where the time went.
+    modality scores of every step, the most probable classes, what was read and where the time went; of a plan
+    of tags what was heard and seen, and when.
     Pictures and waveform are decoded from the file again; if it cannot be read any more, the page says so
     and shows the rest.
 
@@ -51,14 +54,25 @@ def write_timeline(
     Raises:
         ReportWriteError: ``path`` cannot be written.
     """
-    evidence = gather(prediction, file, limits=limits, timeout_s=timeout_s)
-    write_whole(path, render(prediction, evidence).encode("utf-8"))
+    write_whole(path, timeline_page(prediction, file, limits=limits, timeout_s=timeout_s).encode("utf-8"))
+
+
+def timeline_page(
+    prediction: Prediction,
+    file: MediaFile | None,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    timeout_s: float = 120.0,
+) -> str:
+    """The page of :func:`write_timeline`, which says what is in it and takes the same, as text."""
+    return render(prediction, gather(prediction, file, limits=limits, timeout_s=timeout_s))
 
 
 def render(prediction: Prediction, evidence: Evidence) -> str:
     """The page as text."""
     axis = time_axis(prediction)
-    style, script, page = (_resource(name) for name in ("page.css", "page.js", "page.html"))
+    style, script = style_and_script()
+    page = _resource("page.html")
     chosen = bool(prediction.moments)
     body = join(
         header(prediction, axis),
@@ -72,11 +86,12 @@ def render(prediction: Prediction, evidence: Evidence) -> str:
         if chosen
         else None,
         step_list(prediction, evidence, axis),
+        tag_lists(prediction, axis),
         details(prediction),
         element("footer", _FOOTER) if evidence.pictures or evidence.waveform is not None else None,
     )
     return Template(page).substitute(
-        policy=_policy(style, script),
+        policy=policy([style], [script]),
         title=element("title", f"{visible(prediction.label)} · {visible(file_name(prediction))}"),
         style=style,
         script=script,
@@ -88,17 +103,27 @@ def _resource(name: str) -> str:
     return files("l2l_engine.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
-    """Only these very bytes of style and script count, and pictures come from the page itself."""
+def policy(styles: Sequence[str], scripts: Sequence[str], **more: str) -> str:
+    """A policy: only these very bytes of style and script count, and pictures come from the page itself.
+
+    Args:
+        styles, scripts: All that there may be.
+        **more: Other directives, with _ for -.
+    """
     allowed = {
         "default-src": "'none'",
         "img-src": "data:",
-        "style-src": _hash(style),
-        "script-src": _hash(script),
+        "style-src": " ".join(map(_hash, styles)),
+        "script-src": " ".join(map(_hash, scripts)),
         "base-uri": "'none'",
         "form-action": "'none'",
-    }
+    } | {name.replace("_", "-"): source for name, source in more.items()}
     return "; ".join(f"{name} {source}" for name, source in allowed.items())
+
+
+def style_and_script() -> tuple[str, str]:
+    """The style and the script of every page."""
+    return _resource("page.css"), _resource("page.js")
 
 
 def _hash(text: str) -> str:

@@ -157,7 +157,9 @@ def _sound(waveform: Waveform | None, prediction: Prediction, axis: Axis) -> Mar
 
 def _caption(prediction: Prediction, evidence: Evidence) -> Markup:
     steps, places = len(prediction.moments), len(stops(prediction.moments))
-    if not steps:
+    if prediction.heard or prediction.seen:
+        parts = ["Every moment was named by itself, and none was chosen."]
+    elif not steps:
         parts = ["It took one step, over the mean of the whole video, and chose no moments."]
     else:
         parts = [

@@ -126,7 +126,8 @@ class CpuCompute:
 
     def __init__(self, plan: Plan, encoders: Mapping[str, ReplicatedEncoder], skimmer: SkimmingModel) -> None:
         self._encoders, self._skimmer = encoders, skimmer
-        self._media, self._feature = plan.document.media, plan.dimensions.feature
+        self._media = plan.document.media
+        self._features = {part: plan.features(part) for part in plan.document.modalities}
         self.recogniser: Recogniser | None = None
         if "recogniser" in encoders:
             self.recogniser = Recogniser(plan.document, encoders["recogniser"])
@@ -144,7 +145,7 @@ class CpuCompute:
         """Features that a caller hands in: float32 [M, D]."""
         if arguments.is_on_device(rows):
             raise TypeError(f"{name} is in memory of a GPU, and this Classifier is on the cpu")
-        features = arguments.features(name, rows, self._feature)
+        features = arguments.features(name, rows, self._features[name.partition("_")[0]])
         return features, len(features)
 
     def skim(
@@ -175,9 +176,8 @@ class CpuCompute:
             job.run(self._skim_once, lambda: None)
 
     def _skim_once(self) -> None:
-        row = Bank(np.zeros((1, self._feature), np.float32), np.zeros(1))
-        audio = row if "audio" in self._encoders else None
-        self.skim(row, audio, np.zeros(1), 1, Stopwatch())
+        rows = {part: Bank(np.zeros((1, n), np.float32), np.zeros(1)) for part, n in self._features.items()}
+        self.skim(rows.get("image"), rows.get("audio"), np.zeros(1), 1, Stopwatch())
 
     def close(self) -> None:
         """Nothing outlives the object."""

@@ -76,12 +76,14 @@ class Session:
     ) -> None:
         self._source, self._document, self._compute, self._watch = source, document, compute, watch
         self._job, self._readers = job, Readers(source)
+        if why := _why_nothing(source, document.modalities):
+            raise MediaError(f"{watch.name}: {why}")
         self.timestamps = sampling.timestamps(source.duration, document.media.hop)
         self._cache: FrameCache | None = None
         if source.has_video and recogniser is not None and recogniser.sees_frames_of(document):
             self._cache = FrameCache()
         self._image = self._audio = None
-        if source.has_video:
+        if source.has_video and "image" in document.modalities:
             self._image = Collector(Stage.FRAMES, compute.store(Stage.FRAMES), cache=self._cache)
         if source.has_audio and "audio" in document.modalities:
             self._audio = Collector(Stage.AUDIO, compute.store(Stage.AUDIO))
@@ -125,7 +127,7 @@ class Session:
 
     @property
     def has_video(self) -> bool:
-        """Whether there are pictures to look at."""
+        """Whether there are pictures, and the plan looks at them."""
         return self._image is not None
 
     @property
@@ -306,7 +308,9 @@ class Session:
         collectors = {kind: collector for kind, collector in kinds.items() if collector is not None}
         decoded = sum(collector.decoded for collector in collectors.values())
         if not decoded:
-            raise MediaError(f"{self._watch.name}: {_why_nothing(self._source, self._document.modalities)}")
+            nothing = {"video": "no frame", "audio": "no sound"}
+            what = " and ".join(nothing[kind] for kind in kinds if kind in collectors)
+            raise MediaError(f"{self._watch.name}: {what} could be decoded")
         asked = sum(
             collector.asked for kind, collector in collectors.items() if not self._is_dead(kind, collector)
         )
@@ -341,7 +345,10 @@ def _spread_out(result: SkimResult, where: NDArray[np.bool_]) -> SkimResult:
     return replace(result, image_attention=image, audio_attention=audio)
 
 
-def _why_nothing(source: MediaSource, modalities: tuple[str, ...]) -> str:
-    if not source.has_video and "audio" not in modalities:
+def _why_nothing(source: MediaSource, modalities: tuple[str, ...]) -> str | None:
+    """Why a plan of one modality has nothing to do with a file; None if it has."""
+    if modalities == ("image",) and not source.has_video:
         return "there is no video, and the plan is for pictures alone"
-    return "no frame and no sound could be decoded"
+    if modalities == ("audio",) and not source.has_audio:
+        return "there is no sound, and the plan is for sound alone"
+    return None

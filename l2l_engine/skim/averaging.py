@@ -8,14 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine import _native
 from l2l_engine.skim.inputs import Modality
+from l2l_engine.skim.pairs import Pairs, Rows, scores_of
 from l2l_engine.skim.skimmer import SkimResult
-
-CHUNK = 256
-"""Timestamps fused at a time: memory does not follow the length of the video."""
-
-_Rows = NDArray[np.float32]
 
 
 class Averager:
@@ -31,18 +26,14 @@ class Averager:
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
         tensors = {name: np.ascontiguousarray(value, np.float32) for name, value in weights.items()}
-        self._size = len(tensors["fusion.1.weight"])
-        # Split by modality: the half of an absent one costs nothing.
-        first = tensors["fusion.0.weight"].T
-        self._image, self._audio = first[: self._size], first[self._size :]
-        self._bias = tensors["fusion.0.bias"]
+        self._pairs = Pairs(tensors)
         self._second = tensors["fusion.1.weight"].T.astype(np.float64), tensors["fusion.1.bias"]
         self._classifier = tensors["classifier.weight"].T, tensors["classifier.bias"]
 
     def run(  # noqa: PLR0917 - as Skimmer.run
         self,
-        image_bank: _Rows | None,
-        audio_bank: _Rows | None,
+        image_bank: Rows | None,
+        audio_bank: Rows | None,
         image_times: NDArray[np.float64] | None,
         audio_times: NDArray[np.float64] | None,
         timestamps: NDArray[np.float64],
@@ -61,35 +52,22 @@ class Averager:
         if steps != 1:
             raise ValueError(f"steps: averaging takes one, not {steps}")
         count, n = timestamps.shape
-        features = np.empty((count, 1, self._size), np.float32)
-        image = None if modality == "audio" else (image_bank, image_times)
-        audio = None if modality == "image" or not len(self._audio) else (audio_bank, audio_times)
+        features = np.empty((count, 1, self._second[0].shape[1]), np.float32)
+        banks = self._pairs.banks((image_bank, image_times), (audio_bank, audio_times), modality)
         for video in range(count):
-            hidden = np.zeros(len(self._bias), np.float64)
-            for start in range(0, n, CHUNK):
-                stamps = timestamps[video, start : start + CHUNK]
-                rows = np.tile(self._bias, (len(stamps), 1))
-                for bank, weight in ((image, self._image), (audio, self._audio)):
-                    if bank is not None:
-                        rows += _at(bank, video, stamps) @ weight
-                hidden += np.maximum(rows, 0).sum(axis=0, dtype=np.float64)
+            hidden = np.zeros(self._pairs.hidden, np.float64)
+            for _, rows in self._pairs.chunks(banks, video, timestamps[video]):
+                hidden += rows.sum(axis=0, dtype=np.float64)
             # The second layer is linear, so it may follow the mean.
             features[video, 0] = hidden / n @ self._second[0] + self._second[1]
         attention = np.full((count, 1, n), 1 / n, np.float32)
         logits = features[:, 0] @ self._classifier[0] + self._classifier[1]
-        scores = np.array([image is not None, audio is not None], np.float32)
+        image, audio = banks
         return SkimResult(
             logits=logits,
             image_attention=attention if image is not None else np.zeros_like(attention),
             audio_attention=attention.copy() if audio is not None else np.zeros_like(attention),
-            modality_scores=np.tile(scores / scores.sum(), (count, 1, 1)),
+            modality_scores=scores_of(banks, count, 1),
             step_features=features,
             step_logits=logits[:, None].copy(),
         )
-
-
-def _at(bank: tuple[Any, Any], video: int, stamps: NDArray[np.float64]) -> _Rows:
-    """A video's features at some timestamps."""
-    features, times = (part[video : video + 1] for part in bank)
-    rows: _Rows = _native.interpolate(features, times, stamps[None], "auto")[0]
-    return rows

@@ -114,14 +114,18 @@ def differences(before: Any, after: Any, tolerance: float, place: str = "") -> I
         yield f"{place}: {before!r} became {after!r}"
 
 
+LATER: dict[str, Any] = {"known": True, "background": 0.0, "heard": [], "seen": []}
+"""What predictions say since these were written down, of plans that do not make use of it."""
+
+
 def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """All differences that may not be: none but the stopped runs' confidences within rounding."""
     found = [f"{name}: gone or new" for name in sorted(before.keys() ^ after.keys())]
     for name in before.keys() & after.keys():
         stopped = before[name]["stopped_by"] == "confidence"
+        tolerance = STEP_TOLERANCE if stopped else 0.0
         found += [
-            f"{name}{text}"
-            for text in differences(before[name], after[name], STEP_TOLERANCE if stopped else 0.0)
+            f"{name}{text}" for text in differences(LATER | before[name], LATER | after[name], tolerance)
         ]
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+import l2l_engine
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,13 +25,13 @@ def run(*command: object, **options: object) -> str:
     return output
 
 
-def test_importing_brings_neither_torch_nor_openvino() -> None:
+def test_importing_brings_nothing_that_is_not_needed_yet() -> None:
     log = run(sys.executable, "-X", "importtime", "-c", "import l2l_engine")
     modules = {
         line.rpartition("|")[2].strip() for line in log.splitlines() if line.startswith("import time:")
     }
     assert "l2l_engine.classifier" in modules
-    heavy = {"torch", "openvino", "scipy", "training", "typer"}
+    heavy = {"av", "openvino", "rich", "scipy", "starlette", "torch", "training", "typer"}
     assert not heavy & {module.partition(".")[0] for module in modules}
 
 
@@ -50,6 +53,15 @@ def test_the_wheel_holds_the_runtime_and_nothing_else(wheel: Path) -> None:
         assert needed in names
     assert any(name.startswith("l2l_engine/_native.") and name.endswith(".so") for name in names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_the_wheel_says_what_was_compiled_into_it(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if ".dist-info/sboms/" in name)
+    content = json.loads(archive.read(name))
+    assert (content["bomFormat"], content["specVersion"]) == ("CycloneDX", "1.6")
+    assert content["metadata"]["component"]["version"] == l2l_engine.__version__
+    assert "pybind11" in {component["name"] for component in content["components"]}
 
 
 def test_the_wheel_works_outside_the_tree(wheel: Path, tmp_path: Path, plan_file: Path, video: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_flipped_bit_anywhere_in_the_header_never_changes_what_is_read(plan_fi
 @pytest.mark.parametrize(
     ("change", "value", "message"),
     [
-        (("format_version",), 2, "version 2"),
+        (("format_version",), 3, "version 3"),
         (("format_version",), "1", "version '1'"),
         (("surprise",), 1, "surprise"),
         (("classes",), ["a", "b"], "2 classes"),

@@ -11,14 +11,16 @@ import pytest
 
 from l2l_engine import Classifier, Prediction
 from tests.api.commands import inside
+from tests.api.test_tags import write as write_tags
 from tests.docs.pages import ROOT, blocks
+from training.commands import build_parser
 
 DEMO = ROOT / "demo"
 WRITES = {"--resume", "--timeline", "--plot", "-o"}
 """Options that name a file to write."""
 VIDEOS = ("long_video.mp4", "holiday.mp4", "clip.mp4", "lecture.mp4", "videos/one.mp4", "videos/two.mp4")
-ELSEWHERE = ("pip", "make")
-"""Commands that set up: `.ci/run` runs `make test`; test_packaging builds and installs."""
+ELSEWHERE = ("pip", "make", "python")
+"""Commands that set up: `.ci/run` runs `make test`; test_packaging installs; those of Python are parsed."""
 
 
 @pytest.fixture
@@ -28,6 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in VIDEOS:
         (tmp_path / name).symlink_to(DEMO / "ring-spinning.mp4")
     shutil.copy(DEMO / "demo.plan", tmp_path / "engine.plan")
+    write_tags(tmp_path / "starter.plan", "image", "audio")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("L2L_PLAN", raising=False)
     return tmp_path
@@ -38,7 +41,7 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines if line.strip()]
 
 
-@pytest.mark.parametrize(("page", "least"), [("README.md", 1), ("docs/usage.md", 5)])
+@pytest.mark.parametrize(("page", "least"), [("README.md", 1), ("docs/usage.md", 5), ("docs/reading.md", 1)])
 @pytest.mark.usefixtures("here")
 def test_python_runs(page: str, least: int, capsys: pytest.CaptureFixture[str]) -> None:
     """The blocks of a page one after the other, as one would paste them into one session."""
@@ -57,6 +60,13 @@ def test_python_runs(page: str, least: int, capsys: pytest.CaptureFixture[str]) 
 def test_commands_are_known(page: str) -> None:
     assert commands(page)
     assert {command[0] for command in commands(page)} <= {"l2l", *ELSEWHERE}
+
+
+def test_python_knows_what_the_front_page_tells_it() -> None:
+    told = [command[1:] for command in commands("README.md") if command[0] == "python"]
+    assert [words[:3] for words in told] == [["-m", "training", "starter"]]
+    for words in told:
+        build_parser(()).parse_args(words[2:])
 
 
 def test_make_knows_what_the_front_page_tells_to_make() -> None:

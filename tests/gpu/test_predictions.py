@@ -17,6 +17,7 @@ from l2l_engine import Classifier
 from l2l_engine.plan import RecogniserSettings, SkimSettings, write_plan
 from tests.api.graphs import audio_graph, image_graph, recogniser_graph
 from tests.api.plans import DOCUMENT, random_pairing, random_skim
+from tests.api.test_sound_alone import write as write_sound_alone
 from tests.gpu.host import HostDevice, HostNetwork
 from tests.gpu.videos import VP9
 
@@ -112,6 +113,22 @@ def test_a_plan_that_averages(
     write_plan(path, document, graphs={"image.fp32": image_graph(), "audio.fp32": audio_graph()}, skim=skim)
     with Classifier(path, device="cuda") as ours, Classifier(path, precision="fp32") as theirs:
         for file in (video, silent_video):
+            same(ours.predict(file), theirs.predict(file))
+
+
+@pytest.mark.parametrize("preset", ["clip", "paper"])
+def test_a_plan_of_sound_alone(
+    networks: dict[str, HostNetwork],
+    tmp_path: Path,
+    video: Path,
+    sound_file: bytes,
+    same: Same,
+    preset: str,
+) -> None:
+    path = write_sound_alone(tmp_path / "sound.plan", preset).path
+    with Classifier(path, device="cuda") as ours, Classifier(path, precision="fp32") as theirs:
+        ours.warmup()
+        for file in (video, sound_file):
             same(ours.predict(file), theirs.predict(file))
 
 

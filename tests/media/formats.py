@@ -237,9 +237,10 @@ An error, a `MediaError`, says what the file is, and what helps:
 
 * What is encrypted (protected MP4, WebM and ASF, scrambled transport streams) is called encrypted.
 * An MP4 or MOV that lacks its index was cut short: the message says how many bytes are here, and how many
-  there should be. Any other file that was cut short is read as far as it goes; where its header says how long
-  it should be, less than half of it is an error that says how much is there, in all sampling modes alike, and
-  of more, `coverage` says the share.
+  there should be. Of a chained Ogg that goes on with other channels or another rate only the first part
+  can be read, and the rest counts as lost, by its bytes. Any other file that was cut short is read as far as
+  it goes; where its header says how long it should be, less than half of it is an error that says how much
+  is there, in all sampling modes alike, and of more, `coverage` says the share.
 * A track that is declared and yields nothing is absent. If it is all there is, that is the error.
 * Frames above `Limits.pixels` (36 million: 8K), and files longer than `Limits.duration` (a day) are refused;
   `l2l predict --max-pixels`, `--max-duration`, `--max-frames`, `--max-audio-bytes` set other limits.

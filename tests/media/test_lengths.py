@@ -12,7 +12,7 @@ from l2l_engine.errors import MediaError
 from l2l_engine.media import open_media
 from tests.robustness.plans import tiny_plan
 
-from .makers import bursts, media
+from .makers import bursts, media, tone
 
 RATE = 16000
 RATE_OF_FRAMES = 25
@@ -184,3 +184,21 @@ def test_a_partial_download_is_treated_alike_in_all_modes(
             assert found is not None
             coverages.append(found.coverage)
     np.testing.assert_allclose(coverages, there / duration, atol=0.05)
+
+
+@pytest.mark.parametrize(("first", "second"), [("stereo", "mono"), ("mono", "stereo"), ("5.1", "stereo")])
+def test_a_chain_of_ogg_that_goes_on_in_another_format_is_not_taken_for_whole(
+    first: str, second: str, classifier: Classifier
+) -> None:
+    # FFmpeg cannot go on to such a part; what it can read is read, and the rest counts as lost.
+    content = b"".join(
+        media("ogg", video=None, audio="libopus", layout=layout, seconds=seconds, sound=tone)
+        for layout, seconds in ((first, 6.0), (second, 3.0))
+    )
+    with open_media(content) as source:
+        assert source.duration > 7.0
+        assert source.readable == pytest.approx(6.0, abs=0.1)
+    for mode in MODES:
+        found = classifier.predict(content, sampling=mode).media
+        assert found is not None
+        assert 0.5 < found.coverage < 0.9

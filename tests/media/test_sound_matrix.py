@@ -32,7 +32,7 @@ EVERYDAY = [
     ("wav", "dfpwm"), ("w64", "adpcm_ms"), ("w64", "pcm_s16le"), ("aiff", "adpcm_ima_qt"),
     ("aiff", "pcm_s16be"), ("caf", "adpcm_ima_wav"), ("caf", "alac"), ("caf", "pcm_f32le"), ("au", "g722"),
     ("au", "pcm_alaw"), ("mov", "adpcm_ima_qt"), ("matroska", "pcm_s16le"), ("avi", "adpcm_ms"),
-    ("nut", "adpcm_yamaha"),
+    ("nut", "adpcm_yamaha"), ("nut", "wavpack"),
 ]  # fmt: skip
 CONTAINERS = (
     "wav", "w64", "aiff", "caf", "au", "mov", "mp4", "matroska", "avi", "nut", "ogg", "flac", "mp3", "adts",
@@ -90,6 +90,22 @@ def test_far_windows_are_those_of_a_walk(container: str, coder: str) -> None:
     content = made(container, coder)
     assert content is not None
     check(content, listen(content), lag=24 if container in ROUNDED else 1)
+
+
+@pytest.mark.parametrize(
+    ("container", "coder"),
+    [("matroska", "wavpack"), ("nut", "wavpack"), ("matroska", "tta"), ("wv", "wavpack"), ("avi", "flac")],
+)
+def test_a_far_window_anywhere_in_a_long_packet(container: str, coder: str) -> None:
+    """Packets of up to a second, of which some containers do not say how long they last."""
+    content = made(container, coder)
+    assert content is not None
+    truth = listen(content)
+    with open_media(content) as source:
+        for start in np.arange(10.3, 12.9, 0.07):
+            got = source.audio_windows(np.array([start]), window=4000, sample_rate=RATE)
+            assert got.valid.all(), start
+            assert differs(got.samples[0], truth.window(start, 4000, RATE), lag=24) < 0.05, start
 
 
 @pytest.mark.nightly

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from l2l_engine import MediaInfo, Moment, Prediction, StreamInfo, Timings
+from l2l_engine import MediaInfo, Moment, Prediction, StreamInfo, Tag, Timings
 
 VIDEO = StreamInfo("video", "h264", 0.0, width=160, height=120, frame_rate=10.0)
 AUDIO = StreamInfo("audio", "aac", 0.0, sample_rate=16000, channels=1)
@@ -86,6 +86,12 @@ def from_features() -> Prediction:
     return replace(make(path=None), media=None, decoder=None, precision=None)
 
 
+def tagged(*names: str) -> Prediction:
+    """As a plan of tags gives it: the same names heard and seen."""
+    tags = tuple(Tag(name, 0.9 / (i + 1), (4.0, 0.0)[: i + 1]) for i, name in enumerate(names))
+    return replace(make(steps=1), heard=tags, seen=tags)
+
+
 def hostile(text: str) -> Prediction:
     """``text`` wherever the words of others appear."""
     prediction = make(classes=(text, "other"), path=f"{text}.mp4")
@@ -93,6 +99,7 @@ def hostile(text: str) -> Prediction:
     streams = tuple(replace(stream, codec=text) for stream in prediction.media.streams)
     return replace(
         prediction,
+        heard=(Tag(text, 0.5, (1.0,)),),
         media=replace(prediction.media, streams=streams),
         device=text,
         decoder=text,
@@ -115,4 +122,8 @@ AWKWARD = {
     ),
     "one class": make(classes=("ball bouncing",)),
     "features": from_features(),
+    "unsure": replace(make(), known=False, background=0.7),
+    "tags": tagged("Speech", "Dog", "crane"),
+    "heard alone": replace(tagged("Speech"), seen=()),
+    "tags with long names": tagged("x" * 200, "what " * 40),
 }

@@ -134,6 +134,20 @@ def test_one_step_says_that_it_chose_nothing() -> None:
     assert not page.all("ol", class_="steps")
 
 
+def test_tags_are_told_with_their_moments() -> None:
+    text = read(render(AWKWARD["tags"], Evidence())).text
+    for words in ("a tag, not an action", "not actions", "Heard", "Seen", "Speech", "90.0%", "0:04.0"):
+        assert words in text
+    assert "Heard" not in read(render(AWKWARD["ordinary"], Evidence())).text
+
+
+def test_doubt_is_told() -> None:
+    text = read(render(AWKWARD["unsure"], Evidence())).text
+    assert "unsure" in text
+    assert "none of the classes" in text
+    assert "unsure" not in read(render(AWKWARD["ordinary"], Evidence())).text
+
+
 def test_features_need_no_file(tmp_path: Path) -> None:
     write_timeline(tmp_path / "out.html", from_features(), None)
     page = read((tmp_path / "out.html").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from training.checks import check, sets_of
 from training.clips.students import build_student
 from training.config import load_config
 from training.errors import InputError
-from training.journey.choices import USUAL, own_config
+from training.journey.choices import USUAL, choose_config
 from training.runs.checkpoint import save_network
 from training.skimming.build import build_skimmer
 
@@ -87,7 +87,12 @@ WRONG = {
     "student.labels=2.0": "student.labels cannot be 2.0",
     "teacher.train=['clips']": "model.features is 32, but the teacher's features have 512 numbers",
     "recogniser={kind='frame', image='vit_b_16', image_side=96}": "recogniser.image vit_b_16 cannot take",
-    "recogniser={kind='frame', side=200}": "recogniser.side is 200",
+    "recogniser={kind='frame', side=2049}": "recogniser.side cannot be 2049",
+    "model.audio=yamnet": "audio_width is 0.0625, but yamnet has one width: set it to 1.0",
+    "model={audio='yamnet', audio_stem_stride=1}": "audio_stem_stride is 1, which only resnet18",
+    "model={audio='squeezenet1_1', audio_stem_stride=1}": "audio_stem_stride is 1, which only resnet18",
+    "model.audio=yamnet2": "model.audio is 'yamnet2', which is neither",
+    "model.tune=some": "model.tune cannot be 'some'",
     "plan=.": "plan is ., which is a folder",
 }
 
@@ -223,17 +228,20 @@ def test_own_footage_is_not_opened_for_a_wrong_setting(settings, tmp_path, capsy
     assert not (tmp_path / "x.work").exists()
 
 
+def configured(settings, folder):
+    return choose_config(USUAL, config=None, overrides=settings, work=folder, plan=folder / "x.plan").config
+
+
 def test_an_encoder_of_one_width_needs_no_width(tmp_path):
     """The command in docs/training.md: own.toml has a width for ResNet-18, which nobody asked for."""
     settings = ["model.image=efficientnet_lite0", "model.image_weights=package"]
-    config = own_config(USUAL, config=None, overrides=settings, work=tmp_path, plan=tmp_path / "x.plan")
+    own = [*settings, "model.audio=resnet18"]
+    config = configured(own, tmp_path)
     assert config.model.image_width == 1.0
     assert config.model.audio_width == 0.25
     check(config, STAGES, footage=False)
-    narrow = own_config(USUAL, config=None, overrides=[], work=tmp_path, plan=tmp_path / "x.plan")
-    assert narrow.model.image_width == 0.25
-    wrong = [*settings, "model.image_width=0.25"]
-    conflict = own_config(USUAL, config=None, overrides=wrong, work=tmp_path, plan=tmp_path / "x.plan")
+    assert configured(["model.image=resnet18", "model.audio=resnet18"], tmp_path).model.image_width == 0.25
+    conflict = configured([*own, "model.image_width=0.25"], tmp_path)
     with pytest.raises(InputError, match=r"set it to 1\.0"):
         check(conflict, STAGES)
 

@@ -68,17 +68,18 @@ class SingleQuery(nn.Module):
         mix = votes[:, :1] * output.image_attention[:, 0] + votes[:, 1:] * output.audio_attention[:, 0]
         weights, chosen = mix.topk(min(COUNT, mix.shape[1]), dim=1)
         rows = chosen[:, :, None].expand(-1, -1, batch.image.shape[2])
-        fused = self.skimmer.fusion(*(bank.gather(1, rows) for bank in pairs_of(batch)))
+        pairs = pairs_of(batch, self.skimmer.modalities)
+        fused = self.skimmer.fusion(*(bank.gather(1, rows) for bank in pairs))
         mean = torch.einsum("bm,bmd->bd", weights / weights.sum(dim=1, keepdim=True), fused)
         logits: Tensor = self.skimmer.classifier(mean)
         return logits
 
 
-def pairs_of(batch: SkimBatch) -> list[Tensor]:
-    """Return image and audio features at all timestamps, [B, N, D] each; zero for what a video lacks."""
+def pairs_of(batch: SkimBatch, modalities: Sequence[str] = MODALITIES) -> list[Tensor]:
+    """Return the modalities' features at all timestamps, [B, N, D] each; zero for what a video lacks."""
     stamps = batch.hop * torch.arange(int(batch.lengths.max()), device=batch.image.device)
     found = []
-    for name in MODALITIES:
+    for name in modalities:
         rows, times, lengths = batch.modality(name)
         found.append(Interpolation(times, lengths, stamps).rows(rows) * (lengths > 0)[:, None, None])
     return found

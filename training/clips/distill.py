@@ -18,6 +18,7 @@ from training.clips.students import (
     encode_batch,
     new_student,
     run_student,
+    shown,
     streams_of,
     views,
 )
@@ -61,6 +62,7 @@ def distill(config: Config) -> dict[str, float]:
         "flip": config.student.flip,
         "swap_colours": config.student.swap_colours,
         "seed": config.seed,
+        **shown(config.model),
     }
     schedule = Schedule.of(config.distill, config.precision)
 

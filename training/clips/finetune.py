@@ -22,6 +22,7 @@ from training.clips.students import (
     encode_batch,
     new_student,
     run_student,
+    shown,
     streams_of,
     student_path,
     views,
@@ -42,35 +43,52 @@ def target_pairs(config: Config) -> PairSets:
     return PairSets(train, load_pairs(config, config.student.validation, train.classes))
 
 
-def finetune(config: Config, folder: Path | None = None, pairs: PairSets | None = None) -> dict[str, float]:
+_LAST = 0.1
+"""Share of ``student.rate`` at which the last stage is tuned: it begins with something good already."""
+
+
+def finetune(
+    config: Config,
+    folder: Path | None = None,
+    pairs: PairSets | None = None,
+    *,
+    start: Path | None = None,
+) -> dict[str, float]:
     """Train the student, or continue where a killed run stopped.
 
     Args:
         config: The run.
         folder: Where the student goes; ``student`` of the run by default.
         pairs: What it learns from, if that is loaded already.
+        start: Weights of a student of the same classes to go on from; by default the distilled student's,
+            without its classifier, where there is one.
 
     Returns:
         The validation metrics.
     """
     torch.set_num_threads(config.threads)
     settings, streams = config.student, streams_of(config.student)
-    start = distilled_folder(config) / WEIGHTS if settings.distilled and config.teacher.train else None
+    whole = start is not None
+    if not whole and settings.distilled and config.teacher.train:
+        start = distilled_folder(config) / WEIGHTS
     depends_on = {
         "model": to_plain(config.model),
         "student": to_plain(settings),
         "sets": {name: describe_set(config, name) for name in settings.train},
         "start": None if start is None else file_fingerprint(start),
         "seed": config.seed,
+        **shown(config.model),
     }
     pairs = pairs or target_pairs(config)
     train, validation = pairs.train, pairs.validation
     schedule = Schedule.of(settings, config.precision)
+    if config.model.tune == "last":
+        schedule = replace(schedule, rate=_LAST * schedule.rate)
 
     def build() -> Student:
         student = new_student(config.model, len(train.classes), settings.dropout)
         if start is not None:
-            start_from(student, start)
+            start_from(student, start, whole=whole)
         return student
 
     def loss(student: Student, chosen: NDArray[np.int64], learner: Learner) -> Tensor:
@@ -92,10 +110,10 @@ def finetune(config: Config, folder: Path | None = None, pairs: PairSets | None 
     )
 
 
-def start_from(student: Student, path: Path) -> None:
-    """Take both encoders and Psi from another student; the classifier stays as it is."""
+def start_from(student: Student, path: Path, *, whole: bool = False) -> None:
+    """Take both encoders and Psi from another student, and the classifier too if ``whole``."""
     own = student.state_dict()
-    weights = {k: v for k, v in load_file(path).items() if not k.startswith("classifier.")}
+    weights = {k: v for k, v in load_file(path).items() if whole or not k.startswith("classifier.")}
     student.load_state_dict(own | weights)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from l2l_engine.plan import MediaSettings, RecogniserSettings
+from l2l_engine.plan import RecogniserSettings
 from training.clips.augment import augment_images, crop_images
-from training.clips.pairs import FRAMES, RATE, Pairs, PairSets, load_pairs
+from training.clips.pairs import FRAMES, RATE, Pairs, PairSets, clip_side, load_pairs
 from training.clips.teach import clip_pairs, load_teacher, published, run_teacher, start_from, train_teacher
 from training.config import Config, RecogniserConfig, to_plain
 from training.errors import InputError
@@ -23,6 +24,7 @@ from training.learning.learner import Learner
 from training.learning.losses import class_loss
 from training.learning.scores import Scored, top1
 from training.learning.temperature import fit_temperature
+from training.models.inputs import image_side, media_settings, short_side_of
 from training.models.recogniser import ClipRecogniser, FrameRecogniser
 from training.models.teacher import Teacher
 from training.runs.checkpoint import load_network, read_classes
@@ -84,9 +86,14 @@ def recogniser_pairs(config: Config) -> PairSets:
     """Return what it learns from, with clips where it sees those: in the student's classes."""
     settings, student = config.recogniser, config.student
     classes = class_names(video for _, video in load_sets(config, student.train))
-    load = clip_pairs if settings.kind == "clip" else load_pairs
-    train = load(config, settings.train or student.train, classes)
-    return PairSets(train, load(config, settings.validation or student.validation, classes))
+    if settings.kind == "clip":
+        load = partial(clip_pairs, config)
+    else:
+        sizes = _sizes(config)
+        sound = media_settings(config.model)
+        load = partial(load_pairs, config, media=replace(sound, short_side=sizes.short_side, crop=sizes.crop))
+    train = load(settings.train or student.train, classes)
+    return PairSets(train, load(settings.validation or student.validation, classes))
 
 
 def load_recogniser(config: Config) -> Recogniser | None:
@@ -124,16 +131,22 @@ def _truth(config: Config, labels: NDArray[np.bool_]) -> Tensor:
 
 def _sizes(config: Config) -> RecogniserSettings:
     """Return what it sees, as training has it."""
-    media, side = MediaSettings(), config.teacher.side
-    if config.recogniser.kind == "frame":
-        return RecogniserSettings(short_side=media.short_side, crop=config.recogniser.side)
+    settings, side = config.recogniser, config.teacher.side
+    if settings.kind == "frame":
+        crop = frame_side(settings)
+        return RecogniserSettings(short_side=short_side_of(crop), crop=crop)
     return RecogniserSettings(
         kind="clip",
-        short_side=min(media.short_side, round(side * media.short_side / media.crop)),
+        short_side=clip_side(side),
         crop=side,
         frames=FRAMES,
         seconds=FRAMES / RATE,
     )
+
+
+def frame_side(settings: RecogniserConfig) -> int:
+    """Return the pixels of the square that a frame recogniser is shown."""
+    return settings.side or image_side(settings.image, settings.image_side)
 
 
 def _folder(config: Config) -> Path:
@@ -183,16 +196,16 @@ def _seen(pairs: Pairs) -> NDArray[np.int64]:
 
 def _train_frames(config: Config, pairs: PairSets) -> None:
     settings, train, validation = config.recogniser, pairs.train, pairs.validation
-    sets = settings.train or config.student.train
+    sets, sizes = settings.train or config.student.train, _sizes(config)
     depends_on = {
-        "recogniser": to_plain(settings),
+        # The default was a number once.
+        "recogniser": to_plain(settings) | {"side": sizes.crop},
         "sets": {name: describe_set(config, name) for name in sets},
         "pairs": config.student.pairs,
         "flip": config.student.flip,
         "swap_colours": config.student.swap_colours,
         "seed": config.seed,
     }
-    sizes = _sizes(config)
 
     def build() -> FrameRecogniser:
         network = build_frames(settings, len(train.classes))
@@ -204,7 +217,7 @@ def _train_frames(config: Config, pairs: PairSets) -> None:
         images, labels = learner.place(
             augment_images(
                 torch.from_numpy(train.images[chosen]),
-                settings.side,
+                sizes.crop,
                 flip=config.student.flip,
                 swap_colours=config.student.swap_colours,
             ),

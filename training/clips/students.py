@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from l2l_engine.plan import MediaSettings
 from training.clips.augment import augment_images, augment_samples, crop_images, crop_samples
 from training.clips.pairs import Pairs
 from training.config import Config, ModelConfig, StudentConfig
 from training.learning.learner import Learner
-from training.models import Student
+from training.models import Student, media_settings
 from training.runs.checkpoint import load_network, read_classes
 from training.runs.devices import place
 
@@ -103,17 +104,35 @@ def build_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Stu
         dropout=dropout,
         image=model.image,
         image_side=model.image_side,
+        audio=model.audio,
     )
+    if model.tune != "all":
+        # What learns first stands behind the trunks; so there is something even where the sizes agree.
+        for encoder in (student.image, student.audio):
+            if isinstance(encoder.project, nn.Identity):
+                encoder.project = nn.Linear(encoder.embedding_size, model.features)
+    student.tune(model.tune)
     # Frames arrive with channels last, and convolutions on CPUs are fastest when weights lie so too.
     return student.to(memory_format=torch.channels_last)
 
 
 def new_student(model: ModelConfig, classes: int, dropout: float = 0.0) -> Student:
-    """Build a student to train: its image encoder starts from published weights if the model names any."""
+    """Build a student to train: its encoders start from published weights if the model names any."""
     student = build_student(model, classes, dropout)
+    if model.audio_weights is not None:
+        student.audio.start_from(model.audio_weights)
     if model.image_weights is not None:
         student.image.start_from(model.image_weights)
     return student
+
+
+def shown(model: ModelConfig) -> dict[str, Any]:
+    """Return what a checkpoint depends on beside the model's settings: sizes of what its encoders are shown.
+
+    Those of before there were others are left out, so that what was trained with them is still known.
+    """
+    media = media_settings(model)
+    return {} if media == MediaSettings() else {"media": asdict(media)}
 
 
 def student_path(config: Config) -> Path:
@@ -146,7 +165,7 @@ def encode_batch(
     student: Student, pairs: Pairs, chosen: NDArray[np.int64], settings: StudentConfig, learner: Learner
 ) -> Encoded:
     """Return features of augmented pairs; zeros of a stream that the student does not have."""
-    media, streams = MediaSettings(), streams_of(settings)
+    media, streams = pairs.media, streams_of(settings)
     nothing = torch.zeros(len(chosen), student.classifier.in_features)
     (image, has_audio) = learner.place(nothing, torch.from_numpy(pairs.has_audio[chosen]))
     has_image = None
@@ -200,7 +219,7 @@ def views(batch: Encoded, streams: Streams, *, drop_image: float, drop_audio: fl
 @torch.inference_mode()
 def run_student(student: Student, pairs: Pairs, streams: Streams) -> StudentOutputs:
     """Return what ``student`` says of centre crops and the sound from then on, with these streams alone."""
-    media = MediaSettings()
+    media = pairs.media
     student.eval()
     features, logits = [], []
     for first in range(0, len(pairs), _BATCH):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from training.config.kinds import Count, Positive
+from training.config.kinds import Count, Positive, Side
 from training.config.parse import added
 
 
@@ -14,8 +14,8 @@ class ModelConfig:
     """Sizes: D, F, K and H of DESIGN 2, and the encoders.
 
     Attributes:
-        image_width: Factor on the channels of "resnet18"; other image encoders have one width.
-        audio_stem_stride: 2, or 1 for a finer look at the spectrogram at four times the cost.
+        image_width, audio_width: Factors on the channels of "resnet18"; other encoders have one width.
+        audio_stem_stride: Of "resnet18": 2, or 1 for a finer look at the spectrogram at four times the cost.
         features: D.
         fusion: F.
         keys: K.
@@ -23,8 +23,13 @@ class ModelConfig:
         image: Name of the image encoder: "resnet18", "efficientnet_lite0" or a torchvision image model.
         image_weights: What it starts from: a folder or file of published ImageNet weights, or "package" for
             those that an installed package brings; random weights by default.
-        image_side: Pixels of the square that frames are resized to inside the graph; by default the
-            encoder's own choice, which for most is to take them as they come.
+        image_side: Pixels of the square that the image encoder sees of a frame; by default what its weights
+            were published for, and for "resnet18" the paper's 112.
+        audio: Name of the audio encoder: "resnet18", "yamnet", "efficientnet_lite0" or a torchvision image
+            model, which sees the log-mel spectrogram as a picture.
+        audio_weights: What it starts from, as ``image_weights``: AudioSet's for "yamnet", ImageNet's for the
+            others; random weights by default.
+        tune: Which weights of the encoders learn: "none", the "last" stage's, or "all".
     """
 
     image_width: Positive = 1.0
@@ -36,4 +41,7 @@ class ModelConfig:
     hidden: Count = 1024
     image: str = added("resnet18")
     image_weights: str | None = added(None)
-    image_side: Count | None = added(None)
+    image_side: Side | None = added(None)
+    audio: str = added("resnet18")
+    audio_weights: str | None = added(None)
+    tune: Literal["none", "last", "all"] = added("all")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from training.config.kinds import Count, Positive, Share
+from training.config.kinds import Positive, Share, Side
 from training.config.pace import Pace
 
 
@@ -19,7 +19,8 @@ class RecogniserConfig(Pace):
         train, validation: Names of sets; the student's by default.
         image, width, image_weights, image_side: The image network of kind "frame", as in the model's
             settings.
-        side: Pixels of the square that kind "frame" sees, 128 at most.
+        side: Pixels of the square of a frame that kind "frame" is shown; by default what the image network
+            sees, and another size is resized to that inside the graph.
         folder: A teacher that was trained on the target's clips, for kind "clip"; by default it is trained
             here, from the source's teacher where there is one.
     """
@@ -30,11 +31,7 @@ class RecogniserConfig(Pace):
     image: str = "resnet18"
     width: Positive = 1.0
     image_weights: str | None = None
-    image_side: Count | None = None
-    side: int = 112
+    image_side: Side | None = None
+    side: Side | None = None
     folder: str | None = None
     label_smoothing: Share = 0.05
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.side <= 128:
-            raise ValueError(f"recogniser.side is {self.side}; frames are kept at 128 pixels")

@@ -19,8 +19,10 @@ class SkimConfig:
     Attributes:
         train, validation: Names of sets.
         hop: Seconds from one timestamp to the next, in training and in the plan.
-        preset: "paper", "paired" or "released"; DESIGN 2 says how they differ.
-        modalities: ["image", "audio"], or ["image"] for a visual-only skimmer.
+        preset: "paper", "paired" or "released"; DESIGN 2 says how they differ. Behind frozen trunks
+            (``model.tune = "none"``) also "auto": what cross-validation chooses, with its modalities; or
+            "clip": the best head that averages.
+        modalities: ["image", "audio"]; ["image"] for a visual-only skimmer; ["audio"] for an audio-only one.
         output: "softmax" where a video has one label, "sigmoid" where it may have several.
         steps: T.
         early_steps: T of two batches in three, for whoever stops early.
@@ -64,12 +66,19 @@ class SkimConfig:
     def __post_init__(self) -> None:
         if not 1e-3 <= self.hop <= 3600:
             raise ValueError(f"skim.hop is {self.hop:g} s; it can be 0.001 to 3600")
-        if self.preset not in {"paper", "paired", "released"}:
-            raise ValueError(f"skim.preset is {self.preset!r}; it can be paper, paired or released")
-        if self.modalities not in {("image", "audio"), ("image",)}:
-            raise ValueError(f"skim.modalities are {self.modalities!r}; they can be image, audio, or image")
+        if self.preset not in {"paper", "paired", "released", "auto", "clip"}:
+            raise ValueError(
+                f"skim.preset is {self.preset!r}; it can be paper, paired, released, or with "
+                'model.tune = "none" auto or clip'
+            )
+        if self.modalities not in {("image", "audio"), ("image",), ("audio",)}:
+            raise ValueError(
+                f"skim.modalities are {self.modalities!r}; they can be image and audio, or one of the two"
+            )
         if self.preset == "paired" and len(self.modalities) < 2:
-            raise ValueError("skim.preset paired joins images and sound; skim.modalities are images alone")
+            raise ValueError(
+                f"skim.preset paired joins images and sound; skim.modalities are {self.modalities[0]} alone"
+            )
         if self.output not in {"softmax", "sigmoid"}:
             raise ValueError(f"skim.output is {self.output!r}; it can be softmax or sigmoid")
 

@@ -1,1 +1,1 @@
-"""Writes plans: of what was trained, or of random weights."""
+"""Writes plans: of what was trained, of published networks as they are, or of random weights."""

@@ -31,7 +31,8 @@ def logits_difference(
     Args:
         plan: As it was written.
         student, skimmer: What it was made of.
-        video: Frames [N, H, W, 3] and windows [N, samples] at its timestamps.
+        video: Frames [N, H, W, 3] and windows [N, samples] at its timestamps; what the plan has no use for is
+            not read.
         precision: What the plan's encoders compute in.
 
     Raises:
@@ -42,20 +43,25 @@ def logits_difference(
     times = hop * torch.arange(n)[None]
     length = torch.tensor([n])
     parts = plan.document.modalities
-    # What a visual-only skimmer does not read need not be computed.
-    heard = student.audio(samples) if "audio" in parts else torch.zeros(n, plan.dimensions.feature)
-    banks = student.image(images)[None], heard[None]
-    batch = SkimBatch(*banks, times, times, length, length, length, hop)
+    # What a skimmer of one modality does not read need not be computed.
+    inputs = {"image": images, "audio": samples}
+    nothing = torch.zeros(1, n, plan.dimensions.feature)
+    image = student.image(images)[None] if "image" in parts else nothing
+    audio = student.audio(samples)[None] if "audio" in parts else nothing
+    batch = SkimBatch(image, audio, times, times, length, length, length, hop)
     expected = skimmer(batch, steps).logits.numpy()
     encoders = load_encoders(plan, torch.get_num_threads(), precision=precision)
     stamps = hop * np.arange(n, dtype=np.float64)[None]
+    features = {m: encoders[m].encode(inputs[m].numpy())[None] for m in parts}
+    knots = dict.fromkeys(parts, stamps)
     found = load_skimmer(plan, torch.get_num_threads()).run(
-        encoders["image"].encode(images.numpy())[None],
-        encoders["audio"].encode(samples.numpy())[None] if "audio" in parts else None,
-        stamps,
-        stamps if "audio" in parts else None,
+        features.get("image"),
+        features.get("audio"),
+        knots.get("image"),
+        knots.get("audio"),
         stamps,
         steps,
+        modality="both" if len(parts) > 1 else "audio" if "audio" in parts else "image",
     )
     difference = float(np.abs(found.logits - expected).max() / np.abs(expected).max())
     if precision == "fp32" and not difference <= LOGIT_TOLERANCE:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from l2l_engine.plan import MediaSettings, Plan, PlanDocument, SamplingSettings, write_plan
+from l2l_engine.plan import Plan, PlanDocument, SamplingSettings, write_plan
 from training.clips.students import load_student, student_path
 from training.config import Config, to_plain
 from training.export.checks import logits_difference, top1
@@ -23,7 +23,7 @@ from training.export.recogniser import check_plan, export_recogniser
 from training.export.untrained import PRESETS
 from training.export.versions import versions
 from training.learning.temperature import fit_temperature
-from training.models import SkimmingNetwork, Student
+from training.models import SkimmingNetwork, Student, media_settings
 from training.models.banks import NormedLinear
 from training.runs.files import write_json
 from training.skimming.build import load_skimmer, skimmer_path
@@ -46,7 +46,7 @@ def export_plan(config: Config) -> Path:
     student, classes = load_student(config)
     skimmer = load_skimmer(config, len(classes))
     encoders = {name: getattr(student, name) for name in config.skim.modalities}
-    media = MediaSettings(hop=config.skim.hop)
+    media = media_settings(config.model, config.skim.hop)
     gap = config.factor * media.hop
     graphs, differences = fp32_graphs(encoders, media)
     calibration = calibration_inputs(config, media) if set(config.precisions) - {"fp32"} else noise(media)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from l2l_engine.plan import (
     Dimensions,
-    MediaSettings,
     Plan,
     PlanDocument,
     SkimSettings,
@@ -23,7 +22,7 @@ from training.config import ModelConfig, to_plain
 from training.export.graphs import example_inputs, fp32_graphs
 from training.export.precisions import more_precisions, noise
 from training.export.versions import versions
-from training.models import AudioEncoder, ImageEncoder, ReleasedAudioEncoder
+from training.models import AudioEncoder, ImageEncoder, ReleasedAudioEncoder, media_settings
 from training.models.backbones import RESNET
 
 PRESETS = {
@@ -54,7 +53,7 @@ def export_untrained(
     """
     model = ModelConfig() if model is None else model
     torch.manual_seed(seed)
-    media = MediaSettings()
+    media = media_settings(model)
     inputs = dict(zip(("image", "audio"), example_inputs(media, count=8), strict=True))
     encoders = build_encoders(preset, model)
     for part, encoder in encoders.items():
@@ -88,12 +87,14 @@ def build_encoders(
 ) -> dict[str, ImageEncoder | AudioEncoder | ReleasedAudioEncoder]:
     """Build encoders of the preset's form; in ``released`` no layer brings them to another size."""
     if preset == "released":
-        if model.image != RESNET or model.image_width != model.audio_width:
+        if {model.image, model.audio} != {RESNET} or model.image_width != model.audio_width:
             raise ValueError(
                 f"preset released has {RESNET} alone, with model.image_width = model.audio_width"
             )
         return {"image": ImageEncoder(model.image_width), "audio": ReleasedAudioEncoder(model.audio_width)}
-    audio = AudioEncoder(model.audio_width, model.features, stem_stride=model.audio_stem_stride)
+    audio = AudioEncoder(
+        model.audio_width, model.features, stem_stride=model.audio_stem_stride, name=model.audio
+    )
     image = ImageEncoder(model.image_width, model.features, name=model.image, side=model.image_side)
     return {"image": image, "audio": audio}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,23 @@ from typing import Any
 
 import torch
 
+from l2l_engine.machine import processors
 from training.config import Config
 from training.config.parse import build, override, read_toml
 from training.errors import InputError
+from training.journey.start import Start, best_start
 from training.models.backbones import RESNET
 
 DEFAULTS = Path(__file__).parents[1] / "configs" / "own.toml"
 
 SPLITS = ("train", "validation", "test")
+
+_BACKGROUND = frozenset(
+    ("background", "background noise", "background_noise", "negative", "negatives", "unlabelled", "unlabeled")
+)
+"""What folders of footage without any of the classes are called."""
+_LONG, _LONGER = 30.0, 3.0
+"""Seconds of a long test video, and how many times as long as training videos it has to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,10 @@ class Footage:
         durations: Seconds of each video.
         heard, seen: How many have sound, and pictures.
         several: Whether any has more than one label.
+        background: Classes that stand for footage without any of the others.
+        untrimmed: Whether the plan is for files that hold much else beside an action.
+        reasons: What is to be said of that, a sentence each.
+        given: Whether somebody else than us said what it is to be tested on, and nothing may be chosen by it.
     """
 
     manifest: Path
@@ -40,10 +52,23 @@ class Footage:
     heard: int
     seen: int
     several: bool
+    background: tuple[str, ...] = ()
+    untrimmed: bool = False
+    reasons: tuple[str, ...] = ()
+    given: bool = False
 
     def in_split(self, split: str) -> bool:
         """Whether any video is in a split."""
-        return any(by_split.get(split) for by_split in self.counts.values())
+        return self.count(split) > 0
+
+    def count(self, split: str) -> int:
+        """Return how many videos are in a split; one with several labels counts for each."""
+        return sum(by_split.get(split, 0) for by_split in self.counts.values())
+
+    def modalities(self) -> tuple[str, ...]:
+        """Return what can be learnt from, of "image" and "audio"."""
+        there = (("image", self.seen), ("audio", self.heard))
+        return tuple(name for name, videos in there if videos)
 
 
 USUAL = Footage(
@@ -52,8 +77,12 @@ USUAL = Footage(
 """Stands for footage that nobody has opened yet, to check all settings that do not depend on it."""
 
 
-def survey(manifest: Path) -> Footage:
+def survey(manifest: Path, *, untrimmed: bool | None = None) -> Footage:
     """Read what is to be known of a manifest that ``prepare`` wrote.
+
+    Args:
+        manifest: The file.
+        untrimmed: Whether the plan is for long files; None to see by what the footage holds.
 
     Raises:
         InputError: If nothing can be learnt from it.
@@ -61,6 +90,7 @@ def survey(manifest: Path) -> Footage:
     lines = manifest.read_text(encoding="utf-8").splitlines()
     try:
         entries = [json.loads(line) for line in lines]
+        long = untrimmed, _by_length(entries)
         counts: dict[str, dict[str, int]] = {}
         for entry in entries:
             for label in entry["labels"]:
@@ -73,37 +103,79 @@ def survey(manifest: Path) -> Footage:
             sum(bool(entry["has_audio"]) for entry in entries),
             sum(bool(entry["has_video"]) for entry in entries),
             any(len(entry["labels"]) > 1 for entry in entries),
+            **_untrimmed(counts, *long),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{manifest}: not written by `prepare`: {error!r}") from error
-    learnt = [label for label, by_split in counts.items() if by_split.get("train")]
+    learnt = [
+        label
+        for label, by_split in counts.items()
+        if by_split.get("train") and label not in footage.background
+    ]
     if len(learnt) < 2:
         raise InputError(f"{manifest}: {len(learnt)} class to learn; there must be two to tell apart")
     return footage
+
+
+def _untrimmed(counts: Mapping[str, Mapping[str, int]], asked: bool | None, longer: float) -> dict[str, Any]:
+    """Return what the plan is for, and why."""
+    background = tuple(label for label in counts if label.strip("_ ").casefold() in _BACKGROUND)
+    reasons = []
+    if background:
+        reasons.append(
+            f"{', '.join(background)}: taken for footage without any of the other classes; never an answer."
+        )
+    if asked:
+        why = "you asked for it"
+    elif background:
+        why = "there is footage without a label"
+    elif longer >= _LONGER:
+        why = f"what it is to be tested on is {longer:.0f} times as long as what it learns from"
+    else:
+        why = ""
+    if why:
+        reasons.append(f"The plan is for long files that hold much else ({why}): clips are joined to such.")
+    return {"background": background, "untrimmed": bool(why), "reasons": tuple(reasons)}
+
+
+def _by_length(entries: Sequence[Mapping[str, Any]]) -> float:
+    """Return how many times as long videos to test on are as videos to learn from; 0 where nobody can say."""
+    lengths = {
+        split: [float(entry["duration"]) for entry in entries if entry["split"] == split] for split in SPLITS
+    }
+    if not lengths["test"] or not lengths["train"] or median(lengths["test"]) < _LONG:
+        return 0.0
+    marked = any(
+        entry.get("stretches", [[0.0, entry["duration"]]]) != [[0.0, entry["duration"]]] for entry in entries
+    )
+    # Where the annotations say when actions happen, training videos are as long as they should be.
+    return 0.0 if marked else median(lengths["test"]) / median(lengths["train"])
 
 
 def held_out(footage: Footage) -> dict[str, str]:
     """Return which splits tell the temperature ("validation") and the score ("test"); no "test", no score.
 
     Nothing is chosen by validation but the temperature, which leaves the order of the classes as it is; so
-    the same videos may tell the score.
+    the same videos may tell the score, unless they were given for that alone.
     """
     splits = [split for split in ("validation", "test") if footage.in_split(split)]
     if not splits:
         return {"validation": "train"}
-    return {"validation": splits[0], "test": splits[-1]}
+    only_test = footage.given and splits == ["test"]
+    return {"validation": "train" if only_test else splits[0], "test": splits[-1]}
 
 
 def choose(footage: Footage) -> dict[str, Any]:
     """Return the settings that depend on the footage, as a configuration file would say them."""
-    number = sum(by_split.get("train", 0) for by_split in footage.counts.values())
+    number = footage.count("train")
     pairs = min(12, max(4, round(4000 / number)))
     # About as many pairs seen in all, be there few videos or many.
     epochs = min(60, max(8, round(60000 / (number * pairs))))
     seconds = median(footage.durations)
-    cores = len(os.sched_getaffinity(0))
+    cores = processors()
     splits = held_out(footage)
-    streams = "both" if footage.heard and footage.seen else "image" if footage.seen else "audio"
+    modalities = footage.modalities()
+    streams = "both" if len(modalities) > 1 else modalities[0]
     plain: dict[str, Any] = {
         # Threads of one operation wait for the slowest of them: most of the time, where decoders or another
         # program have its core.
@@ -121,9 +193,10 @@ def choose(footage: Footage) -> dict[str, Any]:
             "validation": [splits["validation"]],
             "steps": 5 if seconds < 20 else 10,
             "updates": min(4000, max(400, 20 * number)),
-            "preset": "paper" if streams == "image" else "paired",
-            # A plan without sound is one that nobody expects to hear anything.
-            "modalities": ["image"] if streams == "image" else ["image", "audio"],
+            "preset": "paired" if streams == "both" else "paper",
+            # A plan without sound is one that nobody expects to hear anything; nor does one without pictures
+            # look.
+            "modalities": list(modalities),
             "output": "sigmoid" if footage.several else "softmax",
         },
     }
@@ -133,23 +206,55 @@ def choose(footage: Footage) -> dict[str, Any]:
     return plain
 
 
-def own_config(
-    footage: Footage, *, config: Path | None, overrides: Sequence[str], work: Path, plan: Path
-) -> Config:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """All settings, and what the encoders start from."""
+
+    config: Config
+    start: Start
+
+
+def choose_config(
+    footage: Footage,
+    *,
+    config: Path | None,
+    overrides: Sequence[str],
+    work: Path,
+    plan: Path,
+    weights: Path | None = None,
+) -> Chosen:
     """Merge the defaults, the choices for the footage, a configuration file and overrides; the last wins.
+
+    Args:
+        footage: What there is.
+        config, overrides: What a user has set.
+        work, plan: Where things go.
+        weights: A folder of published weights.
 
     Raises:
         ValueError: If a setting is unknown or of the wrong type; the message names it.
         OSError: If the file cannot be read.
     """
     asked = override({} if config is None else read_toml(config), overrides)
-    plain = merged(read_toml(DEFAULTS), choose(footage))
     model = asked.get("model")
-    if isinstance(model, Mapping) and model.get("image", RESNET) != RESNET:
-        # The default width is one of ResNet-18; published encoders have but one.
-        del plain["model"]["image_width"]
+    start = best_start(
+        footage.modalities(),
+        footage.count("train"),
+        weights=weights,
+        gpu=torch.cuda.is_available(),
+        asked=model if isinstance(model, Mapping) else {},
+    )
+    plain = merged(read_toml(DEFAULTS), choose(footage))
+    plain = merged(plain, {"model": start.model})
+    if start.frozen:
+        plain["skim"]["preset"] = "auto"
+    for part in ("image", "audio"):
+        own = merged(plain, asked)["model"]
+        if own.get(part, RESNET) != RESNET or own.get(f"{part}_weights"):
+            # The default width is one of ResNet-18 from random weights; whatever is published has but one.
+            plain["model"].pop(f"{part}_width", None)
     plain = merged(plain, asked) | {"work": str(work), "plan": str(plan)}
-    return build(Config, plain, str(config or "settings"))
+    return Chosen(build(Config, plain, str(config or "settings")), start)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,17 @@ def accuracy(right: Sequence[bool]) -> dict[str, float]:
     n = len(right)
     if n == 0:
         return {"videos": 0}
-    z, p = 1.96, sum(right) / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return {"videos": n, "top1": p, "low": centre - half, "high": centre + half}
+    p = sum(right) / n
+    low, high = wilson(p, n)
+    return {"videos": n, "top1": p, "low": low, "high": high}
+
+
+def wilson(share: float, number: float) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share of so many, which need be no whole number."""
+    z = 1.96
+    centre = (share + z * z / (2 * number)) / (1 + z * z / number)
+    half = z * math.sqrt(share * (1 - share) / number + z * z / (4 * number * number)) / (1 + z * z / number)
+    return centre - half, centre + half
 
 
 def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10) -> float:

@@ -4,6 +4,7 @@ from training.models.audio import AudioEncoder, ReleasedAudioEncoder
 from training.models.encoder import Encoder
 from training.models.fusion import Fusion
 from training.models.image import ImageEncoder
+from training.models.inputs import media_settings
 from training.models.skimming import SkimBatch, SkimmingNetwork, SkimOutput
 from training.models.student import Student
 
@@ -17,4 +18,5 @@ __all__ = [
     "SkimOutput",
     "SkimmingNetwork",
     "Student",
+    "media_settings",
 ]

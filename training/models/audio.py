@@ -2,70 +2,59 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-import torchaudio
 from torch import Tensor, nn
-from torch.nn import functional
 
-from training.models.encoder import Encoder
+from training.models.backbones import RESNET, published_classifier
+from training.models.ears import build_ears, load_ears
+from training.models.encoder import FeatureEncoder
 from training.models.resnet import ResNetTrunk
-
-SAMPLE_RATE = 16000
-WINDOW = 400
-HOP = 160
-MELS = 40
-FLOOR = 1e-6
+from training.models.spectrogram import LogMel
 
 
-class LogMel(nn.Module):
-    """A_j: log(mel power + 1e-6) of 25 ms Hann windows every 10 ms, centre-padded by reflection.
-
-    A strided convolution with a windowed DFT basis stands for the FFT: ONNX has no complex numbers, and a
-    convolution is what every inference engine runs well.
-    """
-
-    basis: Tensor
-    filters: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        bins = WINDOW // 2 + 1
-        time = torch.arange(WINDOW, dtype=torch.float64)
-        angle = 2 * math.pi / WINDOW * torch.arange(bins, dtype=torch.float64)[:, None] * time
-        hann = torch.hann_window(WINDOW, periodic=True, dtype=torch.float64)
-        basis = torch.cat([angle.cos() * hann, angle.sin() * hann])
-        filters = torchaudio.functional.melscale_fbanks(bins, 0.0, SAMPLE_RATE / 2, MELS, SAMPLE_RATE)
-        self.register_buffer("basis", basis[:, None].float(), persistent=False)
-        self.register_buffer("filters", filters, persistent=False)
-
-    def forward(self, samples: Tensor) -> Tensor:
-        """Turn float32 [B, samples] into [B, 1, 1 + samples // 160, 40]."""
-        padded = functional.pad(samples[:, None], (WINDOW // 2, WINDOW // 2), mode="reflect")
-        real, imaginary = functional.conv1d(padded, self.basis, stride=HOP).chunk(2, dim=1)
-        power = real * real + imaginary * imaginary
-        return torch.log(power.transpose(1, 2) @ self.filters + FLOOR)[:, None]
-
-
-class AudioEncoder(Encoder):
-    """A one-channel ResNet-18 on log-mel spectrograms: float32 [B, 16000] in [-1, 1] to [B, features].
+class AudioEncoder(FeatureEncoder):
+    """A network on log-mel spectrograms: float32 [B, window] in [-1, 1] to [B, features].
 
     Args:
-        width: Factor on the trunk's channels.
+        width: Factor on the trunk's channels, of "resnet18" alone.
         features: Size of z^A; a linear layer is added where the trunk's differs.
-        stem_stride: 2 as in ResNet, or 1 for a finer spectrogram at four times the cost.
+        stem_stride: Of "resnet18": 2 as published, or 1 for a finer spectrogram at four times the cost.
+        name: The name of the network, ResNet-18 by default; see :func:`build_ears`.
+
+    Attributes:
+        sample_rate: Hz.
+        window: Samples of A_j.
+
+    Raises:
+        InputError: If there is no such network, or not of that width or stride.
     """
 
-    def __init__(self, width: float = 1.0, features: int | None = None, *, stem_stride: int = 2) -> None:
+    def __init__(
+        self, width: float = 1.0, features: int | None = None, *, stem_stride: int = 2, name: str = RESNET
+    ) -> None:
         super().__init__()
-        self.logmel = LogMel()
-        # Log-mel values lie around -6 +- 4; this brings them to the trunk's scale and folds into it.
-        self.norm = nn.BatchNorm2d(1)
-        self.trunk = ResNetTrunk(1, width, stem_stride=stem_stride)
-        self.features = features or self.trunk.features
-        same = self.features == self.trunk.features
-        self.project = nn.Identity() if same else nn.Linear(self.trunk.features, self.features)
+        self._ears, self._name = build_ears(name, width, stem_stride=stem_stride), name
+        self.sample_rate, self.window = self._ears.sound.sample_rate, self._ears.sound.window
+        self.logmel = LogMel(self._ears.sound)
+        self.norm = self._ears.norm
+        self.trunk = self._ears.backbone.network
+        self._finish(self._ears.backbone.features, features)
+
+    def start_from(self, weights: str) -> None:
+        """Begin with published weights, see :func:`load_ears`.
+
+        Raises:
+            InputError: If they are not there, or are another network's.
+        """
+        load_ears(self._ears, self._name, weights)
+
+    def published_classifier(self, weights: str) -> nn.Linear:
+        """Return what the network's makers put behind it: from the embedding to AudioSet's 521 logits, say.
+
+        Raises:
+            InputError: If the weights are not there, or are another network's.
+        """
+        return published_classifier(self._ears.backbone, self._name, weights, part="audio")
 
     def front(self, inputs: Tensor) -> Tensor:
         """Return the normed spectrogram, in float32 whatever the precision of the rest."""
@@ -75,30 +64,32 @@ class AudioEncoder(Encoder):
         normed: Tensor = self.norm(spectrogram)
         return normed
 
-    def body(self, x: Tensor) -> Tensor:
-        """Compute the network proper."""
-        features: Tensor = self.project(self.trunk(x))
-        return features
 
-
-class ReleasedAudioEncoder(Encoder):
+class ReleasedAudioEncoder(FeatureEncoder):
     """The audio stream of the ``released`` preset: a stem of stride 1, frequencies summed, time max-pooled.
 
     Args:
         width: Factor on the trunk's channels.
     """
 
+    trunk: ResNetTrunk
+
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         self.logmel = LogMel()
+        self.sample_rate, self.window = self.logmel.sound.sample_rate, self.logmel.sound.window
         self.trunk = ResNetTrunk(1, width, stem_stride=1)
         self.collapse = nn.Conv2d(1, 1, (1, 3))
-        self.features = self.trunk.features
+        self._finish(self.trunk.features, None)
 
     def front(self, inputs: Tensor) -> Tensor:
         """Return the spectrogram, in float32 whatever the precision of the rest."""
         spectrogram: Tensor = self.logmel(inputs)
         return spectrogram
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Return the feature, which nothing brings to another size."""
+        return self.body(self.front(inputs))
 
     def body(self, x: Tensor) -> Tensor:
         """Compute the network proper."""

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.backbones import RESNET, build_backbone, load_published
-from training.models.encoder import Encoder
+from training.models.backbones import RESNET, build_backbone, load_published, published_classifier
+from training.models.encoder import FeatureEncoder
+from training.models.inputs import image_side
 
 
-class ImageEncoder(Encoder):
+class ImageEncoder(FeatureEncoder):
     """An image backbone, ResNet-18 by default, on RGB frames: uint8 [B, H, W, 3] to [B, features].
 
     Args:
@@ -19,6 +20,9 @@ class ImageEncoder(Encoder):
         name: The name of the backbone, see :func:`build_backbone`.
         side: Pixels of the square that frames are resized to; as they come by default, or as large as the
             backbone must have them.
+
+    Attributes:
+        side: Pixels of the square that it is best shown; frames of another size are taken too.
 
     Raises:
         InputError: If there is no such backbone, or not of that width or side.
@@ -38,10 +42,9 @@ class ImageEncoder(Encoder):
         super().__init__()
         self._backbone = build_backbone(name, width)
         self._name, self._side = name, side or self._backbone.side
+        self.side = image_side(name, side)
         self.trunk = self._backbone.network
-        self.features = features or self._backbone.features
-        same = self.features == self._backbone.features
-        self.project = nn.Identity() if same else nn.Linear(self._backbone.features, self.features)
+        self._finish(self._backbone.features, features)
         mean = 255 * torch.tensor(self._backbone.mean).view(1, 3, 1, 1)
         std = 255 * torch.tensor(self._backbone.std).view(1, 3, 1, 1)
         self.register_buffer("mean", mean, persistent=False)
@@ -55,6 +58,14 @@ class ImageEncoder(Encoder):
         """
         load_published(self._backbone, self._name, weights)
 
+    def published_classifier(self, weights: str) -> nn.Linear:
+        """Return what the network's makers put behind it: from the embedding to ImageNet's 1,000 logits.
+
+        Raises:
+            InputError: If the weights are not there, or are another network's.
+        """
+        return published_classifier(self._backbone, self._name, weights)
+
     def front(self, inputs: Tensor) -> Tensor:
         """Pre-process, in float32 whatever the precision of the rest."""
         # The cast comes first because TensorRT does nothing else on uint8.
@@ -62,8 +73,3 @@ class ImageEncoder(Encoder):
         if self._side is not None and x.shape[2:] != (self._side, self._side):
             x = functional.interpolate(x, size=(self._side, self._side), mode="bilinear")
         return (x - self.mean) * self.scale
-
-    def body(self, x: Tensor) -> Tensor:
-        """Compute the network proper."""
-        features: Tensor = self.project(self.trunk(x))
-        return features

@@ -114,7 +114,7 @@ class SkimmingNetwork(nn.Module):
             at its time, so that a query can ask for what is seen *and* heard; or "released": keys behind
             batch norm and ReLU, two-layer queries, a weight-normed LSTM, and no attention on moments that
             were an earlier argmax.
-        modalities: ("image", "audio"), or ("image",) for a visual-only one.
+        modalities: ("image", "audio"), ("image",) for a visual-only one, or ("audio",) for an audio-only one.
     """
 
     def __init__(
@@ -227,7 +227,11 @@ class SkimmingNetwork(nn.Module):
         looks = torch.stack(list(attention), dim=1) * ~absent[:, None, None]
         votes = torch.stack(list(scores), dim=1)
         if len(self.modalities) == 1:
-            looks, votes = (torch.cat([part, torch.zeros_like(part)], dim=-1) for part in (looks, votes))
+            nothing = torch.zeros_like(looks), torch.zeros_like(votes)
+            ordered = zip((looks, votes), nothing, strict=True)
+            if self.modalities == ("audio",):
+                ordered = zip(nothing, (looks, votes), strict=True)
+            looks, votes = (torch.cat(pair, dim=-1) for pair in ordered)
         steps = torch.stack(list(features), dim=1)
         return SkimOutput(
             logits=self.classifier(steps.mean(dim=1)),  # Eq. 9

@@ -22,12 +22,13 @@ from training.runs.parallel import parallel_map
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What opening a file told, or why it could not be opened."""
+    """What opening a file told, or why it could not be opened; ``pixels`` are those of a second."""
 
     duration: float = 0.0
     has_video: bool = False
     has_audio: bool = False
     problem: str = ""
+    pixels: float = 0.0
 
 
 def probe(path: Path) -> Probed:
@@ -37,7 +38,8 @@ def probe(path: Path) -> Probed:
             start = np.zeros(1)
             if source.has_video and not source.frames(start, short_side=128, crop=112).valid.any():
                 return Probed(problem=f"{path}: its first frame cannot be decoded")
-            return Probed(source.duration, source.has_video, source.has_audio)
+            rates = [(s.width or 0) * (s.height or 0) * (s.frame_rate or 25) for s in source.streams]
+            return Probed(source.duration, source.has_video, source.has_audio, pixels=float(sum(rates)))
     except MediaError as error:
         return Probed(problem=str(error))
 

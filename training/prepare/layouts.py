@@ -36,6 +36,8 @@ class Listed:
         split: "train", "validation" or "test"; empty where the annotations do not say.
         stretches: (start, end) seconds of the file in which the action is; empty for all of the video.
         segment: (start, end) seconds, where the video is but this part of the file.
+        fold: The fold that the annotations put it into; empty where they do not say.
+        group: What it was cut from, as the annotations name it; empty where they do not say.
     """
 
     path: Path
@@ -43,6 +45,8 @@ class Listed:
     split: str = ""
     stretches: tuple[Span, ...] = ()
     segment: Span | None = None
+    fold: str = ""
+    group: str = ""
 
 
 _SPLIT_FOLDERS = {"train", "training", "val", "validation", "test", "testing"}
@@ -68,8 +72,9 @@ def class_folders(library: Library, annotations: Sequence[Path]) -> Iterator[Lis
 def table(library: Library, annotations: Sequence[Path]) -> Iterator[Listed]:
     """A CSV with a header: path and label (several parted by ``|``), and if you like more columns.
 
-    ``split``; ``start``, ``end``: the video is this part of the file; ``action_start``, ``action_end``: the
-    label holds only in this part of the video. All in seconds of the file; several lines about one video add.
+    ``split``; ``fold`` and ``group``, by any names; ``start``, ``end``: the video is this part of the file;
+    ``action_start``, ``action_end``: the label holds only in this part of the video. All in seconds of the
+    file; several lines about one video add.
     """
     (path,) = take(annotations, 1, "give the CSV file")
     for where, row in rows(path, required=("path", "label")):
@@ -82,7 +87,8 @@ def table(library: Library, annotations: Sequence[Path]) -> Iterator[Listed]:
             raise AnnotationError(f"{where}: the action must lie between start and end")
         stretches = (action,) if action else ()
         split = split_name(row.get("split") or "")
-        yield Listed(library.root / row["path"], labels, split, stretches, segment)
+        names = [(row.get(column) or "").strip() for column in ("fold", "group")]
+        yield Listed(library.root / row["path"], labels, split, stretches, segment, *names)
 
 
 def kinetics(library: Library, annotations: Sequence[Path]) -> Iterator[Listed]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from l2l_engine.media.folders import SUFFIXES
 from training.errors import InputError
 from training.prepare.annotations import AnnotationError, Span
 from training.prepare.footage import Probed, probe_all, repeated, safe, state
+from training.prepare.groups import sources
 from training.prepare.layouts import LAYOUTS, Listed
 from training.prepare.library import Library, subfolders, visible_files
 from training.prepare.splits import hold_out
@@ -59,8 +60,9 @@ def prepare(options: Options) -> dict[str, Any]:
     """Write the manifest and the report; returns the report.
 
     The manifest is a line of JSON a video: path, name, label (the first), labels, split, start, end (null for
-    that of the file), duration and stretches in seconds, has_video, has_audio. Splits that the annotations
-    name are kept.
+    that of the file), duration and stretches in seconds, has_video, has_audio, pixels (a second), group (what
+    it was cut from: videos of one group never stand in two splits), and fold, if the annotations name any.
+    Splits that the annotations name are kept.
 
     Raises:
         InputError: If annotations are not what they should be, or nothing usable is left.
@@ -82,11 +84,15 @@ def prepare(options: Options) -> dict[str, Any]:
         reasons = [*problems.values(), *twice.values()]
         why = reasons[0] if reasons else f"no class has {options.least} of them"
         raise AnnotationError(f"{options.videos}: of {len(listed)} videos listed, none can be used: {why}")
-    split = hold_out(kept, options.validation, options.test)
+    groups = sources(kept)
+    # Folds, which annotations name, hold out every video in its turn.
+    shares = (0.0, 0.0) if any(video.fold for video in kept) else (options.validation, options.test)
+    split = hold_out(kept, *shares, groups)
     unlearnt = _not_in_training(split)
     split = [video for video in split if not set(video.labels) <= rare | unlearnt]
     lines = [
-        json.dumps(_entry(options.videos, video, probes[video.path], rare | unlearnt)) for video in split
+        json.dumps(_entry(options.videos, video, probes[video.path], rare | unlearnt, groups))
+        for video in split
     ]
     write_atomically(
         options.output / "manifest.jsonl", lambda file: file.write("\n".join([*lines, ""]).encode())
@@ -102,6 +108,9 @@ def prepare(options: Options) -> dict[str, Any]:
         "missing": [safe(video.path) for video in listed if not video.path.is_file()],
         "unreadable": problems,
         "repeated": {safe(path): why for path, why in twice.items()},
+        "splits_given": sorted({video.split for video in kept if video.split}),
+        "folds_given": sorted({video.fold for video in split if video.fold}),
+        "sources": _by_source(split, groups),
         "classes_with_too_few_videos": sorted(rare),
         "classes_not_in_training": sorted(unlearnt),
         **_left_aside(library, options.layout, listed),
@@ -147,6 +156,15 @@ def _by_class(videos: Sequence[Listed], rare: set[str]) -> dict[str, dict[str, i
     return {label: dict(counts[label]) for label in sorted(counts)}
 
 
+def _by_source(videos: Sequence[Listed], groups: Mapping[Path, str]) -> dict[str, list[str]]:
+    """Return the files of each source that has several; those that annotations part are parted still."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in dict.fromkeys(video.path for video in videos):
+        if path in groups:
+            found[groups[path]].append(safe(path))
+    return {source: paths for source, paths in sorted(found.items()) if len(paths) > 1}
+
+
 def _left_aside(library: Library, layout: str, listed: Sequence[Listed]) -> dict[str, list[str]]:
     """Find files of the folder that no one asked for, and class folders without any video."""
     wanted = {video.path for video in listed}
@@ -163,7 +181,9 @@ def _shown(video: Listed) -> str:
     return safe(video.path) if video.segment is None else f"{safe(video.path)} from {video.segment[0]:g} s"
 
 
-def _entry(root: Path, video: Listed, probed: Probed, others: set[str]) -> dict[str, Any]:
+def _entry(
+    root: Path, video: Listed, probed: Probed, others: set[str], groups: Mapping[Path, str]
+) -> dict[str, Any]:
     labels = [label for label in video.labels if label not in others]
     start, end = video.segment or (0.0, probed.duration)
     end = min(end, probed.duration)
@@ -182,7 +202,9 @@ def _entry(root: Path, video: Listed, probed: Probed, others: set[str]) -> dict[
         "stretches": stretches or [(start, end)],
         "has_video": probed.has_video,
         "has_audio": probed.has_audio,
-    }
+        "pixels": round(probed.pixels),
+        "group": groups.get(video.path) or safe(video.path),
+    } | ({"fold": video.fold} if video.fold else {})
 
 
 def _name(root: Path, video: Listed) -> str:

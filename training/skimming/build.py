@@ -29,10 +29,12 @@ def build_skimmer(config: Config, classes: int) -> SkimmingNetwork:
 def start_from(skimmer: SkimmingNetwork, student: Student) -> None:
     """Let Psi and the classifier begin as the student's (paper: the same fusion network).
 
-    A visual-only skimmer takes what the student does with a picture and no sound.
+    A skimmer of one modality takes what the student does with that and nothing of the other.
     """
     weights = student.fusion.state_dict()
-    weights["0.weight"] = weights["0.weight"][:, : skimmer.fusion[0].in_features]
+    first, own = weights["0.weight"], skimmer.fusion.state_dict()["0.weight"]
+    size = own.shape[1]
+    weights["0.weight"] = first[:, -size:] if skimmer.modalities == ("audio",) else first[:, :size]
     skimmer.fusion.load_state_dict(weights)
     skimmer.classifier.load_state_dict(student.classifier.state_dict())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from l2l_engine.media import open_media
 from l2l_engine.plan import MediaSettings
 from training.clips.students import load_student, student_path
 from training.config import Config
-from training.models import Student
+from training.models import Student, media_settings
 from training.runs.code import code_fingerprint
 from training.runs.devices import gather, part, place, processes, wait
 from training.runs.files import file_fingerprint, fingerprint, write_atomically, write_json
@@ -67,25 +67,36 @@ def extract_features(config: Config, names: Sequence[str]) -> list[VideoFeatures
         One entry a readable video; the others are named in ``skipped.json``.
     """
     torch.set_num_threads(config.threads)
-    student, media = load_student(config)[0].to(processes().device), MediaSettings(hop=config.skim.hop)
-    made_by = [file_fingerprint(student_path(config)), asdict(media), code_fingerprint(_decode, encode)]
-    cache = config.folder("features", fingerprint(made_by))
-    places = {cache / name / f"{video.name}.safetensors": video for name, video in load_sets(config, names)}
+    media, places = media_settings(config.model, config.skim.hop), feature_places(config, names)
     missing = [(path, video) for path, video in places.items() if not path.exists()]
     wait()  # until every process has looked what is missing
     if missing:
-        skipped = _extract(student, part(missing), media, config.workers)
-        write_json(cache / "skipped.json", dict(gather(list(skipped.items()))))
+        student = load_student(config)[0].to(processes().device)
+        decode = partial(_decode, media, "image" in config.skim.modalities)
+        skipped = _extract(student, part(missing), decode, config.workers)
+        write_json(missing[0][0].parents[1] / "skipped.json", dict(gather(list(skipped.items()))))
         wait()
     return [_read(path, video, media.hop) for path, video in places.items() if path.exists()]
 
 
+def feature_places(config: Config, names: Sequence[str]) -> dict[Path, Video]:
+    """Return the videos of some sets by the file that keeps their features, whether it is there or not."""
+    media = media_settings(config.model, config.skim.hop)
+    made_by = [file_fingerprint(student_path(config)), asdict(media), code_fingerprint(_decode, encode)]
+    made_by += [] if "image" in config.skim.modalities else ["sound alone"]
+    cache = config.folder("features", fingerprint(made_by))
+    return {cache / name / f"{video.name}.safetensors": video for name, video in load_sets(config, names)}
+
+
 def _extract(
-    student: Student, missing: Sequence[tuple[Path, Video]], media: MediaSettings, workers: int
+    student: Student,
+    missing: Sequence[tuple[Path, Video]],
+    decode: Callable[[Video], _Decoded | str],
+    workers: int,
 ) -> dict[str, str]:
     """Fill the cache; returns the videos that could not be read, and why."""
     skipped: dict[str, str] = {}
-    decoded = parallel_map(partial(_decode, media), [video for _, video in missing], workers)
+    decoded = parallel_map(decode, [video for _, video in missing], workers)
     for number, ((path, video), result) in enumerate(zip(missing, decoded, strict=True)):
         if isinstance(result, str):
             skipped[str(video.path)] = result
@@ -103,21 +114,23 @@ def _put(content: bytes, file: IO[bytes]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
+    """Frames [N, H, W, 3], none where there are no pictures, and windows [N, samples]."""
+
     images: NDArray[np.uint8]
     image_valid: NDArray[np.bool_]
     samples: NDArray[np.float32]
     audio_valid: NDArray[np.bool_]
 
 
-def _decode(media: MediaSettings, video: Video) -> _Decoded | str:
-    """Decode one video at its timestamps, or say why nothing of it can be decoded."""
+def _decode(media: MediaSettings, looks: bool, video: Video) -> _Decoded | str:
+    """Decode one video at its timestamps, its pictures only if ``looks``, or say why nothing can be."""
     try:
         with closing(open_media(video.path)) as source:
             times = segment_times(video, source.duration, media.hop)
-            images = np.zeros((len(times), media.crop, media.crop, 3), np.uint8)
+            images = np.zeros((0, media.crop, media.crop, 3), np.uint8)
             samples = np.zeros((len(times), media.window), np.float32)
             image_valid, audio_valid = np.zeros((2, len(times)), np.bool_)
-            if source.has_video:
+            if looks and source.has_video:
                 frames = source.frames(times, short_side=media.short_side, crop=media.crop)
                 images, image_valid = frames.images, frames.valid
             if source.has_audio:
@@ -131,11 +144,14 @@ def _decode(media: MediaSettings, video: Video) -> _Decoded | str:
 
 @torch.inference_mode()
 def encode(student: Student, decoded: _Decoded, batch: int = 64) -> dict[str, Tensor]:
-    """Return the tensors that are cached for one video."""
+    """Return the tensors that are cached for one video; without pictures, zeros for their features."""
     images, samples = torch.from_numpy(decoded.images), torch.from_numpy(decoded.samples)
     images, samples = place(student, images, samples)
+    seen = torch.zeros(len(samples), student.image.features)
+    if len(images):
+        seen = torch.cat([student.image(rows) for rows in torch.split(images, batch)])
     return {
-        "image": torch.cat([student.image(rows) for rows in torch.split(images, batch)]).half().cpu(),
+        "image": seen.half().cpu(),
         "audio": torch.cat([student.audio(rows) for rows in torch.split(samples, batch)]).half().cpu(),
         "image_valid": torch.from_numpy(decoded.image_valid),
         "audio_valid": torch.from_numpy(decoded.audio_valid),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from l2l_engine.plan import MediaSettings
-from training.models import SkimBatch, Student
+from training.models import AudioEncoder, ImageEncoder, SkimBatch, Student
 
 CLIP_FRAMES = 16
 """Frames of a teacher's clip."""
@@ -84,15 +84,15 @@ def cost(network: Network, *inputs: Tensor, repeats: int = 9) -> Cost:
     return Cost(count(network, *inputs) / 1e9 / rows, measure(network, *inputs, repeats=repeats) / rows)
 
 
-def image_cost(image: nn.Module, batch: int = 16) -> Cost:
-    """Return the cost of one frame through an image encoder."""
-    side = MediaSettings().crop
+def image_cost(image: ImageEncoder, batch: int = 16) -> Cost:
+    """Return the cost of one frame, of the size that it sees, through an image encoder."""
+    side = image.side
     return cost(image.eval(), torch.zeros(batch, side, side, 3, dtype=torch.uint8))
 
 
-def window_cost(audio: nn.Module, batch: int = 16) -> Cost:
-    """Return the cost of one second of sound through an audio encoder, spectrogram included."""
-    return cost(audio.eval(), torch.randn(batch, MediaSettings().window) / 10)
+def window_cost(audio: AudioEncoder, batch: int = 16) -> Cost:
+    """Return the cost of one window of sound through an audio encoder, spectrogram included."""
+    return cost(audio.eval(), torch.randn(batch, audio.window) / 10)
 
 
 def clip_cost(teacher: nn.Module, side: int, batch: int = 2) -> Cost:

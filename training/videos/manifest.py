@@ -25,6 +25,9 @@ class Video:
         stretches: (start, end) where the action is; all of the video, if nothing more is known.
         start: Where it begins.
         end: Where it ends; None for the end of the file.
+        group: What it was cut from, or the like: videos of one group never stand in two splits or folds. Its
+            own name where nothing is known of others.
+        fold: The fold that its annotations put it into; empty where they do not say.
     """
 
     path: Path
@@ -34,6 +37,8 @@ class Video:
     stretches: tuple[tuple[float, float], ...]
     start: float = 0.0
     end: float | None = None
+    group: str = ""
+    fold: str = ""
 
     @property
     def label(self) -> str:
@@ -74,14 +79,17 @@ def _entry(folder: Path, entry: dict[str, Any]) -> Video:
     labels = entry["labels"] if "labels" in entry else [entry["label"]]
     if not isinstance(labels, list) or not labels:
         raise ValueError("no labels")
+    name = str(entry.get("name", Path(entry["path"]).stem))
     return Video(
         path=folder / entry["path"],
-        name=str(entry.get("name", Path(entry["path"]).stem)),
+        name=name,
         labels=tuple(str(label) for label in labels),
         duration=float(entry["duration"]),
         stretches=tuple((float(start), float(end)) for start, end in entry["stretches"]),
         start=float(entry.get("start", 0.0)),
         end=None if entry.get("end") is None else float(entry["end"]),
+        group=str(entry.get("group") or name),
+        fold=str(entry.get("fold") or ""),
     )
 
 

@@ -7,14 +7,23 @@ import numpy as np
 import pytest
 import torch
 
+from l2l_engine.plan import MediaSettings
 from tests.training.tiny import write_settings
 from training.__main__ import main
 from training.clips.augment import augment_clips
 from training.clips.comparison import Variant, variants
 from training.clips.distill import distill
 from training.clips.finetune import epochs_for, finetune, labelled_rows
-from training.clips.pairs import FRAMES, SPARE, Pairs, PairSets, load_pairs
-from training.clips.students import STREAMS, Encoded, load_student, run_student, streams_of, views
+from training.clips.pairs import FRAMES, Pairs, PairSets, load_pairs
+from training.clips.students import (
+    STREAMS,
+    Encoded,
+    build_student,
+    load_student,
+    run_student,
+    streams_of,
+    views,
+)
 from training.clips.teach import load_teacher, run_teacher, start_from, teach, train_teacher
 from training.config import StudentConfig
 from training.learning.losses import class_loss
@@ -90,12 +99,31 @@ def test_a_pair_is_the_first_frame_of_its_clip(config):
     pairs = load_pairs(config, ("source",), count=3, side=28)
     assert pairs.clips.shape == (15, FRAMES, 32, 32, 3)
     assert pairs.images.shape == (15, 128, 128, 3)
-    assert pairs.samples.shape == (15, 16000 + SPARE)
+    assert pairs.samples.shape == (15, 17600)
     shrunk = pairs.images.reshape(15, 32, 4, 32, 4, 3).mean(axis=(2, 4))
     assert abs(shrunk - pairs.clips[:, 0]).max() <= 0.5
     # Something moves, and the clips of a video are not one another.
     assert (pairs.clips[:, 0] != pairs.clips[:, -1]).any()
     assert (pairs.clips[0] != pairs.clips[1]).any()
+
+
+def test_pairs_have_the_sizes_of_the_encoders(config):
+    whole = load_pairs(config, ("source",), count=2, side=28)
+    media = MediaSettings(short_side=64, crop=56, window=15600)
+    small = load_pairs(config, ("source",), count=2, side=28, media=media)
+    assert small.images.shape[1:] == (64, 64, 3)
+    assert small.samples.shape[1] == 15600 + 1600
+    # The same moments: pictures are the same made small, sound the same cut short.
+    assert small.clips.shape == whole.clips.shape
+    shrunk = whole.images.reshape(-1, 64, 2, 64, 2, 3).mean(axis=(2, 4))
+    assert abs(shrunk - small.images).mean() < 4
+    assert np.array_equal(small.samples[:, :15600], whole.samples[:, :15600])
+    model = replace(config.model, image_side=56)
+    assert load_pairs(replace(config, model=model), ("source",), count=2).media.short_side == 64
+    student = build_student(replace(model, image="squeezenet1_1", image_width=1.0), len(small.classes))
+    assert student.image.side == small.media.crop
+    outputs = run_student(student, small, STREAMS["both"])
+    assert outputs.logits.isfinite().all()
 
 
 def test_a_damaged_video_is_named_and_left_out(config):
@@ -158,7 +186,7 @@ def random_pairs(clips=True):
     return Pairs(
         images=rng.integers(0, 60, (16, 128, 128, 3), np.uint8)
         + (90 * kinds).astype(np.uint8)[:, None, None, None],
-        samples=rng.integers(-9000, 9000, (16, 16000 + SPARE), np.int16),
+        samples=rng.integers(-9000, 9000, (16, 17600), np.int16),
         has_audio=np.arange(16) % 5 > 0,
         labels=np.eye(3, dtype=bool)[kinds],
         classes=("a", "b", "c"),

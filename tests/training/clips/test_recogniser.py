@@ -72,11 +72,6 @@ def test_none_is_the_default(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_settings_are_named():
-    with pytest.raises(ValueError, match=r"recogniser\.side is 129"):
-        RecogniserConfig(kind="frame", side=129)
-
-
 @pytest.mark.parametrize("kind", ["frame", "clip"])
 def test_it_is_what_was_trained_and_measured(config, kind):
     config = config if kind == "frame" else clips(config)
@@ -86,7 +81,7 @@ def test_it_is_what_was_trained_and_measured(config, kind):
     assert found is not None
     assert found.classes == CLASSES
     assert (found.settings.kind, found.settings.temperature) == (kind, metrics["temperature"])
-    assert (found.settings.short_side, found.settings.crop) == ((128, 48) if kind == "frame" else (37, 32))
+    assert (found.settings.short_side, found.settings.crop) == ((55, 48) if kind == "frame" else (37, 32))
     logits = pair_logits(found.network, pairs(9), found.settings)
     assert metrics["accuracy"] == np.mean(logits.argmax(dim=1).numpy() == np.arange(9) % 3)
     again = train_recogniser(config)  # it is finished

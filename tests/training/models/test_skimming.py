@@ -32,6 +32,10 @@ KINDS = {
     "visual only": {"modalities": ("image",)},
     "released, visual only": {"preset": "released", "modalities": ("image",)},
 }
+ALONE = {
+    "audio only": {"modalities": ("audio",)},
+    "released, audio only": {"preset": "released", "modalities": ("audio",)},
+}
 
 
 def settings(skimmer):
@@ -85,6 +89,29 @@ def test_equals_the_float64_reference(kind, steps, lengths, image, audio):
         np.testing.assert_allclose(output.modality_scores[b], expected.modality_scores, **close)
         np.testing.assert_allclose(output.step_features[b], expected.step_features, **close)
         assert not output.image_attention[b, :, n:].any()
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_of_sound_alone_says_what_one_of_pictures_alone_would_of_the_same_features(kind):
+    skimmer = network(**ALONE[kind])
+    seeing = SkimmingNetwork(5, **SIZES, **ALONE[kind] | {"modalities": ("image",)}).eval()
+    weights = {name.replace("_audio", "_image"): tensor for name, tensor in skimmer.state_dict().items()}
+    seeing.load_state_dict(weights)
+    banks = batch((23, 9, 1), (6, 3, 1), (4, 9, 2))
+    swapped = SkimBatch(
+        banks.audio, banks.image, banks.audio_times, banks.image_times, banks.audio_lengths,
+        banks.image_lengths, banks.lengths, banks.hop,
+    )  # fmt: skip
+    with torch.inference_mode():
+        heard, seen = skimmer(banks, 10), seeing(swapped, 10)
+    for ours, theirs in (
+        (heard.logits, seen.logits),
+        (heard.step_features, seen.step_features),
+        (heard.audio_attention, seen.image_attention),
+        (heard.image_attention, torch.zeros_like(seen.image_attention)),
+        (heard.modality_scores, seen.modality_scores.flip(2)),
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -115,7 +115,7 @@ def test_what_decodes_pairs_reaches_the_decoder(monkeypatch):
     assert change("l2l_engine.media.frames", "walker.end + CUT_SHORT", "walker.end") != before
     assert change("l2l_engine.media.folders", "SUFFIXES =", "SUFFIXES = 1,") == before
     assert change("training.videos.segments", "math.ceil", "math.floor") != before
-    assert change("training.clips.pairs", "SPARE = 1600", "SPARE = 1601") != before
+    assert change("training.clips.pairs", "_SHIFT = 0.1", "_SHIFT = 0.2") != before
     assert change("training.clips.pairs", "count = count or config.student.pairs", "count = 1") == before
 
 
