@@ -110,7 +110,8 @@ def main(wanted: list[str]) -> None:
         files += DIST.glob("*.tar.gz")
     if "training" in wanted:
         folder = DIST / "training"
-        run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT / "packaging" / "training")
+        source = ROOT / "packaging" / "training"
+        run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source)
         files += folder.glob("*.whl")
     run(sys.executable, "-m", "twine", "check", "--strict", *files)
     for file in files:
