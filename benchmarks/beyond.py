@@ -215,7 +215,7 @@ def page() -> None:
 
 def tables(found: dict[str, Any]) -> dict[str, str]:
     """The tables of docs/scale.md, by name, from the parts of the results file that there are."""
-    made = {"bytes": _bytes, "costs": _costs, "scale": _scale}
+    made: dict[str, Callable[..., str]] = {"bytes": _bytes, "costs": _costs, "scale": _scale}
     needed = {"bytes": ["bytes"], "costs": ["costs", "bytes"], "scale": ["scale"]}
     return {
         name: make(*(found[part]["found"] for part in needed[name]))

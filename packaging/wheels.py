@@ -52,6 +52,8 @@ def toolchain(target: str, machine: str) -> Path:
         'set(CMAKE_STRIP "" CACHE FILEPATH "")',
         'set(CMAKE_SHARED_LINKER_FLAGS_INIT "-s")',
         'set(CMAKE_MODULE_LINKER_FLAGS_INIT "-s")',
+        # Bindings gain nothing by it, and zig would build its C++ library once more for it.
+        'set(CMAKE_INTERPROCEDURAL_OPTIMIZATION OFF CACHE BOOL "")',
         # zig puts checks of undefined behaviour into everything unless it is told not to.
         'set(CMAKE_C_FLAGS_INIT "-fno-sanitize=undefined")',
         'set(CMAKE_CXX_FLAGS_INIT "-fno-sanitize=undefined")',
@@ -72,7 +74,7 @@ def wheel(machine: str) -> Path:
         *("-m", "build", "--wheel", "--no-isolation", "--outdir", raw),
         f"--config-setting=build-dir={ROOT / 'build' / f'wheel-{machine}'}",
         f"--config-setting=cmake.define.CMAKE_TOOLCHAIN_FILE={file}",
-        f"--config-setting=cmake.define.Python_SOABI={suffix.removeprefix('.').removesuffix('.so')}",
+        f"--config-setting=cmake.define.PYTHON_MODULE_EXTENSION={suffix}",
         L2L_CUDA="OFF",
         SETUPTOOLS_EXT_SUFFIX=suffix,
         _PYTHON_HOST_PLATFORM=f"linux-{machine}",
@@ -110,7 +112,8 @@ def main(wanted: list[str]) -> None:
         files += DIST.glob("*.tar.gz")
     if "training" in wanted:
         folder = DIST / "training"
-        run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT / "packaging" / "training")
+        source = ROOT / "packaging" / "training"
+        run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source)
         files += folder.glob("*.whl")
     run(sys.executable, "-m", "twine", "check", "--strict", *files)
     for file in files:

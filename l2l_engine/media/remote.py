@@ -263,7 +263,7 @@ class RemoteObject:
         return found
 
     def _put_aside(self, number: int, data: bytes) -> None:
-        """Keep a block on disk, in a file without a name; a disk that is full keeps none, which costs time."""
+        """Keep a block on disk, in a file without a name; a full disk keeps none, and costs time."""
         if number in self._aside or len(self._aside) >= _SPILLED_BYTES // BLOCK:
             return
         with contextlib.suppress(OSError):

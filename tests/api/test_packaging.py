@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import platform
 import subprocess
 import sys
 import venv
@@ -93,3 +95,25 @@ def test_nobody_is_told_of_the_import(room: str) -> None:
     """OpenVINO's own package for that is never loaded: it would fork, and open a connection."""
     check = f"import {room}, sys; assert sys.modules['openvino_telemetry'] is None"
     subprocess.run([sys.executable, "-c", check], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_the_training_is_of_the_same_version() -> None:
+    """The distribution that trains beside an installed wheel."""
+    text = (ROOT / "packaging" / "training" / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'version = "{l2l_engine.__version__}"' in text
+    assert f"l2l_engine[training]=={l2l_engine.__version__}" in text
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="pip install 'l2l_engine[wheels]'")
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_a_wheel_for_old_systems(machine: str) -> None:
+    """auditwheel reads it, and would not give it the tag if it asked for more than that glibc has."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, "packaging/wheels.py", machine]
+    environment = os.environ | {"PATH": path}
+    subprocess.run(command, check=True, cwd=ROOT, timeout=3500, env=environment)
+    folder = ROOT / "dist" if machine == platform.machine() else ROOT / "dist" / machine
+    (path_of_wheel,) = folder.glob("l2l_engine-*.whl")
+    assert path_of_wheel.name.endswith(f"-manylinux_2_28_{machine}.whl")

@@ -44,7 +44,9 @@ def test_a_deployment_answers_what_the_classifier_does() -> None:
     environment = os.environ | {"L2L_PLAN": str(plan), "PYTHONPATH": str(ROOT / "examples")}
     # A machine that is busy takes its time to start.
     slow = ("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S")
-    environment |= {"RAY_USAGE_STATS_ENABLED": "0"} | dict.fromkeys(slow, "120")
+    environment |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "300"} | dict.fromkeys(
+        slow, "120"
+    )
     command = [sys.executable, "-c", PROGRAM, str(video), str(port)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False, env=environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
