@@ -27,7 +27,7 @@ def early_blocks(trunk: nn.Module) -> list[nn.Module]:
         sizes = [_weights(block) for block in blocks]
         largest = max(range(len(blocks)), key=lambda number: sizes[number])
         inner = [child for child in blocks[largest].children() if _weights(child)]
-        if len(inner) < 2 or (len(blocks) > 1 and 2 * sizes[largest] <= sum(sizes)):
+        if not inner or (len(blocks) > 1 and 2 * sizes[largest] <= sum(sizes)):
             break
         blocks[largest : largest + 1] = inner
         if len(blocks) >= 4 * _SHARE:
