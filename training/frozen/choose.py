@@ -158,8 +158,8 @@ def choose_head(
     Nothing but ``videos`` is looked at. The probe is what a plan gets unless another head tells held-out
     videos better: its sum with the clip classifier where that is right no less often, the clip classifier
     alone where the interval of the difference lies above 0; one that skims must be right more often by more
-    than its standard error. Every preset that skims is tried with ``skim.preset`` "auto", none with "clip", and else
-    the one that it names.
+    than its standard error. Every preset that skims is tried with ``skim.preset`` "auto", none with "clip",
+    and else the one that it names.
 
     Args:
         config: The run: ``model``, ``student``, ``skim``, ``seed``.
