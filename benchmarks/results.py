@@ -15,6 +15,7 @@ from typing import Any
 import av
 
 from benchmarks.harness import Case
+from l2l_engine.machine import processors
 
 FOLDER = Path(__file__).parent / "results"
 PACKAGES = ("av", "numpy", "openvino", "torch", "torchaudio", "torchvision", "transformers")
@@ -41,7 +42,7 @@ def machine() -> dict[str, Any]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "cpu": cpu_name(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": processors(),
         "features": [flag for flag in wanted if re.search(rf"\b{flag}\b", flags)],
         "memory_gib": round(memory, 1),
         "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
@@ -72,14 +73,19 @@ def commit() -> str:
     return git("rev-parse", "--short", "HEAD") + ("+changes" if changed else "")
 
 
-def write(cases: list[Case], path: Path) -> None:
-    """Merge cases into the file."""
-    plain = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    run = {
+def this_run() -> dict[str, Any]:
+    """Return when, with which code, and how busy the machine is."""
+    return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "commit": commit(),
         "load": round(os.getloadavg()[0], 1),
     }
+
+
+def write(cases: list[Case], path: Path) -> None:
+    """Merge cases into the file."""
+    plain = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    run = this_run()
     sections = plain.setdefault("sections", {})
     for case in cases:
         sections.setdefault(case.section, {})[case.name] = case.to_dict() | {"run": run}

@@ -1,6 +1,6 @@
 """From a folder of clips to a plan: how long it takes where the encoders are frozen.
 
-L2L_BENCH_CLIPS=24 tries it on fewer clips. Real YAMNet weights are read where L2L_SHARED_DATA has them; without,
+L2L_BENCH_CLIPS=24 tries it on fewer clips. YAMNet's weights are read where L2L_SHARED_DATA has them; without,
 EfficientNet-Lite0 listens too, which costs more.
 """
 

@@ -1,45 +1,28 @@
-"""A classification service: POST a video as form field "video", get the prediction as JSON.
+"""The service inside a program of your own: ``l2l serve`` is the same without one.
 
 Run:  L2L_PLAN=demo/demo.plan uvicorn --app-dir examples service:app
-Try:  curl -F video=@demo/box-bouncing.mp4 http://127.0.0.1:8000/predict
+Try:  curl -F video=@demo/box-bouncing.mp4 http://127.0.0.1:8000/l2l/predict
 """
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 
-from l2l_engine import Classifier, MediaError, PredictionTimeoutError
+from l2l_engine.serve import Settings, create_app
 
-
-@asynccontextmanager
-async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    """One Classifier for the life of the service, shared by all requests."""
-    with Classifier(os.environ.get("L2L_PLAN", "engine.plan")) as classifier:
-        classifier.warmup()
-        app.state.predict = classifier.predict
-        yield
+service = create_app(Settings(plans={"demo": Path(os.environ.get("L2L_PLAN", "engine.plan"))}, workers=1))
 
 
-async def predict(request: Request) -> JSONResponse:
-    """Upload in, JSON out; a bad file is the client's error and costs nobody else anything."""
-    async with request.form(max_files=1) as form:
-        video = form.get("video")
-        if not isinstance(video, UploadFile):
-            return JSONResponse({"error": "send a file in the form field 'video'"}, 400)
-        try:
-            answer = await run_in_threadpool(request.app.state.predict, video.file, timeout_s=60)
-        except MediaError as error:
-            return JSONResponse({"error": str(error)}, 422)
-        except PredictionTimeoutError as error:
-            return JSONResponse({"error": str(error)}, 503)
-    return JSONResponse(answer.to_dict() | {"path": video.filename})
+async def home(request: object) -> PlainTextResponse:
+    """Your own pages stand beside it."""
+    return PlainTextResponse("ours")
 
 
-app = Starlette(routes=[Route("/predict", predict, methods=["POST"])], lifespan=lifespan)
+app = Starlette(
+    routes=[Route("/", home), Mount("/l2l", service)],
+    # A mounted application's plans are loaded by the one around it.
+    lifespan=lambda _: service.router.lifespan_context(service),
+)

@@ -13,6 +13,7 @@ from l2l_engine.call import Explanation
 from l2l_engine.classifier import Classifier
 from l2l_engine.errors import (
     ClosedError,
+    CrashedError,
     DeviceError,
     DeviceLostError,
     DeviceMemoryError,
@@ -21,6 +22,7 @@ from l2l_engine.errors import (
     MediaAccessError,
     MediaError,
     MediaNotFoundError,
+    MediaUnreachableError,
     PlanError,
     PlanNotFoundError,
     PredictionTimeoutError,
@@ -34,6 +36,7 @@ __version__ = _version("l2l_engine")
 __all__ = [
     "Classifier",
     "ClosedError",
+    "CrashedError",
     "DeviceError",
     "DeviceLostError",
     "DeviceMemoryError",
@@ -46,6 +49,7 @@ __all__ = [
     "MediaError",
     "MediaInfo",
     "MediaNotFoundError",
+    "MediaUnreachableError",
     "Moment",
     "PlanError",
     "PlanNotFoundError",

@@ -117,8 +117,9 @@ class Classifier:
         """Classify one video file.
 
         Args:
-            path: A path, the file's bytes, or a seekable binary file object (left open, and read from
-                its start; no other thread may use it meanwhile).
+            path: A path, a URL of an allowed protocol (:class:`l2l_engine.Limits`), the file's bytes,
+                or a seekable binary file object (left open, and read from its start; no other thread may use
+                it meanwhile).
             steps: Steps T of the skimmer; by default the plan's. T steps choose T-1 moments.
             sampling: Which frames are decoded. "exact": every k-th timestamp, as few as
                 ``max_image_gap_s`` allows. "auto": as few as that, but key frames, which cost least,

@@ -31,6 +31,10 @@ class MediaAccessError(MediaError, PermissionError):
     """The media path exists but cannot be read as a file (a directory, no permission, a device)."""
 
 
+class MediaUnreachableError(MediaError, ConnectionError):
+    """The server or network failed while a URL was read, or did not answer in time: it may work later."""
+
+
 class LimitError(MediaError):
     """The media file exceeds a limit set by the embedding service."""
 
@@ -57,6 +61,10 @@ class PredictionTimeoutError(L2LError, TimeoutError):
 
 class ClosedError(L2LError, RuntimeError):
     """The object was closed, or is used in a forked child of the process that made it."""
+
+
+class CrashedError(L2LError, RuntimeError):
+    """The process that worked on a file ended, by a fault of a decoder or for lack of memory."""
 
 
 class UnexpectedError(L2LError):

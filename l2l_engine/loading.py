@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import Literal, get_args
 from l2l_engine.arguments import one_of, positive
 from l2l_engine.backends import INPUTS, ReplicatedEncoder, load_engine, require_fit
 from l2l_engine.errors import DeviceError, PlanError
+from l2l_engine.machine import processors
 from l2l_engine.media import DEFAULT_LIMITS, Limits
 from l2l_engine.plan import Plan, runnable_weights
 from l2l_engine.run.compute import Compute
@@ -78,7 +78,7 @@ def load_pipeline(
 
 def thread_budget(threads: int | None) -> int:
     """Threads to use: those asked for, or the processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if threads is None else positive("threads", threads)
+    return processors() if threads is None else positive("threads", threads)
 
 
 def load_networks(

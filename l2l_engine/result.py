@@ -49,6 +49,7 @@ class MediaInfo:
         rounds: Rounds of decoding it took.
         image_planned, audio_planned: Times chosen to extract features at; more than were used if the
             prediction ended before all were decoded, or if some could not be.
+        bytes_read: Bytes read of the file, by all threads; of a URL those that came over the network.
     """
 
     duration: float
@@ -63,6 +64,7 @@ class MediaInfo:
     rounds: int = 1
     image_planned: int = 0
     audio_planned: int = 0
+    bytes_read: int = 0
 
 
 @dataclass(frozen=True, slots=True)

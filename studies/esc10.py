@@ -2,8 +2,8 @@
 
     python -m studies.esc10 --data ESC10 --weights FOLDER --work WORK --output results/esc10.json
 
-ESC10 holds a folder a class with files named FOLD-ID-TAKE; FOLDER holds yamnet.tflite, and torchvision's file of
-ResNet-18 if that is at hand. For each row and each of the five folds, a plan is made of the other four by
+ESC10 holds a folder a class with files named FOLD-ID-TAKE; FOLDER holds yamnet.tflite, and torchvision's file
+of ResNet-18 if that is at hand. For each row and each of the five folds, a plan is made of the other four by
 ``python -m training all``, and asked about the fold's files. What is finished is not begun again.
 """
 
@@ -96,7 +96,7 @@ def run_fold(data: Path, row: Row, fold: str, work: Path) -> dict[str, Any]:
     begin, before = time.monotonic(), time.process_time()
     annotations = table(data, fold, work / f"fold-{fold}.csv")
     plan = work / f"fold-{fold}.plan"
-    # Embeddings are kept in the folder of the row, so that fold 1 alone computes them; its time is the one told.
+    # Embeddings are kept in the folder of the row, so that fold 1 alone computes them; its time is told.
     report = make_plan(
         Request(data, plan, work, "csv", (annotations,), overrides=row.settings),
         {name: run for name, run in STAGES.items() if name != "clips"},

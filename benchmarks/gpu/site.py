@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.gpu import machine, processes
 from benchmarks.gpu.section import FAILED, NotRunError, broken, finished
+from l2l_engine.machine import processors
 
 ROOT = machine.ROOT
 BUILT = ROOT / "build" / f"gpu-{sys.version_info[0]}{sys.version_info[1]}"
@@ -97,7 +98,7 @@ def build(limit_s: float, said: Callable[[str], None] | None = None) -> dict[str
     end = time.monotonic() + limit_s
     commands: tuple[list[str | Path], ...] = (
         [cmake, "-S", ROOT, "-B", BUILT, *defined],
-        [cmake, "--build", BUILT, f"-j{len(os.sched_getaffinity(0))}"],
+        [cmake, "--build", BUILT, f"-j{processors()}"],
     )
     whole = BUILT / "whole"
     if not whole.exists():  # what a build that was killed left may be cut short, and looks finished

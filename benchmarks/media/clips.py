@@ -33,8 +33,8 @@ class Shape:
 def folder(shape: Shape) -> Path:
     """Return the folder of the clips, made if it is missing.
 
-    Of each class one long file is drawn, and clips are cut out of it, each a second after the one before: no two
-    have the same frames, and to decode and embed one costs what it costs for any other.
+    Of each class one long file is drawn, and clips are cut out of it, each a second after the one before: no
+    two have the same frames, and to decode and embed one costs what it costs for any other.
     """
     version = hashlib.sha256(repr((EDITION, shape, encode.H264)).encode()).hexdigest()[:8]
     root = FOLDER / "clips" / version

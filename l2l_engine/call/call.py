@@ -47,13 +47,17 @@ class Call:
 
     def predict(self, pipeline: Pipeline, plan: Plan, *, device: str) -> Prediction:
         """Open, decode, skim, answer."""
-        with pipeline.open(self._file, self._watch) as session:
+        with pipeline.open(self._file, self._watch) as session, session.unchanged():
             outcome = run(session, self._ask, plan, self._pace)
             recognised, seen = None, None
             if pipeline.recogniser is not None:
                 recognised, seen = recognise(session, outcome.skimmed, pipeline.recogniser, self._pace)
             tagged = None if plan.document.tags is None else session.features()
-            media = replace(outcome.skimmed.media, frames_decoded=session.frames_decoded)
+            media = replace(
+                outcome.skimmed.media,
+                frames_decoded=session.frames_decoded,
+                bytes_read=session.bytes_read,
+            )
         return make_prediction(
             outcome.skimmed.result,
             outcome.skimmed.timestamps,
@@ -75,7 +79,7 @@ class Call:
 
     def features(self, pipeline: Pipeline, plan: Plan) -> Features:
         """Open, decode, and hand over the features."""
-        with pipeline.open(self._file, self._watch) as session:
+        with pipeline.open(self._file, self._watch) as session, session.unchanged():
             knots = planned(session, self._ask, plan.document, policy(session, self._ask))
             session.extract(knots.image, knots.audio)
             return session.features()

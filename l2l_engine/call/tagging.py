@@ -7,7 +7,7 @@ import numpy as np
 from l2l_engine.plan import PREFIXES, PlanDocument
 from l2l_engine.result import FloatArray, Tag
 from l2l_engine.run.compute import Bank
-from l2l_engine.skim.tagging import tag_scores
+from l2l_engine.skim.tagging import scored_chunks
 
 MOMENTS = 5
 """Moments named of one tag."""
@@ -32,12 +32,12 @@ def tags_of(
         return ()
     first = document.classes.index(f"{PREFIXES[modality]}{tags.names[0]}")
     own = probabilities[first : first + len(tags.names)]
-    moments = tag_scores(bank.features, tags.output)
     named = document.foreground - first
     named = named[(named >= 0) & (named < len(own))]
+    chosen = named[np.argsort(-own[named], kind="stable")][:top_k]
+    moments = np.concatenate([rows[:, chosen] for rows in scored_chunks(bank.features, tags.output)])
     found = []
-    for number in named[np.argsort(-own[named], kind="stable")][:top_k]:
-        scores = moments[:, number]
+    for number, scores in zip(chosen, moments.T, strict=True):
         order = np.argsort(-scores, kind="stable")[:MOMENTS]
         strong = order[scores[order] >= SHARE * scores[order[0]]]
         found.append(Tag(tags.names[number], float(own[number]), tuple(bank.times[strong].tolist())))

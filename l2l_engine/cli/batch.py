@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
 from rich.text import Text
 
+from l2l_engine.batch import Isolated
 from l2l_engine.call import AskOptions
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli.output import Sink
+from l2l_engine.media.folders import File
 from l2l_engine.result import Prediction
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class _Rate(ProgressColumn):
 
 
 def classify(
-    classifier: Classifier,
-    files: Sequence[Path],
+    classifier: Classifier | Isolated,
+    files: Sequence[File],
     sink: Sink,
     *,
     workers: int | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from l2l_engine.cli.show import literal
 from l2l_engine.errors import DeviceError, L2LError
 from l2l_engine.gpu.device import device_name
 from l2l_engine.gpu.loading import why_not
+from l2l_engine.machine import processors
 
 _PACKAGES = ("l2l_engine", "numpy", "av", "openvino", "safetensors")
 _DALI = "nvidia-dali-cuda130"
@@ -68,7 +68,7 @@ def _facts() -> Iterator[tuple[str, str]]:
         yield package, _version(package) or "not installed"
     present = _cpu_flags()
     flags = [flag for flag in _CPU_FLAGS if flag in present]
-    yield "processor", f"{len(os.sched_getaffinity(0))} threads, {', '.join(flags) or platform.machine()}"
+    yield "processor", f"{processors()} threads, {', '.join(flags) or platform.machine()}"
     yield from (("gpu" if i == 0 else "", said) for i, said in enumerate(_gpus()))
     for flavour in FLAVOURS:
         yield "", _tensorrt(flavour)

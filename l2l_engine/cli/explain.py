@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from l2l_engine.call import AskOptions, Explanation
 from l2l_engine.call.many import as_typed
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli.show import literal
+from l2l_engine.media.folders import File
 from l2l_engine.report.words import count
 from l2l_engine.result import TimeArray
 
@@ -24,7 +24,7 @@ _LISTED = 8
 
 def explain_all(
     classifier: Classifier,
-    files: Sequence[Path],
+    files: Sequence[File],
     out: Console,
     complain: Callable[[str], None],
     **options: Unpack[AskOptions],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
@@ -12,17 +11,20 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from l2l_engine import __version__
+from l2l_engine.batch import Isolated, Rows, shards
 from l2l_engine.call import AskOptions
 from l2l_engine.classifier import Classifier
 from l2l_engine.cli import doctor as doctor_room
-from l2l_engine.cli import output, show
+from l2l_engine.cli import jobs, output, show
 from l2l_engine.cli.batch import classify
 from l2l_engine.cli.compile import BACKENDS, compile_plan
 from l2l_engine.cli.explain import explain_all
+from l2l_engine.cli.jobs import write_rows
+from l2l_engine.cli.serve import serve
 from l2l_engine.cli.streams import complain, fatal_errors, stand_in_for_closed, unwritable
+from l2l_engine.cli.wanted import find, missing, one_form, open_sink
 from l2l_engine.loading import Precision
 from l2l_engine.media import DEFAULT_LIMITS, Limits
-from l2l_engine.media.folders import expand
 from l2l_engine.media.sampling import Policy
 from l2l_engine.plan import PRECISIONS, read_plan
 
@@ -33,6 +35,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.command(no_args_is_help=True)(serve)
+
 PlanOption = Annotated[
     Path,
     typer.Option("--plan", "-p", envvar="L2L_PLAN", help="The plan file.", show_default="engine.plan"),
@@ -42,12 +46,28 @@ PlanOption = Annotated[
 @app.command(no_args_is_help=True)
 def predict(  # noqa: PLR0917 - typer makes an option of each
     files: Annotated[
-        list[Path], typer.Argument(help="Video or sound files, or folders.", show_default=False)
+        list[str], typer.Argument(help="Video or sound files, folders, or URLs.", show_default=False)
     ],
     plan: PlanOption = Path("engine.plan"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="A JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A row of CSV a file.")] = False,
+    parquet: Annotated[
+        Path | None, typer.Option(help="Rows of all files, failures too, in this Parquet file.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Of --parquet: only the files of shard I of N.")
+    ] = None,
+    shard_by: Annotated[str, typer.Option(help=f"What makes shards even: {', '.join(shards.BY)}.")] = "hash",
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="Read files in processes that may be lost to a bad one.")
+    ] = False,
+    tries: Annotated[
+        int, typer.Option(min=1, help="Of --isolate: how often a file is begun that is lost.")
+    ] = 2,
+    max_memory: Annotated[
+        int | None, typer.Option(min=1, help="Of --isolate: most bytes of data of a process.")
+    ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="Classes to list.")] = 5,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Steps of the skimmer.", show_default="the plan's")
@@ -120,11 +140,15 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
       l2l predict live.mp4 --budget-ms 200
 
       l2l predict lecture.mp4 --sampling listen --explain
+
+      l2l predict s3://bucket/videos/ --parquet rows/ --shard 3/8 --isolate
     """
-    form = _one_form(json=as_json, jsonl=as_jsonl, csv=as_csv)
-    found, complete = _find(files, recursive)
+    form = one_form(json=as_json, jsonl=as_jsonl, csv=as_csv, parquet=parquet is not None)
+    found, complete = find(files, recursive)
     if (timeline or plot) and len(found) != 1:
         raise typer.BadParameter("--timeline and --plot are about one file")
+    if shard and parquet is None:
+        raise typer.BadParameter("--shard goes with --parquet")
     if explain and (form or resume or timeline or plot):
         raise typer.BadParameter("--explain prints text and makes no predictions to write")
     asked: AskOptions = {
@@ -141,16 +165,28 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
     chosen: dict[str, Any] = {"device": device, "precision": precision}
     with fatal_errors():
         limits = Limits(max_pixels, max_frames, max_audio_bytes, max_duration)
-    with fatal_errors(), Classifier(plan, limits=limits, **chosen) as classifier:
-        if explain:
+    lost: dict[str, Any] = {"tries": tries, "memory_bytes": max_memory}
+    if parquet is not None:
+        with fatal_errors():
+            rows = Rows(plan, limits=limits, threads=workers, isolate=isolate, **lost, **chosen, **asked)
+            write_rows(rows, found, parquet, shard, shard_by, complete=complete)
+        return
+    alone = isolate and not explain
+    with (
+        fatal_errors(),
+        Isolated(plan, limits=limits, workers=workers, **lost, **chosen)
+        if alone
+        else (Classifier(plan, limits=limits, **chosen)) as classifier,
+    ):
+        if isinstance(classifier, Classifier) and explain:
             failed = explain_all(classifier, found, show.console(), complain, **asked)
             raise typer.Exit(1 if failed or not complete else 0)
-        sink = _open_sink(form, resume)
-        missing = _missing(found, sink)
+        sink = open_sink(form, resume)
+        left = missing(found, sink)
         with closing(output.Pictures(sink, timeline, plot)) as pictures:
             failed = classify(
                 classifier,
-                missing,
+                left,
                 pictures,
                 workers=workers,
                 errors=show.console(stderr=True),
@@ -158,9 +194,13 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
                 **asked,
             )
     if failed:
-        complain(f"{failed} of {len(missing)} files could not be classified")
+        complain(f"{failed} of {len(left)} files could not be classified")
     if failed or not complete:
         raise typer.Exit(1)
+
+
+app.command(name="merge", no_args_is_help=True)(jobs.merge)
+app.command(name="batch", no_args_is_help=True, cls=jobs.OptionalAddress)(jobs.batch)
 
 
 @app.command(no_args_is_help=True)
@@ -256,47 +296,3 @@ def main() -> None:
             app()
     except typer.Exit as ended:  # from outside of what typer looks after
         sys.exit(ended.exit_code)
-
-
-def _one_form(**wanted: bool) -> str | None:
-    chosen = [name for name, on in wanted.items() if on]
-    if len(chosen) > 1:
-        raise typer.BadParameter("choose one of --json, --jsonl and --csv")
-    return chosen[0] if chosen else None
-
-
-def _find(arguments: Sequence[Path], recursive: bool) -> tuple[list[Path], bool]:
-    """The files meant, and whether that is all of them: something was found and every folder was read."""
-    unread = []
-
-    def unreadable(error: OSError) -> None:
-        unread.append(error.filename)
-        complain(f"{error.filename}: cannot be read: {error.strerror}")
-
-    found = list(expand(arguments, recursive=recursive, unreadable=unreadable))
-    if not found:
-        complain(f"no media files in {', '.join(map(str, arguments))}")
-    return found, bool(found) and not unread
-
-
-def _missing(found: list[Path], sink: output.Sink) -> list[Path]:
-    """The files whose results the sink does not have yet."""
-    if not isinstance(sink, output.ResumableFile):
-        return found
-    return [file for file in found if output.printable(str(file)) not in sink.done]
-
-
-def _open_sink(chosen: str | None, resume: Path | None) -> output.Sink:
-    # A file name is whatever bytes the file system holds; it must not break the output.
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    if resume is not None:
-        if chosen == "csv" or (chosen is None and resume.suffix == ".csv"):
-            return output.ResumableFile(resume, output.csv_record, output.csv_header(), output.csv_paths)
-        return output.ResumableFile(resume, output.json_record, "", output.json_paths)
-    if chosen == "json":
-        return output.JsonArray(sys.stdout)
-    if chosen == "jsonl":
-        return output.Lines(sys.stdout, output.json_record)
-    if chosen == "csv":
-        return output.Lines(sys.stdout, output.csv_record, output.csv_header())
-    return output.Table(show.console())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import io
 import json
 import os
@@ -18,6 +17,7 @@ from rich.console import Console
 
 from l2l_engine.cli import show
 from l2l_engine.errors import L2LError
+from l2l_engine.machine import lock
 from l2l_engine.report import write_plot, write_timeline
 from l2l_engine.result import Prediction
 
@@ -164,7 +164,7 @@ class ResumableFile:
         while True:
             log = self._part.open("a", encoding="utf-8", errors="backslashreplace", newline="")
             try:
-                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(log)
             except BlockingIOError as error:
                 log.close()
                 raise OutputError(f"{self._path}: another run is writing this file") from error

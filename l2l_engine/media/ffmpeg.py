@@ -38,12 +38,12 @@ def open_media(
     poll: Poll | None = None,
     beside: Beside | None = None,
 ) -> MediaSource:
-    """Open a media file; no other file is ever opened on its behalf, and no network.
+    """Open a media file; no other file is ever opened on its behalf, and no network but for a URL.
 
     Args:
-        file: A path (``str`` or ``PathLike``), a file's content (``bytes``), or a seekable binary file
-            object, which is read from its first byte, must not be used by others meanwhile, and is not
-            closed.
+        file: A path (``str`` or ``PathLike``), a URL (``str``), a file's content (``bytes``), or a seekable
+            binary file object, which is read from its first byte, must not be used by others meanwhile, and
+            is not closed.
         limits: What the file may cost.
         threads: Threads of the video decoder.
         poll: Called while the file is probed; what it raises stops the work.
@@ -55,14 +55,15 @@ def open_media(
 
     Raises:
         MediaNotFoundError: There is no such file.
-        MediaAccessError: It cannot be read, or is no regular file.
+        MediaAccessError: It cannot be read, or is no regular file, or its URL is of no allowed protocol.
+        MediaUnreachableError: The URL's server cannot be reached.
         LimitError: It is longer than ``limits.duration``.
         MediaError: It is empty, damaged, of an unsupported format, or without picture and sound.
         TypeError: ``file`` is of none of the accepted types.
     """
     if threads < 1:
         raise ValueError(f"threads must be at least 1, not {threads!r}")
-    reader, name = open_reader(file)
+    reader, name = open_reader(file, limits, poll)
     again = None if beside is None else reader.again()
     spare = None if again is None else Spare(again, name, limits, poll)
     if beside is not None and spare is not None:
@@ -144,10 +145,19 @@ class FFmpegSource:
     @property
     def reopens(self) -> bool:
         """Whether ``another`` works."""
-        return self._demuxer.reader.owned
+        return self._demuxer.reader.reopens
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read of the file so far; see :meth:`MediaSource.bytes_read`."""
+        return self._demuxer.reader.bytes_read
+
+    def verify(self, *, poll: Poll | None = None) -> None:
+        """Raise a MediaError if the file is by now another one; see :meth:`MediaSource.verify`."""
+        self._demuxer.reader.verify(poll)
 
     def another(self, *, poll: Poll | None = None) -> FFmpegSource | None:
-        """Open the same content once more, for another thread; None where ``file`` was a file object.
+        """Open the same content once more, for another thread; None where it is not ``reopens``.
 
         Raises:
             MediaError: It is no longer what it was.

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from l2l_engine.media import remote
+
 _VIDEO = {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
 _VIDEO |= {".ogv", ".ts", ".vob", ".webm", ".wmv"}
 _VIDEO |= {".264", ".265", ".apng", ".dv", ".h264", ".hevc", ".ivf", ".m1v", ".m2v", ".mxf", ".nut", ".obu"}
@@ -18,18 +20,42 @@ SUFFIXES = frozenset(_VIDEO | _SOUND)
 Unreadable = Callable[[OSError], None]
 
 
-def expand(arguments: Iterable[Path], *, recursive: bool, unreadable: Unreadable) -> Iterator[Path]:
+File = str | Path
+"""A URL, or a path."""
+
+
+def expand(arguments: Iterable[File], *, recursive: bool, unreadable: Unreadable) -> Iterator[File]:
     """The files meant, each once: files as named, folders as their media files in order of name.
 
-    Links to folders are not followed inside a folder: they may lead round in a circle. ``unreadable`` is
-    told of each folder that cannot be listed; the others are gone through all the same.
+    A URL that ends in "/" is a folder. Links to folders are not followed inside a folder: they may lead round
+    in a circle. ``unreadable`` is told of each folder that cannot be listed; the others are gone through all
+    the same.
     """
-    seen: set[Path] = set()
+    seen: set[File] = set()
     for argument in arguments:
-        for path in _inside(argument, recursive, unreadable) if _is_folder(argument) else (argument,):
-            if path not in seen:
-                seen.add(path)
-                yield path
+        for file in _files(argument, recursive, unreadable):
+            if file not in seen:
+                seen.add(file)
+                yield file
+
+
+def _files(argument: File, recursive: bool, unreadable: Unreadable) -> Iterable[File]:
+    if isinstance(argument, str) and (protocol := remote.protocol_of(argument)) is not None:
+        return _behind(argument, protocol, recursive, unreadable) if argument.endswith("/") else (argument,)
+    path = Path(argument)
+    return _inside(path, recursive, unreadable) if _is_folder(path) else (path,)
+
+
+def _behind(url: str, protocol: str, recursive: bool, unreadable: Unreadable) -> Iterator[str]:
+    system, path = remote.find(url)
+    try:
+        found = system.find(path, maxdepth=None if recursive else 1)
+    except Exception as error:  # whatever its package raises
+        unreadable(OSError(0, str(error), url))
+        return
+    for name in sorted(found):
+        if Path(name).suffix.lower() in SUFFIXES:
+            yield name if remote.protocol_of(name) else f"{protocol}://{name}"
 
 
 def _is_folder(path: Path) -> bool:

@@ -5,80 +5,26 @@ from __future__ import annotations
 import errno
 import io
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, cast
 
 import av
 import av.error
 from av.container import InputContainer
 
-from l2l_engine.errors import L2LError, MediaAccessError, MediaError, MediaNotFoundError
+from l2l_engine.errors import L2LError, MediaAccessError, MediaError
 from l2l_engine.media.containers import CONTAINERS
-from l2l_engine.media.limits import Limits
+from l2l_engine.media.contents import Content, GivenFile, open_given, open_path
+from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
 from l2l_engine.media.refusal import CONVERT, LOOKED_AT, why
-from l2l_engine.media.source import MediaFile, Poll
+from l2l_engine.media.remote import open_url, protocol_of, reopened
+from l2l_engine.media.source import MediaFile, Poll, display_name
 
 _BUFFER_BYTES = 64 * 1024
 _TEXT = "the file object gives text: open the file in binary mode, 'rb'"
 _PROBE_PIXELS = 4
 """How many times the largest frame allowed a decoder may allocate to find out a frame's size."""
-
-
-class Content(Protocol):
-    """What a reader needs of a file."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """The new position."""
-
-    def tell(self) -> int:
-        """The position."""
-
-    def close(self) -> None:
-        """Release the file."""
-
-
-class PathFile:
-    """A regular file with a position of its own, so that several readers may share the open file."""
-
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
-        self._at = 0
-        self._closed = False
-
-    def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes from the position on; none at the end."""
-        data = os.pread(self._handle, size, self._at)
-        self._at += len(data)
-        return data
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move to a position, which may lie past the end."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: 0}[whence]
-        if whence == io.SEEK_END:
-            base = os.fstat(self._handle).st_size
-        if base + offset < 0:
-            raise ValueError("negative position")
-        self._at = base + offset
-        return self._at
-
-    def tell(self) -> int:
-        """The position."""
-        return self._at
-
-    def again(self) -> PathFile:
-        """The same file, whatever its path names by now, from its first byte on."""
-        return PathFile(os.dup(self._handle))
-
-    def close(self) -> None:
-        """Release the file; safe to call twice."""
-        if not self._closed:
-            self._closed = True
-            os.close(self._handle)
 
 
 class Reader:
@@ -89,11 +35,9 @@ class Reader:
     ``check`` raises the failure once FFmpeg has returned. That is also how ``poll`` stops a long probe.
     """
 
-    def __init__(self, file: Content, name: str, *, owned: bool) -> None:
+    def __init__(self, file: Content, name: str) -> None:
         self._file = file
         self._name = name
-        self.owned = owned
-        """Whether the file is ours, to be opened again and closed."""
         self._failure: BaseException | None = None
         self.poll: Poll | None = None
 
@@ -115,7 +59,9 @@ class Reader:
 
     def _read(self, size: int) -> bytes:
         try:
-            return self._file.read(size)
+            return self._file.read(size, self.poll)
+        except L2LError:
+            raise
         except OSError as error:
             raise MediaAccessError(f"{self._name}: cannot be read: {error.strerror or error}") from error
 
@@ -135,9 +81,7 @@ class Reader:
         if self._failure is not None:
             return -errno.EIO
         try:
-            at: int | None = self._file.seek(offset, whence)
-            if at is None:  # as of mmap before Python 3.13
-                at = self._file.tell()
+            at = self._file.seek(offset, whence)
             if not isinstance(at, int):
                 raise TypeError(f"{self._name}: neither seek() nor tell() of the file object gave a position")
             return at
@@ -173,7 +117,7 @@ class Reader:
     @property
     def unseekable(self) -> str:
         """Why one cannot seek, where one cannot."""
-        if getattr(self._file, "closed", False):
+        if isinstance(self._file, GivenFile) and getattr(self._file.file, "closed", False):
             return "the file object is closed"
         return "not seekable: hand over its content, as bytes, or a file that can seek"
 
@@ -183,53 +127,48 @@ class Reader:
             raise self._failure
 
     def again(self) -> Reader | None:
-        """Another reader of the same content; None for a file object, which has but one position."""
-        if not self.owned:
-            return None
-        if isinstance(self._file, io.BytesIO):
-            return Reader(io.BytesIO(self._file.getvalue()), self._name, owned=True)
-        assert isinstance(self._file, PathFile)
-        return Reader(self._file.again(), self._name, owned=True)
+        """Another reader of the same content; None for a file object that has but one position."""
+        file = self._file.again()
+        return None if file is None else Reader(file, self._name)
+
+    @property
+    def reopens(self) -> bool:
+        """Whether ``again`` gives another reader."""
+        return not isinstance(self._file, GivenFile) or type(self._file.file) is io.BytesIO
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read of the file so far, by all its readers; of a URL those that came over the network."""
+        return self._file.bytes_read
+
+    def verify(self, poll: Poll | None) -> None:
+        """Raise a MediaError if the file is by now another one than it was at first."""
+        self._file.verify(poll)
 
     def close(self) -> None:
         """Close the file if we opened it."""
-        if self.owned:
-            self._file.close()
+        self._file.close()
 
 
-def display_name(file: MediaFile) -> str:
-    """What messages and results call a file."""
-    if isinstance(file, (str, os.PathLike)):
-        return os.fsdecode(file)
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        return f"<{memoryview(file).nbytes} bytes>"
-    name = getattr(file, "name", None)
-    return name if isinstance(name, str) else "<file object>"  # temporary files have a number or nothing
-
-
-def open_reader(file: MediaFile) -> tuple[Reader, str]:
+def open_reader(
+    file: MediaFile, limits: Limits = DEFAULT_LIMITS, poll: Poll | None = None
+) -> tuple[Reader, str]:
     """Open ``file`` and say by which name to call it in messages.
 
+    Args:
+        file: What was handed in.
+        limits: Says which protocols of URLs are allowed.
+        poll: Called while a server is waited for; what it raises ends that.
+
     Raises:
-        MediaNotFoundError: No such path.
-        MediaAccessError: The path is a directory or device, or may not be read.
+        MediaNotFoundError: No such path, or nothing at that URL.
+        MediaAccessError: The path is a directory or device, or may not be read; the URL is not allowed.
+        MediaUnreachableError: The URL's server cannot be reached.
         MediaError: The file is empty.
         TypeError: ``file`` is none of the accepted types.
     """
     name = display_name(file)
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        # The content of a view with gaps is not what lies in memory.
-        gaps = isinstance(file, memoryview) and not file.contiguous
-        reader = Reader(io.BytesIO(bytes(file) if gaps else file), name, owned=True)
-    elif isinstance(file, (str, os.PathLike)):
-        reader = Reader(PathFile(_open_path(name)), name, owned=True)
-    elif isinstance(file, io.TextIOBase):
-        raise TypeError(f"{name}: {_TEXT}")
-    elif hasattr(file, "read") and hasattr(file, "seek") and hasattr(file, "tell"):
-        reader = Reader(file, name, owned=False)
-    else:
-        kind = type(file).__name__
-        raise TypeError(f"a path, bytes or a seekable binary file object is needed, not {kind}")
+    reader = Reader(_content(file, name, limits, poll), name)
     try:
         _rewind(reader, name)
     except BaseException:
@@ -238,19 +177,21 @@ def open_reader(file: MediaFile) -> tuple[Reader, str]:
     return reader, name
 
 
-def _open_path(name: str) -> int:
-    try:
-        # Not blocking: opening a FIFO would otherwise wait for a writer before we can see that it is one.
-        handle = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    except FileNotFoundError as error:
-        raise MediaNotFoundError(f"{name}: no such file") from error
-    except (OSError, ValueError) as error:
-        cause = getattr(error, "strerror", None) or str(error)
-        raise MediaAccessError(f"{name}: cannot be read: {cause}") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise MediaAccessError(f"{name}: not a regular file")
-    return handle
+def _content(file: MediaFile, name: str, limits: Limits, poll: Poll | None) -> Content:
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        # The content of a view with gaps is not what lies in memory.
+        gaps = isinstance(file, memoryview) and not file.contiguous
+        return GivenFile(io.BytesIO(bytes(file) if gaps else file), owned=True)
+    if isinstance(file, str) and protocol_of(file) is not None:
+        return open_url(file, limits.protocols, poll)
+    if isinstance(file, (str, os.PathLike)):
+        return open_path(name)
+    if isinstance(file, io.TextIOBase):
+        raise TypeError(f"{name}: {_TEXT}")
+    if hasattr(file, "read") and hasattr(file, "seek") and hasattr(file, "tell"):
+        return reopened(file, name, poll) or open_given(file)
+    kind = type(file).__name__
+    raise TypeError(f"a path, a URL, bytes or a seekable binary file object is needed, not {kind}")
 
 
 def _rewind(reader: Reader, name: str) -> None:

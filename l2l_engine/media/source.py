@@ -14,10 +14,20 @@ from numpy.typing import NDArray
 from l2l_engine.result import StreamInfo
 
 MediaFile = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
-"""A path (``str`` or ``PathLike``), the content of a file (``bytes``), or a seekable binary file object."""
+"""A path, a URL (``str``), the content of a file (``bytes``), or a seekable binary file object."""
 
 Poll = Callable[[], None]
 """Called between packets; raises to stop the work (timeout, cancel)."""
+
+
+def display_name(file: MediaFile) -> str:
+    """What messages and results call a file."""
+    if isinstance(file, (str, os.PathLike)):
+        return os.fsdecode(file)
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return f"<{memoryview(file).nbytes} bytes>"
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else "<file object>"  # temporary files have a number or nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,14 @@ class MediaSource(Protocol):
 
     @property
     def reopens(self) -> bool:
-        """Whether ``another`` works: not for a file object, which has but one position."""
+        """Whether ``another`` works: not for a file object that has but one position."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read of the file so far, by all its readers; of a URL those that came over the network."""
+
+    def verify(self, *, poll: Poll | None = None) -> None:
+        """Raise a MediaError if the file is by now another one than it was at first."""
 
     def groups(self, *, poll: Poll | None = None) -> NDArray[np.float64] | None:
         """``key_times`` where an index tells them; None if all packets would have to be read."""

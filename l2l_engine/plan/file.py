@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from l2l_engine.errors import PlanError, PlanNotFoundError
 from l2l_engine.files import write_whole
+from l2l_engine.machine import processors
 from l2l_engine.plan.document import PRECISIONS, CompiledSettings, PlanDocument
 from l2l_engine.plan.onnx import reads_another_file
 from l2l_engine.plan.parsing import parse_document
@@ -214,7 +215,7 @@ def _check_table(entries: Mapping[str, Mapping[str, Any]], table: Mapping[str, A
     if entries.keys() != table.keys():
         odd = sorted(entries.keys() ^ table.keys())
         raise PlanError(f"the file and its table of tensors differ in {odd[0]}")
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         digests = pool.map(lambda entry: hashlib.sha256(entry["data"]).hexdigest(), entries.values())
     for (name, entry), digest in zip(entries.items(), digests, strict=True):
         if entry["dtype"] not in _DTYPES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
@@ -53,14 +54,25 @@ def write_timeline(
     Raises:
         ReportWriteError: ``path`` cannot be written.
     """
-    evidence = gather(prediction, file, limits=limits, timeout_s=timeout_s)
-    write_whole(path, render(prediction, evidence).encode("utf-8"))
+    write_whole(path, timeline_page(prediction, file, limits=limits, timeout_s=timeout_s).encode("utf-8"))
+
+
+def timeline_page(
+    prediction: Prediction,
+    file: MediaFile | None,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    timeout_s: float = 120.0,
+) -> str:
+    """The page of :func:`write_timeline`, which says what is in it and takes the same, as text."""
+    return render(prediction, gather(prediction, file, limits=limits, timeout_s=timeout_s))
 
 
 def render(prediction: Prediction, evidence: Evidence) -> str:
     """The page as text."""
     axis = time_axis(prediction)
-    style, script, page = (_resource(name) for name in ("page.css", "page.js", "page.html"))
+    style, script = style_and_script()
+    page = _resource("page.html")
     chosen = bool(prediction.moments)
     body = join(
         header(prediction, axis),
@@ -79,7 +91,7 @@ def render(prediction: Prediction, evidence: Evidence) -> str:
         element("footer", _FOOTER) if evidence.pictures or evidence.waveform is not None else None,
     )
     return Template(page).substitute(
-        policy=_policy(style, script),
+        policy=policy([style], [script]),
         title=element("title", f"{visible(prediction.label)} · {visible(file_name(prediction))}"),
         style=style,
         script=script,
@@ -91,17 +103,27 @@ def _resource(name: str) -> str:
     return files("l2l_engine.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
-    """Only these very bytes of style and script count, and pictures come from the page itself."""
+def policy(styles: Sequence[str], scripts: Sequence[str], **more: str) -> str:
+    """A policy: only these very bytes of style and script count, and pictures come from the page itself.
+
+    Args:
+        styles, scripts: All that there may be.
+        **more: Other directives, with _ for -.
+    """
     allowed = {
         "default-src": "'none'",
         "img-src": "data:",
-        "style-src": _hash(style),
-        "script-src": _hash(script),
+        "style-src": " ".join(map(_hash, styles)),
+        "script-src": " ".join(map(_hash, scripts)),
         "base-uri": "'none'",
         "form-action": "'none'",
-    }
+    } | {name.replace("_", "-"): source for name, source in more.items()}
     return "; ".join(f"{name} {source}" for name, source in allowed.items())
+
+
+def style_and_script() -> tuple[str, str]:
+    """The style and the script of every page."""
+    return _resource("page.css"), _resource("page.js")
 
 
 def _hash(text: str) -> str:

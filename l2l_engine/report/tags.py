@@ -48,6 +48,6 @@ def _row(tag: Tag, kind: str, axis: Axis) -> Markup:
         "li",
         element("span", element("bdi", visible(tag.name)), class_="name"),
         element("span", percent(tag.score), class_="score"),
-        strip(_ROW, grid(axis), *dots, class_="plot", label=label),
+        strip(_ROW, grid(axis), *dots, class_="places", label=label),
         element("span", times, class_="when"),
     )

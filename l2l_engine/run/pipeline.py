@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from l2l_engine import arguments
-from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource, open_media
+from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource
 from l2l_engine.plan import Plan
 from l2l_engine.result import TimeArray
 from l2l_engine.run.compute import Bank, Compute
@@ -30,6 +30,10 @@ class Pipeline:
     def __init__(
         self, plan: Plan, compute: Compute, *, threads: int, limits: Limits = DEFAULT_LIMITS
     ) -> None:
+        # FFmpeg is loaded here: before it is timed, and not by whoever imports the package alone.
+        from l2l_engine.media import ffmpeg  # noqa: PLC0415
+
+        self._media = ffmpeg
         self._document, self._compute, self._limits = plan.document, compute, limits
         self._workers = Workers(threads)
 
@@ -55,7 +59,9 @@ class Pipeline:
         def probe() -> None:
             with watch.stopwatch.stage(Stage.PROBE):
                 beside = job.submit if job.has_room else None
-                opened.append(open_media(file, limits=self._limits, poll=job.check, beside=beside))
+                opened.append(
+                    self._media.open_media(file, limits=self._limits, poll=job.check, beside=beside)
+                )
 
         try:
             watch.tick(Stage.PROBE, 0.0)

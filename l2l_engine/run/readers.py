@@ -29,13 +29,18 @@ class Readers:
         """Video frames that went through the decoders of all readers."""
         return sum(source.frames_decoded for source in self._all)
 
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read of the file by all readers."""
+        return self._first.bytes_read
+
     def use(self, work: Callable[[MediaSource], _T], poll: Poll) -> _T:
         """Do something with a reader that nobody else uses meanwhile."""
         with self._lock:
             source = self._idle.pop() if self._idle else None
         if source is None:
             source = self._first.another(poll=poll)
-            assert source is not None, "chunks of a file object are decoded one after the other"
+            assert source is not None, "chunks of a file with one position are decoded one after the other"
             with self._lock:
                 self._all.append(source)
         try:

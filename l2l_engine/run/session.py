@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, TypeVar
@@ -10,7 +11,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from l2l_engine.errors import MediaError
+from l2l_engine.errors import MediaError, MediaUnreachableError
 from l2l_engine.media import MediaSource, sampling
 from l2l_engine.plan import PlanDocument
 from l2l_engine.result import Features, FloatArray, MediaInfo, StreamInfo, TimeArray
@@ -98,6 +99,11 @@ class Session:
     def frames_decoded(self) -> int:
         """Video frames that went through a decoder."""
         return self._readers.frames_decoded + self._compute.frames_decoded
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read of the file; of a URL those that came over the network."""
+        return self._readers.bytes_read
 
     @property
     def threads(self) -> int:
@@ -247,6 +253,22 @@ class Session:
         extraction = Extraction(self._job, self._readers, recogniser.media, self._watch, frames)
         extraction.run(self._queues(self._image_chunks(collector, clips.wanted, None)))
         return store.bank(collector.collected())
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Hold what is done inside to one file: if it was replaced meanwhile, that is the error.
+
+        Raises:
+            MediaError: It was, so that an answer, or another error, may be about pieces of two files.
+        """
+        try:
+            yield
+        except MediaUnreachableError:
+            raise
+        except MediaError:
+            self._read(lambda source: source.verify(poll=self._job.check), Stage.PROBE)
+            raise
+        self._read(lambda source: source.verify(poll=self._job.check), Stage.PROBE)
 
     def close(self) -> None:
         """Close the file; safe to call twice."""

@@ -5,7 +5,6 @@ A thin front of the native skimmer: it settles dtypes and names the argument at 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l2l_engine import _native, arguments
+from l2l_engine.machine import processors
 from l2l_engine.skim.inputs import Host, KeyActivation, Modality, Precision, SkimInput
 
 Instructions = Literal["auto", "portable", "avx2", "avx512", "avx512_bf16"]
@@ -107,7 +107,7 @@ class Skimmer:
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights: expected a mapping, got {type(weights).__name__}")
         arguments.one_of("instructions", instructions, ("auto", "portable", "avx2", "avx512", "avx512_bf16"))
-        budget = len(os.sched_getaffinity(0)) if threads is None else arguments.integer("threads", threads)
+        budget = processors() if threads is None else arguments.integer("threads", threads)
         tensors = {str(name): arguments.float32(str(name), value) for name, value in weights.items()}
         self._native = _native.Skimmer(
             tensors, key_activation == "relu", bool(exclude_previous_argmax), precision, instructions, budget

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.skim.inputs import Modality
 from l2l_engine.skim.skimmer import SkimResult
+
+CHUNK = 1024
+"""Moments whose scores are computed at a time."""
 
 _Rows = NDArray[np.float32]
 
@@ -20,6 +23,12 @@ def tag_scores(logits: NDArray[np.floating], output: str) -> NDArray[np.float64]
         return np.asarray(np.exp(-np.logaddexp(0.0, -x)))  # no overflow on either side
     weights = np.exp(x - x.max(axis=1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def scored_chunks(logits: NDArray[np.floating], output: str) -> Iterator[NDArray[np.float64]]:
+    """The scores of logits [M, K], some moments at a time: memory does not follow the length of the video."""
+    for start in range(0, len(logits), CHUNK):
+        yield tag_scores(logits[start : start + CHUNK], output)
 
 
 class Tagger:
@@ -80,6 +89,8 @@ class Tagger:
         output, tags = self._outputs[name]
         if bank is None or not present:
             return np.full((count, tags), -np.inf, np.float32)
-        highest = np.stack([tag_scores(rows, output).max(axis=0) for rows in bank])
+        highest = np.stack(
+            [np.max([scores.max(axis=0) for scores in scored_chunks(rows, output)], axis=0) for rows in bank]
+        )
         with np.errstate(divide="ignore"):  # a score may round to 0 or to 1
             return np.asarray(np.log(highest) - np.log1p(-highest), np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from l2l_engine import Classifier, MediaError, Prediction, UnexpectedError
-from l2l_engine.run import pipeline
+from l2l_engine.media import ffmpeg
 from tests.api.answers import HOP, same_answer
 from tests.api.plans import random_skim
 from tests.api.videos import write_video
@@ -110,14 +110,14 @@ class OddError(Exception):
 
 def _faulty(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """Have the opening of b"bad" fail in a way nobody foresaw."""
-    opened = pipeline.open_media
+    opened = ffmpeg.open_media
 
     def fail(file: object, **options: object) -> object:
         if file == b"bad":
             raise error
         return opened(file, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pipeline, "open_media", fail)
+    monkeypatch.setattr(ffmpeg, "open_media", fail)
 
 
 def test_a_fault_is_that_files_error(

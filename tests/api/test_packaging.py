@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
+import platform
 import subprocess
 import sys
 import venv
@@ -10,6 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+import l2l_engine
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,13 +27,13 @@ def run(*command: object, **options: object) -> str:
     return output
 
 
-def test_importing_brings_neither_torch_nor_openvino() -> None:
+def test_importing_brings_nothing_that_is_not_needed_yet() -> None:
     log = run(sys.executable, "-X", "importtime", "-c", "import l2l_engine")
     modules = {
         line.rpartition("|")[2].strip() for line in log.splitlines() if line.startswith("import time:")
     }
     assert "l2l_engine.classifier" in modules
-    heavy = {"torch", "openvino", "scipy", "training", "typer"}
+    heavy = {"av", "openvino", "rich", "scipy", "starlette", "torch", "training", "typer"}
     assert not heavy & {module.partition(".")[0] for module in modules}
 
 
@@ -50,6 +55,15 @@ def test_the_wheel_holds_the_runtime_and_nothing_else(wheel: Path) -> None:
         assert needed in names
     assert any(name.startswith("l2l_engine/_native.") and name.endswith(".so") for name in names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_the_wheel_says_what_was_compiled_into_it(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if ".dist-info/sboms/" in name)
+    content = json.loads(archive.read(name))
+    assert (content["bomFormat"], content["specVersion"]) == ("CycloneDX", "1.6")
+    assert content["metadata"]["component"]["version"] == l2l_engine.__version__
+    assert "pybind11" in {component["name"] for component in content["components"]}
 
 
 def test_the_wheel_works_outside_the_tree(wheel: Path, tmp_path: Path, plan_file: Path, video: Path) -> None:
@@ -81,3 +95,25 @@ def test_nobody_is_told_of_the_import(room: str) -> None:
     """OpenVINO's own package for that is never loaded: it would fork, and open a connection."""
     check = f"import {room}, sys; assert sys.modules['openvino_telemetry'] is None"
     subprocess.run([sys.executable, "-c", check], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_the_training_is_of_the_same_version() -> None:
+    """The distribution that trains beside an installed wheel."""
+    text = (ROOT / "packaging" / "training" / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'version = "{l2l_engine.__version__}"' in text
+    assert f"l2l_engine[training]=={l2l_engine.__version__}" in text
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="pip install 'l2l_engine[wheels]'")
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_a_wheel_for_old_systems(machine: str) -> None:
+    """auditwheel reads it, and would not give it the tag if it asked for more than that glibc has."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, "packaging/wheels.py", machine]
+    environment = os.environ | {"PATH": path}
+    subprocess.run(command, check=True, cwd=ROOT, timeout=3500, env=environment)
+    folder = ROOT / "dist" if machine == platform.machine() else ROOT / "dist" / machine
+    (path_of_wheel,) = folder.glob("l2l_engine-*.whl")
+    assert path_of_wheel.name.endswith(f"-manylinux_2_28_{machine}.whl")

@@ -25,7 +25,7 @@ from l2l_engine.plan import (
     tag_classes,
     write_plan,
 )
-from l2l_engine.skim.tagging import Tagger, tag_scores
+from l2l_engine.skim.tagging import CHUNK, Tagger, tag_scores
 from tests.api.commands import inside
 from tests.api.graphs import audio_graph, image_graph
 
@@ -115,7 +115,7 @@ def test_what_is_seen_and_heard_is_told_with_its_moments(plan_file: Path, video:
 
 @settings(max_examples=80, deadline=None)
 @given(
-    moments=st.integers(1, 12),
+    moments=st.one_of(st.integers(1, 12), st.sampled_from([CHUNK - 1, CHUNK, 2 * CHUNK + 1])),
     seed=st.integers(0, 2**16),
     size=st.sampled_from([0.1, 3.0, 40.0, 800.0]),
     outputs=st.tuples(st.sampled_from(["softmax", "sigmoid"]), st.sampled_from(["softmax", "sigmoid"])),

@@ -22,7 +22,7 @@ from tests.benchmarks.gpu_small import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 FACTS = {"device": "GPU", "driver": "580", "cuda": "13.0", "commit": "abc", "sources": "def"}
-KILLS = 10
+KILLS = [pytest.param(seed, marks=() if seed < 3 else pytest.mark.nightly) for seed in range(10)]
 DEADLINE_S = 120.0
 
 
@@ -78,7 +78,7 @@ def sections_of(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(KILLS))
+@pytest.mark.parametrize("seed", KILLS)
 def test_a_run_that_is_killed_keeps_all_finished_sections(tmp_path: Path, seed: int) -> None:
     choose, path = random.Random(seed), tmp_path / "gpu.json"
     run = started(["-m", "tests.benchmarks.gpu_small", str(path), str(tmp_path)], tmp_path)
@@ -100,7 +100,7 @@ def test_a_run_that_is_killed_keeps_all_finished_sections(tmp_path: Path, seed: 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("seed", range(KILLS))
+@pytest.mark.parametrize("seed", range(10))
 def test_a_whole_rehearsal_that_is_killed_does_too(tmp_path: Path, seed: int) -> None:
     choose = random.Random(seed)
     run = started(["-m", "benchmarks.gpu", "--build-seconds", "15"], tmp_path)

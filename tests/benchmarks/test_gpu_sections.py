@@ -173,11 +173,11 @@ def test_what_counts_as_flat(count: int, growth: int, met: bool | None) -> None:
 
 
 def test_memory(rehearsed: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole, "MANY", 12)
+    monkeypatch.setattr(whole, "MANY", 4)
     left = iter([10 << 20, 9 << 20])
     monkeypatch.setattr(whole, "free_bytes", lambda: next(left))
     record = whole.memory()
-    assert (record["goal met"], record["predictions"], record["growth"]) == (True, 12, 1 << 20)
+    assert (record["goal met"], record["predictions"], record["growth"]) == (True, 4, 1 << 20)
 
 
 def test_without_tensorrt_pytorch_encodes(

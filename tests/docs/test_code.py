@@ -41,7 +41,7 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines if line.strip()]
 
 
-@pytest.mark.parametrize(("page", "least"), [("README.md", 1), ("docs/usage.md", 5)])
+@pytest.mark.parametrize(("page", "least"), [("README.md", 1), ("docs/usage.md", 5), ("docs/reading.md", 1)])
 @pytest.mark.usefixtures("here")
 def test_python_runs(page: str, least: int, capsys: pytest.CaptureFixture[str]) -> None:
     """The blocks of a page one after the other, as one would paste them into one session."""

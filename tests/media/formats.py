@@ -1,6 +1,6 @@
 """Every container that is read and every kind of file that is refused with words, each with an example.
 
-``python -m tests.media.formats`` prints docs/formats.md.
+``python -m tests.media.formats`` prints docs/formats.md; formats.md beside this file is what it ends with.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import functools
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from l2l_engine.media.containers import CONTAINERS, Container
 from l2l_engine.media.folders import SUFFIXES
@@ -188,7 +189,8 @@ def page() -> str:
     refused = "\n".join(f"| {name} | {kind.words.replace('|', '/')} |" for name, kind in KINDS.items())
     listed = f"Inside a folder the command line takes files with these names: {' '.join(sorted(SUFFIXES))}."
     folders = textwrap.fill(listed, 118, break_on_hyphens=False)
-    return _PAGE.format(rows=rows, refused=refused, folders=folders)
+    by_hand = Path(__file__).with_name("formats.md").read_text(encoding="utf-8")
+    return _PAGE.format(rows=rows, refused=refused, folders=folders, by_hand=by_hand)
 
 
 def _codecs(kind: Format) -> str:
@@ -242,7 +244,8 @@ An error, a `MediaError`, says what the file is, and what helps:
 * A track that is declared and yields nothing is absent. If it is all there is, that is the error.
 * Frames above `Limits.pixels` (36 million: 8K), and files longer than `Limits.duration` (a day) are refused;
   `l2l predict --max-pixels`, `--max-duration`, `--max-frames`, `--max-audio-bytes` set other limits.
-"""
+
+{by_hand}"""
 
 if __name__ == "__main__":
     print(page(), end="")

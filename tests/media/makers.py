@@ -7,10 +7,11 @@ known moments.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -105,6 +106,7 @@ def media(
     length = (max(shown) + 1 / rate if video else 1.0) if seconds is None else seconds
     # By name, not into memory: FFmpeg opens the file a second time to move an MP4's index to its front.
     with (
+        _scheduled_as_before(),
         tempfile.NamedTemporaryFile() as target,
         av.open(target.name, "w", format=container, options=container_options or {}) as out,
     ):
@@ -131,6 +133,19 @@ def media(
             out.mux(packet)
         out.close()
         return Path(target.name).read_bytes()
+
+
+@contextlib.contextmanager
+def _scheduled_as_before() -> Iterator[None]:
+    """As root, SVT-AV1 makes the thread that opens it a real-time one, for good: others starve."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
 
 
 def _video_options(codec: str) -> dict[str, str]:

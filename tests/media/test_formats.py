@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from l2l_engine.media.folders import SUFFIXES
 from l2l_engine.media.picture import PictureMaker
 from l2l_engine.media.refusal import KINDS
 
-from .formats import EXAMPLES, FRAMES, READ, REFUSED, SECONDS, example, page
+from .formats import AV1, EXAMPLES, FRAMES, READ, REFUSED, SECONDS, example, page
 from .judging import POLICIES, moments
 from .makers import RATE, media, read_index
 from .plain_sound import differs, listen
@@ -142,3 +143,11 @@ def test_8k() -> None:
         frames = source.frames(np.zeros(1), short_side=128, crop=112)
     assert frames.valid.all()
     assert read_index(frames.images[0]) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no policies of scheduling to ask for")
+def test_making_media_leaves_the_thread_as_it_was() -> None:
+    """An encoder that makes it a real-time one starves whatever runs beside the tests."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    media("obu", video="libsvtav1", audio=None, frames=2, **AV1)
+    assert (os.sched_getscheduler(0), os.sched_getparam(0)) == before

@@ -78,7 +78,7 @@ def test_a_pipe_does_not_block(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", [None, 3, 1.5, ["a.mp4"]])
 def test_other_types_are_refused(file: object) -> None:
-    with pytest.raises(TypeError, match="path, bytes or a seekable"):
+    with pytest.raises(TypeError, match="path, a URL, bytes or a seekable"):
         open_media(file)  # type: ignore[arg-type]
 
 

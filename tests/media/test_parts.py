@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import io
+import tempfile
+from pathlib import Path
 
 import av
 import numpy as np
@@ -177,8 +180,27 @@ def test_a_path_replaced_meanwhile_is_still_the_file_that_was_opened(tmp_path: o
             assert other.frames(np.array([3.0]), short_side=128, crop=112).valid.all()
 
 
-def test_a_file_object_has_one_reader() -> None:
-    with open_media(io.BytesIO(content("mp4"))) as source:
+def test_a_file_object_has_as_many_readers_as_it_has_positions(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(content("mp4"))
+    written = (tmp_path / "b.mp4").open("w+b")
+    written.write(content("mp4"))  # the last of it lies in a buffer
+    named = tempfile.NamedTemporaryFile()  # noqa: SIM115
+    named.write(content("mp4"))
+    for file in (path.open("rb"), path.open("rb", buffering=0), io.BytesIO(content("mp4")), written, named):
+        with file:
+            file.seek(7)
+            with open_media(file) as source:  # type: ignore[arg-type]
+                assert source.reopens
+                other = source.another()
+                assert other is not None
+                one, two = (s.frames(np.array([1.0]), short_side=128, crop=112) for s in (source, other))
+                assert np.array_equal(one.images, two.images)
+                assert source.bytes_read >= len(content("mp4")) / 2
+                other.close()
+            assert not file.closed
+    packed = gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(content("mp4"))))
+    with packed, open_media(packed) as source:  # type: ignore[arg-type]
         assert not source.reopens
         assert source.another() is None
     with open_media(content("mp4")) as source:

@@ -41,7 +41,7 @@ CONTAINERS = (
 ROUNDED = {"matroska", "asf", "flv", "mpeg", "avi"}
 """Their clocks are coarser than a sample."""
 NOT_MADE_RIGHT = {("wav", "aac"), ("w64", "aac"), ("asf", "flac"), ("asf", "adpcm_ima_wav")} | {
-    ("avi", codec) for codec in ("dfpwm", "eac3", "g722", "g726")
+    ("avi", codec) for codec in ("dfpwm", "eac3", "g722", "g726", "libopencore_amrnb")
 }
 """Files of FFmpeg's that it does not read as it wrote them."""
 

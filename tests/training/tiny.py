@@ -9,7 +9,7 @@ work = "{folder}"
 plan = "{folder}/tiny.plan"
 seed = 7
 threads = 1
-workers = 1
+workers = 0
 
 [model]
 image_width = 0.0625

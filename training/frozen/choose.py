@@ -114,8 +114,7 @@ class Choice:
         left_out = {"head", "averaged", "held_out", "rows", "tried", "unsure", "confused"}
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left_out}
         return plain | {
-            # JSON knows no infinity, which is the loss of what was not tried.
-            "rows": [asdict(row) | {"loss": row.loss if row.score else None} for row in self.rows],
+            "rows": [asdict(row) for row in self.rows],
             "unsure": asdict(self.unsure),
             "confused": [asdict(pair) for pair in self.confused],
         }

@@ -17,7 +17,7 @@ from training.frozen.logistic import Reduced, choose_strength, fit, predict, sca
 from training.frozen.pooling import pooled
 from training.learning.temperature import fit_temperature
 
-RATIOS = (0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
+RATIOS = (0.1, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0, 6.0, 10.0)
 """Weights of the sound's logits beside the pictures', tried where both are fused late."""
 
 _SIZES = (1.0, 0.5)

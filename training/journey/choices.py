@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 
+from l2l_engine.machine import processors
 from training.config import Config
 from training.config.parse import build, override, read_toml
 from training.errors import InputError
@@ -43,6 +43,7 @@ class Footage:
         background: Classes that stand for footage without any of the others.
         untrimmed: Whether the plan is for files that hold much else beside an action.
         reasons: What is to be said of that, a sentence each.
+        given: Whether somebody else than us said what it is to be tested on, and nothing may be chosen by it.
     """
 
     manifest: Path
@@ -54,6 +55,7 @@ class Footage:
     background: tuple[str, ...] = ()
     untrimmed: bool = False
     reasons: tuple[str, ...] = ()
+    given: bool = False
 
     def in_split(self, split: str) -> bool:
         """Whether any video is in a split."""
@@ -143,7 +145,9 @@ def _by_length(entries: Sequence[Mapping[str, Any]]) -> float:
     }
     if not lengths["test"] or not lengths["train"] or median(lengths["test"]) < _LONG:
         return 0.0
-    marked = any(entry["stretches"] != [[0.0, entry["duration"]]] for entry in entries)
+    marked = any(
+        entry.get("stretches", [[0.0, entry["duration"]]]) != [[0.0, entry["duration"]]] for entry in entries
+    )
     # Where the annotations say when actions happen, training videos are as long as they should be.
     return 0.0 if marked else median(lengths["test"]) / median(lengths["train"])
 
@@ -152,12 +156,13 @@ def held_out(footage: Footage) -> dict[str, str]:
     """Return which splits tell the temperature ("validation") and the score ("test"); no "test", no score.
 
     Nothing is chosen by validation but the temperature, which leaves the order of the classes as it is; so
-    the same videos may tell the score.
+    the same videos may tell the score, unless they were given for that alone.
     """
     splits = [split for split in ("validation", "test") if footage.in_split(split)]
     if not splits:
         return {"validation": "train"}
-    return {"validation": splits[0], "test": splits[-1]}
+    only_test = footage.given and splits == ["test"]
+    return {"validation": "train" if only_test else splits[0], "test": splits[-1]}
 
 
 def choose(footage: Footage) -> dict[str, Any]:
@@ -167,7 +172,7 @@ def choose(footage: Footage) -> dict[str, Any]:
     # About as many pairs seen in all, be there few videos or many.
     epochs = min(60, max(8, round(60000 / (number * pairs))))
     seconds = median(footage.durations)
-    cores = len(os.sched_getaffinity(0))
+    cores = processors()
     splits = held_out(footage)
     modalities = footage.modalities()
     streams = "both" if len(modalities) > 1 else modalities[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ _Item = TypeVar("_Item")
 
 HD = 1280 * 720 * 30
 """Pixels a second of 720p: decoding them costs about as much as embedding a second of it."""
-_CHUNK = 45.0
+_CHUNK = 120.0
 """Seconds between two words on how long it will still take."""
 
 
@@ -95,8 +95,9 @@ def measured_chunks(
 ) -> Iterator[list[_Item]]:
     """Yield all items in parts; the time that the first ones take tells how long the others will.
 
-    The first part is a single item, which pays for what is paid once; the second some that are spread over
-    all sizes; then come the others, about as many at a time as take ``_CHUNK`` seconds.
+    The first part is a single item, which pays for what is paid once for all; the second another one, which
+    tells what is paid once a part, such as starting processes; the third some of all sizes; then come the
+    others, about as many at a time as take ``_CHUNK`` seconds.
 
     Args:
         items: What the caller works on, part after part.
@@ -104,27 +105,64 @@ def measured_chunks(
         begin: Is told the estimated seconds of all that is left, once the first parts have been measured.
         workers: How many are worked on at a time.
     """
-    if not items:
-        begin(0.0)
-        return
-    first = spread(weights, 1)
-    yield [items[number] for number in first]
-    rest = [number for number in range(len(items)) if number not in first]
-    picked = [rest[number] for number in spread([weights[n] for n in rest], 2 * max(1, workers))]
-    start = clock.now()
-    yield [items[number] for number in picked]
-    each = (clock.now() - start) / max(sum(weights[number] for number in picked), 1e-9)
-    rest = [number for number in rest if number not in picked]
-    begin(each * sum(weights[number] for number in rest))
+    pace, rest = _Pace(clock, max(1, workers)), list(range(len(items)))
+    for count in (1, 1, 4 * max(1, workers)):
+        chosen = [rest[number] for number in spread([weights[n] for n in rest], count)]
+        rest = [number for number in rest if number not in chosen]
+        if chosen:
+            start = clock.now()
+            yield [items[number] for number in chosen]
+            pace.learn(clock.now() - start, [weights[number] for number in chosen])
+    begin(pace.seconds(weights[number] for number in rest))
     while rest:
-        start, part = clock.now(), _part(rest, weights, each)
+        part = _part(rest, weights, pace.each)
+        start = clock.now()
         yield [items[number] for number in part]
         rest = rest[len(part) :]
-        each = (each + (clock.now() - start) / max(sum(weights[number] for number in part), 1e-9)) / 2
+        pace.learn(clock.now() - start, [weights[number] for number in part])
         if rest:
-            done = len(items) - len(rest)
-            left = each * sum(weights[number] for number in rest)
-            clock.say(f"{done} of {len(items)} videos, about {minutes(left)} left of this step")
+            left = minutes(pace.seconds(weights[number] for number in rest))
+            clock.say(f"{len(items) - len(rest)} of {len(items)} videos, about {left} left of this step")
+
+
+@dataclass(slots=True)
+class _Pace:
+    """What an item costs, and what a part costs beside its items, as far as parts have told.
+
+    Attributes:
+        clock: The clock.
+        workers: How many items are worked on at a time.
+        each: Seconds a unit of weight, where all work.
+        extra: Seconds a part.
+        parts: How many parts have told.
+    """
+
+    clock: Clock
+    workers: int
+    each: float = 0.0
+    extra: float = 0.0
+    parts: int = 0
+
+    def learn(self, seconds: float, weights: Sequence[float]) -> None:
+        """Learn from a part."""
+        self.parts += 1
+        total = sum(weights)
+        if self.parts == 2:
+            # One item, one worker; how much of it is the item is not known yet.
+            self.each, self.extra = seconds / total / self.workers, seconds
+        elif self.parts == 3:
+            alone = self.each * self.workers  # a unit of weight in the second part, with all that was beside
+            single = self.extra / alone
+            gained = seconds - self.extra
+            self.each = max(gained, 0.05 * seconds) / max(total - self.workers * single, 0.5 * total)
+            self.extra = max(0.0, self.extra - self.each * self.workers * single)
+        elif self.parts > 3:
+            self.each = (self.each + max(0.0, seconds - self.extra) / total) / 2
+
+    def seconds(self, weights: Iterable[float]) -> float:
+        """Return the seconds that items will take."""
+        alone = self.each * sum(weights)
+        return alone + self.extra * -(-alone // _CHUNK)
 
 
 def _part(rest: Sequence[int], weights: Sequence[float], each: float) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,8 +130,9 @@ def regroup(listing: Listing, found: Alike, folds: int) -> Listing:
     entries = listing.entries()
     by_name = {entry["name"]: entry for entry in entries}
     listing.doubted = sum(map(len, found.doubted))
-    groups = united({name: entry.get("group") or name for name, entry in by_name.items()}, found.groups)
-    changed = [members for members in found.groups if len({by_name[n].get("group") for n in members}) > 1]
+    before = {name: entry.get("group") or name for name, entry in by_name.items()}
+    groups = united(before, found.groups)
+    changed = [members for members in found.groups if len({before[name] for name in members}) > 1]
     listing.alike = [[by_name[name]["path"] for name in members] for members in changed]
     if not changed:
         return listing
@@ -139,6 +140,7 @@ def regroup(listing: Listing, found: Alike, folds: int) -> Listing:
     if listing.ours:
         entries = _held_out_anew(entries, groups)
         write_entries(listing.path, entries)
+        listing.report |= _counted(entries)
     elif listing.folds and not named:
         entries = [entry | {"group": groups[entry["name"]]} for entry in entries]
         write_entries(listing.path, entries) if listing.report else None
@@ -147,6 +149,18 @@ def regroup(listing: Listing, found: Alike, folds: int) -> Listing:
         listing.notes.clear()
         _note_leaks(listing, [entry | {"group": groups[entry["name"]]} for entry in entries])
     return listing
+
+
+def _counted(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what ``prepare`` said of splits, counted again."""
+    classes: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        for label in entry["labels"]:
+            classes[label][entry["split"]] += 1
+    return {
+        "splits": dict(Counter(entry["split"] for entry in entries)),
+        "classes": {label: dict(classes[label]) for label in sorted(classes)},
+    }
 
 
 def _held_out_anew(entries: list[dict[str, Any]], groups: Mapping[str, str]) -> list[dict[str, Any]]:

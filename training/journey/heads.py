@@ -42,11 +42,13 @@ class Head:
         choice: Of averaging heads, by cross-validation.
         background: Classes that are never an answer.
         longer: What was chosen for long files; None where the plan is for files like those learnt from.
+        several: Whether a video may have several labels.
     """
 
     choice: Choice
     background: tuple[str, ...] = ()
     longer: Longer | None = None
+    several: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -84,16 +86,16 @@ class Head:
         logits[:, [self.classes.index(name) for name in self.background]] = -torch.inf
         return logits.argmax(dim=1)
 
-    def probabilities(self, videos: Sequence[VideoEmbeddings], *, several: bool = False) -> Tensor:
+    def probabilities(self, videos: Sequence[VideoEmbeddings]) -> Tensor:
         """Return what the plan says of videos, calibrated: [V, classes of the plan]."""
         if self.longer is not None and self.longer.network is not None:
             return self.longer.probabilities(videos)
         scaled = self.choice.head.scores(videos, self.choice.factor) / self.choice.temperature
-        return scaled.sigmoid() if several else scaled.softmax(dim=1)
+        return scaled.sigmoid() if self.several else scaled.softmax(dim=1)
 
-    def answers(self, videos: Sequence[VideoEmbeddings], *, several: bool = False) -> list[Answer]:
+    def answers(self, videos: Sequence[VideoEmbeddings]) -> list[Answer]:
         """Return what the plan says of videos."""
-        found = self.probabilities(videos, several=several)
+        found = self.probabilities(videos)
         classes = self.plan_classes()
         behind = [classes.index(name) for name in self.background if name in classes]
         found = found.clone()
@@ -139,7 +141,8 @@ def choose(config: Config, videos: Sequence[VideoEmbeddings], footage: Footage) 
     groups = [video.video.group or video.video.name for video in videos]
     choice = choose_head(config, videos, classes, groups)
     longer = choose_for_long(config, videos, choice, footage.background) if footage.untrimmed else None
-    return Head(choice, tuple(name for name in footage.background if name in classes), longer)
+    background = tuple(name for name in footage.background if name in classes)
+    return Head(choice, background, longer, config.skim.several)
 
 
 def row_name(name: str, streams: tuple[str, ...]) -> str:

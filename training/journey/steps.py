@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def _survey(request: Request, listing: Listing) -> Footage:
     path = listing.path
     if listing.folds:
         path = all_manifest(listing, request.work / "footage" / "all.jsonl")
-    return survey(path, untrimmed=request.untrimmed)
+    return replace(survey(path, untrimmed=request.untrimmed), given=not listing.ours)
 
 
 def _choose(request: Request, footage: Footage) -> Chosen:

@@ -40,7 +40,7 @@ class Library:
 
 def media_files(folder: Path) -> list[Path]:
     """Return the media files in a folder and the folders in it, without hidden ones."""
-    found = expand([folder], recursive=True, unreadable=_refuse)
+    found = map(Path, expand([folder], recursive=True, unreadable=_refuse))
     return [path for path in found if not is_hidden(path, folder)]
 
 

@@ -41,4 +41,4 @@ def test_a_plan_decodes_what_its_encoders_take(image, audio, precisions, sizes, 
     for precision in precisions:
         with Classifier(plan.path, precision=precision, threads=1) as classifier:
             found = classifier.predict(tmp_path / "a.mp4")
-        assert found.coverage == 1.0
+        assert found.media.coverage == 1.0

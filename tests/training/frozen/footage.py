@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import av
@@ -53,8 +54,17 @@ checkpoint_every = 3
 """
 
 
-def write_footage(folder: Path, *, classes: int = 3, videos: int = 4, tables: str = "") -> Config:
-    """Write clips of some classes, of each the last held out, a manifest, and the settings of a run."""
+def write_footage(folder: Path, trunks: Path | None = None, *, classes: int = 3, videos: int = 4) -> Config:
+    """Write clips of some classes, of each the last held out, a manifest, and the settings of a run.
+
+    Args:
+        folder: Of all of it.
+        trunks: Where graphs of the same trunks are.
+        classes: How many.
+        videos: Of each, to learn from.
+    """
+    if trunks is not None:
+        shutil.copytree(trunks, folder / "work/embeddings", ignore=shutil.ignore_patterns("*.safetensors"))
     lines = []
     for label in range(classes):
         for number in range(videos + 1):
@@ -63,7 +73,7 @@ def write_footage(folder: Path, *, classes: int = 3, videos: int = 4, tables: st
             split = "test" if number == videos else "train"
             lines.append(json.dumps(entry(path, f"class {label}", split)))
     (folder / "manifest.jsonl").write_text("\n".join(lines) + "\n")
-    (folder / "tiny.toml").write_text(SETTINGS.format(folder=folder) + tables)
+    (folder / "tiny.toml").write_text(SETTINGS.format(folder=folder))
     return load_config(folder / "tiny.toml")
 
 

@@ -20,8 +20,8 @@ MEDIA = MediaSettings()
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    return write_footage(tmp_path_factory.mktemp("footage"), classes=2, videos=2)
+def config(tmp_path_factory, trunks):
+    return write_footage(tmp_path_factory.mktemp("footage"), trunks, classes=2, videos=2)
 
 
 def test_the_first_view_is_what_a_plan_sees_and_hears(config):
@@ -50,6 +50,7 @@ def test_what_is_there_is_not_computed_again(config, monkeypatch):
     assert all(torch.equal(a.image, b.image) for a, b in zip(first, again, strict=True))
 
 
+@pytest.mark.nightly
 def test_another_ear_does_not_look_again(config, monkeypatch):
     extract_embeddings(config, ["train"])
     asked = []
@@ -63,8 +64,8 @@ def test_another_ear_does_not_look_again(config, monkeypatch):
     assert found[0].audio.shape[1] == 2 * extract_embeddings(config, ["train"])[0].audio.shape[1]
 
 
-def test_a_stopped_run_goes_on_and_names_what_it_cannot_read(tmp_path):
-    config = write_footage(tmp_path, classes=1, videos=1)
+def test_a_stopped_run_goes_on_and_names_what_it_cannot_read(tmp_path, trunks):
+    config = write_footage(tmp_path, trunks, classes=1, videos=1)
     (tmp_path / "broken.mkv").write_bytes(b"no video")
     write_clip(tmp_path / "quiet.mkv", 0, 9, sound=False)
     write_clip(tmp_path / "dark.mkv", 0, 10, pictures=False)
@@ -86,8 +87,8 @@ def test_a_stopped_run_goes_on_and_names_what_it_cannot_read(tmp_path):
     assert kept[0].exists()
 
 
-def test_nothing_readable_is_an_error(tmp_path):
-    config = write_footage(tmp_path, classes=1, videos=1)
+def test_nothing_readable_is_an_error(tmp_path, trunks):
+    config = write_footage(tmp_path, trunks, classes=1, videos=1)
     for path in tmp_path.glob("*.mkv"):
         path.write_bytes(b"no video")
     with pytest.raises(InputError, match="none can be learnt from"):

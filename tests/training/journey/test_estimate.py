@@ -15,18 +15,23 @@ class Time:
         return self.seconds
 
 
-def test_the_rest_is_estimated_from_a_few_of_all_sizes():
-    time, told, said = Time(), [], []
+@pytest.mark.parametrize("once", [0.0, 7.0])
+def test_the_rest_is_estimated_from_a_few_of_all_sizes(once):
+    """Two workers at 0.5 s a unit together; a part costs 3 s more, the first what is paid but once."""
+    time, told, said, seen = Time(), [], [], []
     clock = Clock(now=time, say=said.append)
-    weights = [float(1 + number % 10) for number in range(200)]
-    seen = []
-    for part in measured_chunks(list(range(200)), weights, clock, told.append, workers=2):
+    weights = [float(1 + number % 10) for number in range(400)]
+    parts = 0
+    for part in measured_chunks(list(range(400)), weights, clock, told.append, workers=2):
         seen += part
-        time.seconds += 0.5 * sum(weights[number] for number in part) + (7.0 if len(seen) == 1 else 0.0)
-    assert sorted(seen) == list(range(200))
-    measured = sum(weights[number] for number in seen[:5])
-    assert told == [pytest.approx(0.5 * (sum(weights) - measured))]
-    assert said[0] == "23 of 200 videos, about 8 min left of this step"
+        parts += 1
+        total = sum(weights[number] for number in part)
+        time.seconds += 3.0 + (1.0 if len(part) == 1 else 0.5) * total + (once if parts == 1 else 0.0)
+    assert sorted(seen) == list(range(400))
+    left = sum(weights) - sum(weights[number] for number in seen[:10])
+    assert told == [pytest.approx(0.5 * left + 3 * 9, rel=0.01)]
+    assert len(said) == parts - 4
+    assert said[0].endswith("left of this step")
 
 
 def test_small_ones_large_ones_and_between_are_measured():
@@ -34,6 +39,10 @@ def test_small_ones_large_ones_and_between_are_measured():
     assert spread([5.0, 1.0, 9.0, 3.0, 7.0], 3) == [1, 0, 2]
     assert spread([1.0], 3) == [0]
     assert list(measured_chunks([], [], Clock(say=lambda line: None), lambda left: None, 1)) == []
+    assert list(measured_chunks("ab", [1, 1], Clock(say=lambda line: None), lambda left: None, 1)) == [
+        ["a"],
+        ["b"],
+    ]
 
 
 def test_estimate_and_truth_are_reported_of_steps_that_were_estimated():

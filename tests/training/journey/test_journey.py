@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from training.__main__ import STAGES, STUDIES, main
 from training.commands import ABOUT
 from training.config import SkimConfig
 from training.errors import InputError
+from training.journey.alike import Alike
 from training.journey.choices import choose, held_out, survey
+from training.journey.footage import Wanted, list_footage, regroup, write_entries
 from training.videos.manifest import read_manifest
 
 CLASSES = ("café au lait", "dog run", "日本")
@@ -139,7 +142,7 @@ def test_kill_9_in_both_trainings_leaves_the_same_weights(made, footage, tmp_pat
 
 def manifest(folder, *videos, **streams):
     """A manifest of (labels, split) videos, of which no file exists."""
-    entry = {"duration": 10.0, "has_audio": True, "has_video": True} | streams
+    entry = {"path": "x.mp4", "duration": 10.0, "has_audio": True, "has_video": True} | streams
     lines = [json.dumps(entry | {"labels": list(labels), "split": split}) for labels, split in videos]
     (folder / "manifest.jsonl").write_text("\n".join(lines))
     return folder / "manifest.jsonl"
@@ -157,6 +160,88 @@ def manifest(folder, *videos, **streams):
 def test_what_is_held_out_tells_the_score(tmp_path, splits, expected):
     videos = [(label, split) for label in "ab" for split in splits]
     assert held_out(survey(manifest(tmp_path, *videos))) == expected
+
+
+def test_nothing_is_chosen_by_a_test_that_was_given(tmp_path):
+    footage = survey(manifest(tmp_path, *[(label, split) for label in "ab" for split in ("train", "test")]))
+    assert held_out(replace(footage, given=True)) == {"validation": "train", "test": "test"}
+
+
+def test_a_folder_of_background_is_no_answer_and_makes_a_plan_for_long_files(tmp_path):
+    footage = survey(manifest(tmp_path, ("a", "train"), ("b", "train"), (("_background_",), "train")))
+    assert (footage.background, footage.untrimmed) == (("_background_",), True)
+    assert "never an answer" in footage.reasons[0]
+    with pytest.raises(InputError, match="1 class to learn"):
+        survey(manifest(tmp_path, ("a", "train"), (("background",), "train")))
+
+
+@pytest.mark.parametrize(("seconds", "untrimmed"), [(10.0, False), (29.0, False), (90.0, True)])
+def test_long_files_to_be_tested_on_make_a_plan_for_long_files(tmp_path, seconds, untrimmed):
+    path = manifest(tmp_path, *[(label, split) for label in "ab" for split in ("train", "test")])
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    for entry in entries:
+        entry["duration"] = seconds if entry["split"] == "test" else 10.0
+    path.write_text("\n".join(map(json.dumps, entries)))
+    assert survey(path).untrimmed == untrimmed
+    assert survey(path, untrimmed=True).untrimmed
+
+
+def listing(folder, entries, **options):
+    rows = [
+        {"path": f"/x/{name}.mp4", "name": name, "labels": [name[0]], "duration": 10.0, "split": "train"}
+        | more
+        for name, more in entries.items()
+    ]
+    write_entries(folder / "manifest.jsonl", rows)
+    return list_footage(Wanted(folder / "manifest.jsonl", folder / "footage", **options))
+
+
+def test_folds_of_a_column_and_folds_that_are_asked_for(tmp_path):
+    names = [f"{label}{n}" for label in "ab" for n in range(6)]
+    dealt = listing(tmp_path, {name: {} for name in names}, folds=3)
+    assert set(dealt.folds.values()) == {"1", "2", "3"}
+    column = listing(tmp_path, {name: {"fold": name[1]} for name in names}, folds=3)
+    assert column.folds == {name: name[1] for name in names}
+    assert "--folds changes nothing" in column.notes[0]
+    given = listing(
+        tmp_path, {name: {"split": "test" if name[1] == "0" else "train"} for name in names}, folds=3
+    )
+    assert given.folds == {}
+    assert "Folds are off" in given.notes[0]
+    with pytest.raises(InputError, match="--folds 1"):
+        listing(tmp_path, {name: {} for name in names}, folds=1)
+    with pytest.raises(InputError, match="two folds"):
+        listing(tmp_path, {name: {"group": "one"} for name in names}, folds=3)
+
+
+def test_sources_that_annotations_tear_apart_are_named(tmp_path):
+    names = {
+        "a1": {"group": "walk"},
+        "a2": {"group": "walk", "split": "test"},
+        "b1": {},
+        "b2": {"split": "test"},
+    }
+    assert (
+        "1 sources stand on both sides, as the footage was given (walk)" in listing(tmp_path, names).notes[0]
+    )
+
+
+def test_near_duplicates_are_put_on_one_side_where_we_part_the_footage(tmp_path):
+    names = {f"{label}{n}": {} for label in "ab" for n in range(10)}
+    found = listing(tmp_path, names)
+    found.ours = True
+    alike = Alike([["a1", "a2", "a3"], ["b4", "b5"]], [["b6", "b7", "b8"]])
+    regroup(found, alike, 0)
+    sides = {}
+    for entry in found.entries():
+        sides.setdefault(entry["group"], set()).add(entry["split"])
+    assert {"train", "test"} <= {side for found in sides.values() for side in found}
+    assert all(len(found) == 1 for found in sides.values())
+    assert len(sides) == 17
+    assert (len(found.alike), found.doubted) == (2, 3)
+    folds = listing(tmp_path, names, folds=4)
+    regroup(folds, alike, 4)
+    assert len({folds.folds[name] for name in ("a1", "a2", "a3")}) == 1
 
 
 def test_more_footage_is_seen_less_often(tmp_path):
