@@ -13,11 +13,11 @@ _SHARE = 4
 def kept_parts(encoder: FeatureEncoder, *, all_of_it: bool) -> list[nn.Module]:
     """Return what of an encoder does not learn: all but its projection, or but that and the last stage."""
     parts = [part for name, part in encoder.named_children() if name not in ("trunk", "project")]
-    return [*parts, encoder.trunk] if all_of_it else parts + early_blocks(encoder.trunk)
+    return [*parts, encoder.trunk] if all_of_it else parts + split(encoder.trunk)[0]
 
 
-def early_blocks(trunk: nn.Module) -> list[nn.Module]:
-    """Return the blocks of a trunk before its last stage, which is the last quarter of them, at least one.
+def split(trunk: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    """Return the blocks of a trunk before its last stage, and those of it: the last quarter, rounded up.
 
     Blocks are the children that have weights; where one of them has most of the weights, its children are
     blocks in its place, and so on: ResNet's stages, EfficientNet's list of blocks, a transformer's layers.
@@ -27,13 +27,13 @@ def early_blocks(trunk: nn.Module) -> list[nn.Module]:
         sizes = [_weights(block) for block in blocks]
         largest = max(range(len(blocks)), key=lambda number: sizes[number])
         inner = [child for child in blocks[largest].children() if _weights(child)]
-        if len(inner) < 2 or (len(blocks) > 1 and 2 * sizes[largest] <= sum(sizes)):
+        if not inner or (len(blocks) > 1 and 2 * sizes[largest] <= sum(sizes)):
             break
         blocks[largest : largest + 1] = inner
         if len(blocks) >= 4 * _SHARE:
             break
-    last = max(1, len(blocks) // _SHARE)
-    return blocks[:-last]
+    last = -(-len(blocks) // _SHARE)
+    return blocks[:-last], blocks[-last:]
 
 
 def _weights(module: nn.Module) -> int:

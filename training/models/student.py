@@ -10,7 +10,7 @@ from training.models.audio import AudioEncoder
 from training.models.backbones import RESNET
 from training.models.fusion import Fusion
 from training.models.image import ImageEncoder
-from training.models.stages import kept_parts
+from training.models.stages import kept_parts, split
 
 
 class Student(nn.Module):
@@ -56,11 +56,13 @@ class Student(nn.Module):
         """
         self._kept = []
         for encoder in (self.image, self.audio):
-            encoder.requires_grad_(True)
+            encoder.requires_grad_(which == "all")
             if which != "all":
+                encoder.project.requires_grad_(True)
                 self._kept += kept_parts(encoder, all_of_it=which == "none")
+            for block in split(encoder.trunk)[1] if which == "last" else ():
+                block.requires_grad_(True)
         for part in self._kept:
-            part.requires_grad_(False)
             part.eval()
 
     def train(self, mode: bool = True) -> Student:

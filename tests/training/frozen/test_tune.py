@@ -10,7 +10,7 @@ from training.clips.students import build_student, load_student, new_student
 from training.config import ModelConfig, load_config
 from training.errors import InputError
 from training.models.backbones import build_backbone
-from training.models.stages import early_blocks
+from training.models.stages import split
 
 TINY = ModelConfig(image_width=0.125, audio_width=0.125, features=64, fusion=8)
 
@@ -55,7 +55,7 @@ def test_the_last_stage_is_the_end_of_the_trunk():
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "squeezenet1_1"])
 def test_any_trunk_has_a_last_stage(name):
     trunk = build_backbone(name).network
-    kept = {id(weight) for block in early_blocks(trunk) for weight in block.parameters()}
+    kept = {id(weight) for block in split(trunk)[0] for weight in block.parameters()}
     everything = [id(weight) for weight in trunk.parameters()]
     assert 0 < len(kept) < len(everything)
     assert everything[0] in kept
