@@ -107,7 +107,7 @@ def summarise(right: Right, checked: Mapping[str, Any], planned: Sequence[str]) 
         "classes": list(TARGETS),
         "sizes": {
             "directions": methods.DIRECTIONS,
-            "keys": methods.KEYS,
+            "key_values": methods.KEYS,
             "hidden": methods.HIDDEN,
             "updates": methods.UPDATES,
             "batch": methods.BATCH,
