@@ -82,7 +82,9 @@ def wheel(machine: str) -> Path:
     (built,) = raw.glob("*.whl")
     # Where `pip install dist/*.whl` must not meet a wheel that is not for this machine.
     folder = DIST if machine == platform.machine() else DIST / machine
-    tag = f"manylinux_{GLIBC.replace('.', '_')}_{machine}"
+    # Of another machine's wheels auditwheel takes no tag, and finds the oldest system that will do.
+    own = machine == platform.machine()
+    tag = f"manylinux_{GLIBC.replace('.', '_')}_{machine}" if own else "auto"
     for old in folder.glob("l2l_engine-*.whl"):
         old.unlink()
     run(
