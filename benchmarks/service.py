@@ -278,6 +278,11 @@ def ended(
     return {"let in": len(let_in), "answered": len(let_in) - lost, "lost": lost}
 
 
+def _ask_until(load: Load, until: float) -> None:
+    while time.monotonic() < until:
+        load.ask()
+
+
 def measure(seconds: float, clients: int, upload_s: float) -> dict[str, Any]:
     """All of it."""
     rate = bare(seconds / 4)
@@ -291,7 +296,7 @@ def measure(seconds: float, clients: int, upload_s: float) -> dict[str, Any]:
         until = time.monotonic() + seconds / 4
         with ThreadPoolExecutor(WORKERS + 1) as pool:
             for _ in range(WORKERS + 1):
-                pool.submit(lambda: [served.ask() for _ in iter(lambda: time.monotonic() < until, False)])
+                pool.submit(_ask_until, served, until)
         capacity = len(served.good.seconds) / (seconds / 4)
         memory = mixed(load, process, max(0.2, capacity / 2), seconds, clients)
         faults = {entry["request_id"] for entry in told if entry.get("kind") == "fault"}

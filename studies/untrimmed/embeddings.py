@@ -103,7 +103,8 @@ def file_tracks(ears: Ears, sounds: Sounds, fold: int, count: int, work: Path) -
         parts = np.split(rows["rows"], np.cumsum(known["counts"])[:-1])
         told = zip(parts, known["spans"], known["labels"], known["targets"], strict=True)
         return [
-            Heard(_file_track(part, *span, int(label)), int(target)) for part, span, label, target in told
+            Heard(_file_track(part, float(begin), float(end), int(label)), int(target))
+            for part, (begin, end), label, target in told
         ]
 
 
