@@ -31,6 +31,9 @@ CUT_SHORT = 0.5
 _LONGEST_UNSAID = 2.0
 """Seconds that a packet of sound may last that does not say so itself; more would be a pause behind it."""
 
+_FROM_ZERO = 0.1
+"""Seconds by which a header may miss the end of the last packet and still have meant it."""
+
 _SHORTEST = 1e-3
 """Duration in seconds given to a file whose only frame has none; a duration is never 0."""
 
@@ -70,6 +73,8 @@ class Clock:
         if not _plausible(declared, demuxer.container.size, limits):
             declared = math.nan
         readable = self._readable_end(declared + self.zero, poll) - self.zero
+        if self.survey is not None and abs(declared - readable - self.zero) <= _FROM_ZERO:
+            declared = readable  # Flash video's header counts from the clock's 0, wherever the first frame is
         if not self._declares and math.isfinite(readable):
             declared = _with_the_rest(demuxer, readable)  # what FFmpeg says is an estimate
         ends = [end for end in (declared, readable) if math.isfinite(end)]

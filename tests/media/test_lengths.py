@@ -186,6 +186,15 @@ def test_a_partial_download_is_treated_alike_in_all_modes(
     np.testing.assert_allclose(coverages, there / duration, atol=0.05)
 
 
+def test_flash_video_counts_its_length_from_the_clocks_zero() -> None:
+    # The encoder waits for three frames, one of which stays for long, so that the first is shown late.
+    times = [0.0, 0.02, *(0.92 + 0.04 * n for n in range(40))]
+    content = media("flv", audio=None, times=times, video_options={"bf": "3"})
+    with open_media(content) as source:
+        assert source.duration == pytest.approx(times[-1] + 0.04, abs=0.05)
+        assert source.frames(np.array([0.5, times[-1]]), short_side=64, crop=64).valid.all()
+
+
 @pytest.mark.parametrize(("first", "second"), [("stereo", "mono"), ("mono", "stereo"), ("5.1", "stereo")])
 def test_a_chain_of_ogg_that_goes_on_in_another_format_is_not_taken_for_whole(
     first: str, second: str, classifier: Classifier
