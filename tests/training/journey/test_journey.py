@@ -266,7 +266,7 @@ def test_one_class_cannot_be_told_from_nothing(tmp_path):
 
 
 def test_every_command_says_what_it_reads_and_writes(capsys):
-    assert ABOUT.keys() == {*STAGES, *STUDIES, "all", "evaluate", "prepare", "import-released"}
+    assert ABOUT.keys() == {*STAGES, *STUDIES, "all", "evaluate", "prepare", "starter", "import-released"}
     for name in ABOUT:
         with pytest.raises(SystemExit) as end:
             main([name, "--help"])

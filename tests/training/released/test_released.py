@@ -163,7 +163,7 @@ def test_without_skimming_tensors_all_pairs_are_averaged(clip, monkeypatch):
     nothing = np.zeros_like(image)
     with Classifier(clip.path) as classifier:
         for chunk in (256, 16, 41):
-            monkeypatch.setattr("l2l_engine.skim.averaging.CHUNK", chunk)
+            monkeypatch.setattr("l2l_engine.skim.pairs.CHUNK", chunk)
             for banks in ((image, audio), (image, None), (None, audio)):
                 found = classifier.predict_features(*banks)
                 wanted = log_probabilities(clip, *(nothing if bank is None else bank for bank in banks))

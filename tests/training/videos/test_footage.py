@@ -75,7 +75,7 @@ def test_a_pair_takes_part_in_the_views_that_it_has_something_for():
 
 
 def decode_all(video):
-    return _decode(MediaSettings(), video)
+    return _decode(MediaSettings(), True, video)
 
 
 def test_a_segment_is_read_as_if_it_were_a_file_of_its_own(tmp_path):
