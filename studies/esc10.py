@@ -108,7 +108,6 @@ def run_fold(data: Path, row: Row, fold: str, work: Path) -> dict[str, Any]:
         "steps": report["seconds"],
         "rows": report["held_out"]["rows"],
         "answers": report["held_out"]["answers"],
-        "difference": report["held_out"].get("difference"),
         "head": report["head"],
         "chosen": report["chosen"],
     }
@@ -138,7 +137,6 @@ def summary(row: Row, folds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "groups": len(set(groups)),
         "seconds": folds[min(folds)]["seconds"],
         "cpu_seconds": folds[min(folds)]["cpu_seconds"],
-        "difference": max((entry["difference"] or 0.0 for entry in folds.values()), default=0.0),
         "heads": {fold: entry["head"] for fold, entry in folds.items()},
     }
 
@@ -158,23 +156,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--only", help="only rows whose name begins so, to rehearse")
     options = parser.parse_args(arguments)
-    found = []
-    # The quick ones first.
-    for row in reversed(rows(options.weights, options.epochs)):
-        if options.only and not row.name.startswith(options.only):
-            continue
+    wanted = [r for r in rows(options.weights, options.epochs) if r.name.startswith(options.only or "")]
+    found: list[dict[str, Any]] = []
+    # The quick ones first; what is finished is on the page while the others run.
+    for row in reversed(wanted):
         work = options.work / row.name.lower().replace(" ", "-").replace(",", "")
         folds = {fold: run_fold(options.data, row, fold, work) for fold in options.folds}
-        found.append(summary(row, folds))
+        found.insert(0, summary(row, folds))
+        missing = [row.name for row in wanted[: -len(found)]]
+        write(options.output, found, missing, files=len(media_files(options.data)), epochs=options.epochs)
+
+
+def write(
+    output: Path, found: list[dict[str, Any]], missing: list[str], *, files: int, epochs: int | None
+) -> None:
+    """Write the numbers of the rows that are finished, and the page, which names the others."""
     result = {
-        "files": len(media_files(options.data)),
-        "epochs": options.epochs,
+        "files": files,
+        "epochs": epochs,
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
-        "rows": found[::-1],
+        "rows": found,
+        "missing": missing,
     }
-    write_json(options.output, result)
+    write_json(output, result)
     page = render(PAGE, **result)
-    write_atomically(options.output.with_suffix(".md"), lambda file: file.write(page.encode()))
+    write_atomically(output.with_suffix(".md"), lambda file: file.write(page.encode()))
     print(page, flush=True)
 
 

@@ -99,7 +99,7 @@ def _judged(
             [said.get(video.name, one) for video, one in zip(judged.videos, own, strict=True)],
         )
         if head.averages:
-            judged.difference = difference(said, judged.videos, own)
+            judged.difference = difference(Path(config.plan), judged.videos, own)
     return judged
 
 

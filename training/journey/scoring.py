@@ -11,6 +11,8 @@ import torch
 from torch.nn import functional
 
 from l2l_engine import Classifier, Prediction
+from l2l_engine.loading import Precision
+from l2l_engine.media.sampling import Policy
 from training.clips.students import load_student
 from training.config import Config
 from training.frozen.judging import Threshold, confusions
@@ -22,6 +24,8 @@ from training.skimming.sequences import to_sequences
 from training.videos.manifest import Video
 
 PLAN = "the plan"
+_COMPARED = 20
+"""Videos, about, on which a plan is compared with what made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +147,21 @@ def _unsure(
     }
 
 
-def files_said(plan: Path, videos: Sequence[Video]) -> dict[str, Answer]:
-    """Return what a plan says of those videos that are whole files, by name."""
+def files_said(plan: Path, videos: Sequence[Video], *, exactly: bool = False) -> dict[str, Answer]:
+    """Return what a plan says of those videos that are whole files, by name.
+
+    Args:
+        plan: The plan.
+        videos: Some videos.
+        exactly: In float32, of the very frames at the timestamps; else as everybody is answered.
+    """
+    precision: Precision = "fp32" if exactly else "auto"
+    sampling: Policy = "exact" if exactly else "auto"
     files = [video for video in videos if video.end is None and video.start == 0]
     said = {}
-    with Classifier(plan, device="cpu") as classifier:
-        answers = classifier.predict_many([video.path for video in files], on_error="yield")
+    with Classifier(plan, device="cpu", precision=precision) as classifier:
+        paths = [video.path for video in files]
+        answers = classifier.predict_many(paths, on_error="yield", sampling=sampling)
         for video, answer in zip(files, answers, strict=True):
             said[video.name] = (
                 Answer(answer.label, float(answer.confidence), answer.known)
@@ -158,14 +171,17 @@ def files_said(plan: Path, videos: Sequence[Video]) -> dict[str, Answer]:
     return said
 
 
-def difference(said: Mapping[str, Answer], videos: Sequence[Video], own: Sequence[Answer]) -> float | None:
-    """Return how far confidences about files are from those of the same head about embeddings, at most.
+def difference(plan: Path, videos: Sequence[Video], own: Sequence[Answer]) -> float | None:
+    """Return how far a plan's confidences about files are from those of its head about embeddings, at most.
 
-    An answer that is another class counts as wholly different.
+    Both in float32, of the same moments, of some of the videos. An answer that is another class counts as
+    wholly different.
     """
+    some = slice(None, None, max(1, len(videos) // _COMPARED))
+    said = files_said(plan, videos[some], exactly=True)
     gaps = [
         abs(said[video.name].confidence - answer.confidence) if said[video.name].said == answer.said else 1.0
-        for video, answer in zip(videos, own, strict=True)
+        for video, answer in zip(videos[some], own[some], strict=True)
         if video.name in said
     ]
     return max(gaps, default=None)
