@@ -129,7 +129,6 @@ def summary(row: Row, folds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "name": row.name,
         "about": row.about,
-        "settings": list(row.settings),
         "folds": each,
         "mean": float(np.mean(list(each.values()))),
         "spread": float(np.std(list(each.values()), ddof=1)) if len(each) > 1 else 0.0,
