@@ -13,7 +13,7 @@ from typing import Any
 
 from l2l_engine.batch.schema import printable
 from l2l_engine.errors import L2LError
-from l2l_engine.media import remote
+from l2l_engine.media import stores
 from l2l_engine.media.deadline import Deadline
 
 AT_ONCE = 16
@@ -58,12 +58,12 @@ def asked(plan_sha256: str, options: Mapping[str, object]) -> str:
 def facts(file: str, timeout_s: float | None = None) -> tuple[int | None, str | None]:
     """Size and version of a file as it is now; None where they cannot be told, which is no error here."""
     try:
-        if remote.protocol_of(file) is None:
+        if stores.protocol_of(file) is None:
             status = Path(file).stat()
             return status.st_size, str(status.st_mtime_ns)
-        store = remote.Store(file, *remote.find(file))
+        store = stores.Store(file, *stores.find(file))
         info = store.info(Deadline(file, timeout_s).poll)
-        return info.get("size"), remote.version_of(info)
+        return info.get("size"), stores.version_of(info)
     except (L2LError, OSError, ValueError):
         return None, None
 

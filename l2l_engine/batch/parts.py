@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from l2l_engine.batch.schema import PASSING, SCHEMA_VERSION, schema
 from l2l_engine.errors import L2LError
 from l2l_engine.files import write_whole
-from l2l_engine.media import remote
+from l2l_engine.media import stores
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,8 +35,8 @@ class Folder:
     def __init__(self, place: str) -> None:
         self.place = place
         self._system: Any = None
-        if remote.protocol_of(place) is not None:
-            self._system, self._path = remote.find(place)
+        if stores.protocol_of(place) is not None:
+            self._system, self._path = stores.find(place)
 
     def files(self) -> list[str]:
         """Names of the Parquet files in it, in order."""

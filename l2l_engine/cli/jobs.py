@@ -20,7 +20,7 @@ from l2l_engine.batch.merging import merge_shards
 from l2l_engine.batch.parts import Parts
 from l2l_engine.cli import show, wanted
 from l2l_engine.cli.streams import complain, fatal_errors
-from l2l_engine.media import remote
+from l2l_engine.media import stores
 from l2l_engine.media.folders import File
 
 HERE = "local"
@@ -216,13 +216,13 @@ def _on_ray(address: str, files: Sequence[str], plan: Path, **options: Any) -> A
 
 def _publish(parts: Parts, output: str, keys: Sequence[str]) -> None:
     """Write rows.parquet beside the parts."""
-    if remote.protocol_of(output) is None:
+    if stores.protocol_of(output) is None:
         parts.merge(Path(output, "rows.parquet"), keys)
         return
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "rows.parquet")
         parts.merge(whole, keys)
-        system, path = remote.find(output.rstrip("/"))
+        system, path = stores.find(output.rstrip("/"))
         system.put_file(str(whole), f"{path}/rows.parquet")
 
 

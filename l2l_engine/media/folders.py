@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from l2l_engine.media import remote
+from l2l_engine.media import stores
 
 _VIDEO = {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
 _VIDEO |= {".ogv", ".ts", ".vob", ".webm", ".wmv"}
@@ -40,14 +40,14 @@ def expand(arguments: Iterable[File], *, recursive: bool, unreadable: Unreadable
 
 
 def _files(argument: File, recursive: bool, unreadable: Unreadable) -> Iterable[File]:
-    if isinstance(argument, str) and (protocol := remote.protocol_of(argument)) is not None:
+    if isinstance(argument, str) and (protocol := stores.protocol_of(argument)) is not None:
         return _behind(argument, protocol, recursive, unreadable) if argument.endswith("/") else (argument,)
     path = Path(argument)
     return _inside(path, recursive, unreadable) if _is_folder(path) else (path,)
 
 
 def _behind(url: str, protocol: str, recursive: bool, unreadable: Unreadable) -> Iterator[str]:
-    system, path = remote.find(url)
+    system, path = stores.find(url)
     try:
         found = system.find(path, maxdepth=None if recursive else 1)
     except Exception as error:  # whatever its package raises
@@ -55,7 +55,7 @@ def _behind(url: str, protocol: str, recursive: bool, unreadable: Unreadable) ->
         return
     for name in sorted(found):
         if Path(name).suffix.lower() in SUFFIXES:
-            yield name if remote.protocol_of(name) else f"{protocol}://{name}"
+            yield name if stores.protocol_of(name) else f"{protocol}://{name}"
 
 
 def _is_folder(path: Path) -> bool:

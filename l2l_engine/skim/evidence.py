@@ -9,8 +9,7 @@ seconds. A moment's share in the answer is what the answer's logit gains with it
 
     w_j = d logit_c / d r_jc / sum_s a_s,                  sum 1, none negative.
 
-It has few parameters, so that it learns from a handful of clips what a network of queries and keys would need
-thousands of videos for (results/esc10-untrimmed.md).
+It has few parameters, for footage of which there are few clips (results/esc10-untrimmed.md compares it).
 """
 
 from __future__ import annotations

@@ -218,8 +218,8 @@ What a file is, its content says; its name does not matter. This page is printed
 
 ## Read
 
-Any codec that FFmpeg decodes, in any of these. Reading up to a moment takes longer than seeking to it, not
-decoding: about a second for an hour of sound.
+Any codec that FFmpeg decodes, in any of these. Reading up to a moment takes longer than seeking to it, and
+is no decoding.
 
 | container | names | tried with | how a moment is found |
 | --- | --- | --- | --- |

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from training.frozen.cache import VideoEmbeddings
 from training.models.banks import Interpolation
@@ -15,7 +14,6 @@ from training.skimming.sequences import regular_knots
 TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "plain": lambda rows: rows,
     "root": lambda rows: rows.sign() * rows.abs().sqrt(),
-    "unit": lambda rows: functional.normalize(rows, dim=-1),
 }
 """What may be done to a moment's embedding before anything linear: all of it goes into a plan's graph."""
 
