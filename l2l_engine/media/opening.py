@@ -18,8 +18,9 @@ from l2l_engine.media.containers import CONTAINERS
 from l2l_engine.media.contents import Content, GivenFile, open_given, open_path
 from l2l_engine.media.limits import DEFAULT_LIMITS, Limits
 from l2l_engine.media.refusal import CONVERT, LOOKED_AT, why
-from l2l_engine.media.remote import open_url, protocol_of, reopened
+from l2l_engine.media.remote import open_url, reopened
 from l2l_engine.media.source import MediaFile, Poll, display_name
+from l2l_engine.media.stores import protocol_of
 
 _BUFFER_BYTES = 64 * 1024
 _TEXT = "the file object gives text: open the file in binary mode, 'rb'"
