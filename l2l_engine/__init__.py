@@ -29,7 +29,17 @@ from l2l_engine.errors import (
     UnexpectedError,
 )
 from l2l_engine.media import Limits
-from l2l_engine.result import Features, MediaInfo, Moment, Prediction, Recognition, StreamInfo, Tag, Timings
+from l2l_engine.result import (
+    Features,
+    MediaInfo,
+    Moment,
+    Prediction,
+    Recognition,
+    Segment,
+    StreamInfo,
+    Tag,
+    Timings,
+)
 
 __version__ = _version("l2l_engine")
 
@@ -56,6 +66,7 @@ __all__ = [
     "Prediction",
     "PredictionTimeoutError",
     "Recognition",
+    "Segment",
     "StreamInfo",
     "Tag",
     "Timings",

@@ -176,6 +176,22 @@ class Tag:
     seconds: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of the file in which something happens.
+
+    Attributes:
+        label: The class; never one of the plan's background.
+        start_s, end_s: Seconds on the file's clock, ``start_s < end_s``.
+        score: 0 to 1, how sure; comparable between the segments of one plan.
+    """
+
+    label: str
+    start_s: float
+    end_s: float
+    score: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The answer for one video.
@@ -225,6 +241,12 @@ class Prediction:
     and without sound."""
     seen: tuple[Tag, ...] = field(default=())
     """What a plan of tags saw, likewise."""
+    labels: tuple[str, ...] = field(default=())
+    """Everything that happens: of a plan whose videos may have several classes those above their own
+    threshold, most probable first; else the label where it is ``known``. May be empty."""
+    segments: tuple[Segment, ...] | None = field(default=None)
+    """When it happens: stretches by start, several a file and a class; empty where nothing does. None of a
+    plan that has no settings for them."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Prediction) and _plain(self) == _plain(other)
@@ -259,6 +281,9 @@ class Prediction:
             values["recognition"] = _recognition(plain["recognition"])
         for kind in ("heard", "seen"):
             values[kind] = tuple(_tag(tag) for tag in plain.get(kind, ()))
+        values["labels"] = tuple(plain.get("labels", ()))
+        if plain.get("segments") is not None:
+            values["segments"] = tuple(Segment(**segment) for segment in plain["segments"])
         return cls(**values)
 
     @classmethod
