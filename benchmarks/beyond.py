@@ -119,7 +119,7 @@ def scale() -> None:
 
         def rows(some: list[Path], isolate: bool = isolate) -> dict[str, list[float]]:
             dataset = predict_dataset(some, plan, concurrency=2, batch_size=2, isolate=isolate)
-            return {row["uri"]: row["probabilities"].tolist() for row in dataset.take_all()}
+            return {row["uri"]: list(map(float, row["probabilities"])) for row in dataset.take_all()}
 
         found[name] = _marginal(rows, paths, lambda words: "MapWorker" in words or "spawn_main" in words)
     ray.shutdown()
