@@ -148,11 +148,13 @@ def _marginal(
         watch = threading.Thread(target=_watch_memory, args=(over, seen, ours))
         watch.start()
         before, begin = _processor_seconds(), time.perf_counter()
-        answers = work(some)
-        took.append(time.perf_counter() - begin)
-        spent.append(_processor_seconds() - before)
-        over.set()
-        watch.join()
+        try:
+            answers = work(some)
+            took.append(time.perf_counter() - begin)
+            spent.append(_processor_seconds() - before)
+        finally:
+            over.set()
+            watch.join()
         most = max(most, seen[0])
     more = len(paths) - FEW
     return {
