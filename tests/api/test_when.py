@@ -105,8 +105,8 @@ def test_a_second_look_makes_edges_sharp_and_changes_nothing_else(
         return  # two frames in all, and nothing is found
     assert first.media.audio_knots < again.media.audio_knots <= 2 * first.media.audio_knots
     assert error(again) <= max(error(first), 0.5)
-    if sampling == "exact":
-        assert error(again) < 0.5 < error(first)
+    if (name, sampling) == ("short-groups", "exact"):
+        assert error(again) < 0.2 < 1.0 < error(first)
 
 
 def test_with_a_bound_on_knots_it_holds(classifier: Classifier, media: Path) -> None:
