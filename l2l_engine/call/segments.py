@@ -43,10 +43,10 @@ def segments_of(
     def scores_of(number: int) -> _Scores:
         # One class at a time: scores of all would take several times the memory that logits do.
         one = slice(number, number + 1)
-        scores = moment_scores(
+        scores: _Scores = moment_scores(
             logits[:, one], settings, probabilities=probabilities[one], attention=attention
-        )
-        return scores[order, 0]
+        )[order, 0]
+        return scores
 
     return _found(scores_of, times[order], end, document, settings)
 
