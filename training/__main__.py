@@ -88,14 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Run the command that was parsed."""
-    if options.command == "prepare":
-        return _prepare(options)
-    if options.command == "all":
-        return _all(options)
-    if options.command == "starter":
-        return _starter(options)
-    if options.command == "when":
-        return _when(options)
+    others = {"prepare": _prepare, "all": _all, "starter": _starter, "when": _when}
+    if options.command in others:
+        return others[options.command](options)
     if options.command == "segments" and options.plan is not None:
         return _segments(options)
     if options.command == "import-released" or (options.command == "export" and options.random):

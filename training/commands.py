@@ -104,7 +104,9 @@ def build_parser(stages: Iterable[str]) -> Parser:
     command.add_argument("--workers", type=int, default=2, help="processes that open videos")
     command = _add(commands, "when")
     command.add_argument("--plan", type=Path, required=True, metavar="PLAN", help="a plan with segments")
-    command.add_argument("--test", type=Path, required=True, metavar="SET", help="test videos: their manifest")
+    command.add_argument(
+        "--test", type=Path, required=True, metavar="SET", help="test videos: their manifest"
+    )
     command.add_argument(
         "--report", type=Path, required=True, metavar="FILE", help="where the pages go, without suffix"
     )

@@ -85,7 +85,7 @@ class Ranking:
     wanted: NDArray[np.float64]
 
     def precision(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the average precision where videos count ``weights`` [B, V] times: [B]; NaN without truth."""
+        """Return the average precision where videos count ``weights`` [B, V] times: [B]; or NaN."""
         counts = weights[:, self.video]
         total = np.maximum(counts.cumsum(axis=1), 1e-12)
         share = (counts * self.right).cumsum(axis=1) / total

@@ -1,4 +1,4 @@
-"""Features of whole videos by a plan's own encoders, cached on disk: as it samples, and at every timestamp."""
+"""Features of whole videos by a plan's own encoders, cached on disk: as it samples, or at every timestamp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What segments are compared with, from the same knots: scores of the clip classifier, attention, the whole video."""
+"""What segments are compared with, from the same knots: clip classifier, attention, the whole video."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def by_classifier(said: Said, document: PlanDocument, level: float) -> list[Stre
 
 
 def by_attention(said: Said, document: PlanDocument, level: float) -> list[Stretch]:
-    """Return where the attention is at least ``level`` times an even one; the label, as sure as the plan is."""
+    """Return where the attention is at least ``level`` times an even one, as the label."""
     share = said.attention * len(said.times)
     foreground = document.foreground
     best = foreground[said.probabilities[foreground].argmax()]
@@ -98,7 +98,9 @@ def _crossing(times: Doubles, share: Doubles, outer: int, inner: int, level: flo
     return float(times[outer] + part * (times[inner] - times[outer]))
 
 
-def fit_levels(said: Sequence[Said], clip: Sequence[Said], document: PlanDocument, truth: Sequence[Stretch]) -> Levels:
+def fit_levels(
+    said: Sequence[Said], clip: Sequence[Said], document: PlanDocument, truth: Sequence[Stretch]
+) -> Levels:
     """Choose both levels as settings are chosen.
 
     Args:

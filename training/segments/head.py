@@ -2,9 +2,9 @@
 
     logit_jc = w_c h_j + b_c,   h_j = ReLU(W_0 [z_j^I, z_j^A] + b_0)
 
-Where it is known what happens at a moment, its cross-entropy is the loss. Where a video has a label and nobody
-said when, the cross-entropy of a soft maximum over the moments at which it may happen is (multiple-instance
-learning, as preset ``evidence`` does): log mean exp.
+Where it is known what happens at a moment, its cross-entropy is the loss. Where a video has a label and
+nobody said when, the cross-entropy of a soft maximum over the moments at which it may happen is
+(multiple-instance learning, as preset ``evidence`` does): log mean exp.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from l2l_engine.skim.moments import fused_rows
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from l2l_engine.plan import Plan, runnable_weights
-from l2l_engine.skim.moments import fused_rows
 from training.segments.banks import Banks
 from training.segments.truth import moments_of
 from training.skimming.sequences import few_knots, random_knots
@@ -109,7 +109,12 @@ def sampled(banks: Banks, rng: np.random.Generator) -> Banks:
 
 
 def collect(
-    plan: Plan, videos: Sequence[Video], banks: Mapping[str, Banks], *, views: int | None = None, seed: int = 0
+    plan: Plan,
+    videos: Sequence[Video],
+    banks: Mapping[str, Banks],
+    *,
+    views: int | None = None,
+    seed: int = 0,
 ) -> Sample:
     """Return moments to learn from.
 
@@ -126,7 +131,9 @@ def collect(
     total = sum(len(banks[video.name].timestamps) for video in there)
     views = max(1, min(_VIEWS, _MOST // max(1, total))) if views is None else views
     if total > _MOST:
-        there = [there[number] for number in rng.permutation(len(there))[: max(1, len(there) * _MOST // total)]]
+        there = [
+            there[number] for number in rng.permutation(len(there))[: max(1, len(there) * _MOST // total)]
+        ]
     rows, happens, known, view, labels = [], [], [], [], []
     for video in there:
         dense = banks[video.name]

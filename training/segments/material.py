@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from l2l_engine.call.segments import find, moment_scores
 from numpy.typing import NDArray
 
 from l2l_engine import Classifier, Prediction
-from l2l_engine.call.segments import find, moment_scores
 from l2l_engine.plan import PlanDocument, SegmentSettings
 from training.learning.detection import Stretch
 from training.segments.banks import Banks
@@ -68,9 +68,7 @@ def attention_of(prediction: Prediction) -> Doubles:
     return total / max(1, len(prediction.moments))
 
 
-def found_in(
-    said: Sequence[Said], document: PlanDocument, settings: SegmentSettings
-) -> list[Stretch]:
+def found_in(said: Sequence[Said], document: PlanDocument, settings: SegmentSettings) -> list[Stretch]:
     """Return what is found in all of them."""
     return [stretch for one in said for stretch in one.found(document, settings)]
 

@@ -56,12 +56,17 @@ def read_videos(train: Path, validation: Path) -> Videos:
 def segments_stage(config: Config) -> Path | None:
     """Give the plan that ``export`` wrote its segments; None, with a sentence, if its videos are clips."""
     torch.set_num_threads(config.threads)
-    sets = {name: [v for _, v in load_sets(config, getattr(config.skim, name))] for name in ("train", "validation")}
+    sets = {
+        name: [v for _, v in load_sets(config, getattr(config.skim, name))]
+        for name in ("train", "validation")
+    }
     apart = [video for video in sets["validation"] if video not in sets["train"]]
     if reason := why_none(read_plan(config.plan).document, apart):
         print(f"segments: none, {reason}", flush=True)
         return None
-    described = {name: {own: describe_set(config, own) for own in getattr(config.skim, name)} for name in sets}
+    described = {
+        name: {own: describe_set(config, own) for own in getattr(config.skim, name)} for name in sets
+    }
     videos = Videos(sets["train"], sets["validation"], described)
     return add_segments(Path(config.plan), videos, Path(config.plan), config.folder(), seed=config.seed).path
 
@@ -112,13 +117,17 @@ def bare(plan: Plan) -> Plan:
     """Return a plan without segments: they are learnt anew, never from others."""
     skim = {name: rows for name, rows in plan.skim.items() if not name.startswith("moment.")}
     told = {name: value for name, value in plan.document.provenance.items() if name != "segments"}
-    return replace(plan, skim=skim, document=replace(plan.document, segments=None, thresholds=(), provenance=told))
+    return replace(
+        plan, skim=skim, document=replace(plan.document, segments=None, thresholds=(), provenance=told)
+    )
 
 
 def _check_classes(document: PlanDocument, videos: Sequence[Video]) -> None:
     labels = {name for video in videos for name in video.labels}
     if not labels & set(document.classes):
-        raise InputError(f"none of the labels of the training videos is a class of the plan: {sorted(labels)[:5]}")
+        raise InputError(
+            f"none of the labels of the training videos is a class of the plan: {sorted(labels)[:5]}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,19 +165,22 @@ def _choose(plan: Plan, head: Head, videos: Videos, dense: Mapping[str, Banks], 
         scores = ClipScores(plan)
         clip = [with_logits(one, scores(banks[one.video.name])) for one in said]
         levels = fit_levels(said, clip, document, truth)
-        figures |= {"knots": _figures(said, document, settings, truth), "closer": _figures(closer, document, settings, truth)}
+        figures |= {
+            "knots": _figures(said, document, settings, truth),
+            "closer": _figures(closer, document, settings, truth),
+        }
     return _Chosen(settings, _thresholds(said, document), levels, figures)
 
 
 def _said(video: Video, banks: Banks, logits: Any, classifier: Classifier) -> Said:
     prediction = asked(classifier, banks)
     end = float(min(video.start + video.duration, np.inf if video.end is None else video.end))
-    return Said(
-        video, banks.timestamps, logits, attention_of(prediction), prediction.probabilities, end
-    )
+    return Said(video, banks.timestamps, logits, attention_of(prediction), prediction.probabilities, end)
 
 
-def looked_again(said: Said, banks: Banks, dense: Banks, document: PlanDocument, settings: SegmentSettings) -> Banks:
+def looked_again(
+    said: Said, banks: Banks, dense: Banks, document: PlanDocument, settings: SegmentSettings
+) -> Banks:
     """Return the banks after a closer look: every timestamp up to a knot away from an edge."""
     gap = document.sampling.factor * document.media.hop
     near = np.zeros(len(banks.timestamps), np.bool_)
@@ -178,7 +190,9 @@ def looked_again(said: Said, banks: Banks, dense: Banks, document: PlanDocument,
     return merged(banks, dense, near)
 
 
-def _figures(said: Sequence[Said], document: PlanDocument, settings: SegmentSettings, truth: Any) -> dict[str, Any]:
+def _figures(
+    said: Sequence[Said], document: PlanDocument, settings: SegmentSettings, truth: Any
+) -> dict[str, Any]:
     found = found_in(said, document, settings)
     judged = judge(found, truth, names(said))
     errors = np.abs(edge_errors(found, truth, 0.3))

@@ -1,4 +1,4 @@
-"""Chooses how moments become segments: thresholds, smoothing and edges, on videos that were not learnt from."""
+"""Chooses how moments become segments: thresholds, smoothing, edges, on videos that were not learnt from."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from l2l_engine.call.segments import moment_scores
 from numpy.typing import NDArray
 
-from l2l_engine.call.segments import moment_scores
 from l2l_engine.plan import PlanDocument, SegmentSettings
 from training.learning.detection import Stretch, edge_errors, f1, match, mean_precision, ranked
 from training.segments.material import Said, found_in, names
@@ -111,14 +111,14 @@ def _best(
     return best
 
 
-def shifted(
-    settings: SegmentSettings, found: Sequence[Stretch], truth: Sequence[Stretch]
-) -> SegmentSettings:
+def shifted(settings: SegmentSettings, found: Sequence[Stretch], truth: Sequence[Stretch]) -> SegmentSettings:
     """Return the settings whose edges are as often early as late."""
     errors = edge_errors(found, truth, _ENOUGH)
     if len(errors) < _LEAST_EDGES:
         return settings
-    start, end = (round(float(s - e), 3) for s, e in zip(settings.shift_s, np.median(errors, axis=0), strict=True))
+    start, end = (
+        round(float(s - e), 3) for s, e in zip(settings.shift_s, np.median(errors, axis=0), strict=True)
+    )
     return replace(settings, shift_s=(start, end))
 
 
@@ -149,15 +149,13 @@ def _shrunk(counts: NDArray[np.float64], wanted: NDArray[np.float64]) -> list[fl
     return [LEVELS[level] for level in scores.argmax(axis=0)]
 
 
-def _by_label(
-    said: Sequence[Said], document: PlanDocument, settings: SegmentSettings
-) -> tuple[float, ...]:
+def _by_label(said: Sequence[Said], document: PlanDocument, settings: SegmentSettings) -> tuple[float, ...]:
     """Return thresholds by whether the greatest score of a video tells that it has the label."""
     tops = np.array(
         [
-            moment_scores(
-                one.logits, settings, probabilities=one.probabilities, attention=one.attention
-            ).max(axis=0)
+            moment_scores(one.logits, settings, probabilities=one.probabilities, attention=one.attention).max(
+                axis=0
+            )
             for one in said
         ]
     )

@@ -58,8 +58,9 @@ def moments_of(video: Video, times: NDArray[np.float64], classes: Sequence[str])
     inside = np.zeros(len(times), np.bool_)
     for start, end in video.stretches:
         inside |= (times >= start) & (times < end)
-    happens, known = np.zeros((len(times), len(classes)), np.bool_), np.ones(
-        (len(times), len(classes)), np.bool_
+    happens, known = (
+        np.zeros((len(times), len(classes)), np.bool_),
+        np.ones((len(times), len(classes)), np.bool_),
     )
     clip = len(video.labels) == 1 and video.duration <= TRIMMED
     for column in columns:

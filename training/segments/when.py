@@ -1,4 +1,4 @@
-"""``python -m training when``: what a plan finds in test files, through ``Classifier.predict``, and what it costs."""
+"""``python -m training when``: what a plan finds in test files, through ``predict``, and what it costs."""
 
 from __future__ import annotations
 
@@ -96,9 +96,7 @@ def measure_when(request: Request, videos: Sequence[Video]) -> dict[str, Any]:
     return report
 
 
-def find_all(
-    classifier: Classifier, videos: Sequence[Video]
-) -> tuple[dict[str, list[Stretch]], Costs, int]:
+def find_all(classifier: Classifier, videos: Sequence[Video]) -> tuple[dict[str, list[Stretch]], Costs, int]:
     """Return what each way finds in the videos, what they cost, and how many have no sound."""
     plan = classifier.plan
     scores, levels = ClipScores(plan), _levels(plan.document.provenance)
@@ -135,9 +133,7 @@ def _levels(provenance: Mapping[str, Any]) -> Levels:
 
 
 def _stretches(video: Video, prediction: Prediction) -> list[Stretch]:
-    return [
-        Stretch(video.name, s.label, s.start_s, s.end_s, s.score) for s in prediction.segments or ()
-    ]
+    return [Stretch(video.name, s.label, s.start_s, s.end_s, s.score) for s in prediction.segments or ()]
 
 
 def _note(costs: Costs, name: str, prediction: Prediction) -> None:
@@ -161,7 +157,7 @@ def _said(video: Video, prediction: Prediction, banks: Banks, scores: ClipScores
 def numbers(
     found: Mapping[str, Sequence[Stretch]], truth: Sequence[Stretch], videos: Sequence[str]
 ) -> dict[str, Any]:
-    """Return a row for each way, and paired differences of ours to the best of the others and to the same knots."""
+    """Return a row for each way, and ours against the best of the others and against the same knots."""
     draws = resampled(found, truth, videos, MAIN)
     rows = {}
     for name, stretches in found.items():
