@@ -29,6 +29,13 @@ def positive(name: str, value: int) -> int:
     return number
 
 
+def boolean(name: str, value: object) -> bool:
+    """The value as True or False, which it must be already."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
+
+
 def positive_seconds(name: str, value: float) -> float:
     """The value as a finite number of seconds above 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from l2l_engine import arguments
 from l2l_engine.call import Ask, Call, Explanation
-from l2l_engine.call.answer import make_prediction
+from l2l_engine.call.answer import answered_probabilities, make_prediction
 from l2l_engine.call.many import in_order
+from l2l_engine.call.segments import segments_of
 from l2l_engine.errors import ClosedError, L2LError, PlanError
 from l2l_engine.loading import Precision, load_pipeline, resolve_device, thread_budget
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
@@ -136,6 +137,9 @@ class Classifier:
                 steps of the skimmer end where it is reached.
             top_k: Classes to list.
             timeout_s: Give up after this many seconds; ``Limits.wall_clock_s`` holds all the same.
+            refine: Of a plan that tells when something happens: look again beside the edges of what was
+                found, at a few frames (at most half as many again go through the decoder) and windows of
+                sound. Of the prediction only ``segments`` and ``media`` differ for it.
             progress: Called as ``progress(stage, done)`` from this thread, with the stage's name and its
                 progress from 0 to 1; whatever it raises ends the prediction.
 
@@ -273,6 +277,18 @@ class Classifier:
             times = max((bank.times for bank in (image, audio) if bank is not None), key=len)
         ask = self._ask(steps=steps, top_k=top_k)
         result = pipeline.skim(image, audio, times, ask.steps, stopwatch)
+        segments = None
+        if pipeline.head is not None:
+            logits = pipeline.moments(pipeline.head, image, audio, times, stopwatch)
+            document = self._plan.document
+            segments = segments_of(
+                result,
+                logits,
+                times,
+                document,
+                probabilities=answered_probabilities(result, document, None),
+                end=float(times.max()) + document.media.hop,
+            )
         return make_prediction(
             result,
             times,
@@ -284,6 +300,7 @@ class Classifier:
             device=self._device,
             recognised="no_file" if pipeline.recogniser is not None else None,
             tagged=None if self._plan.document.tags is None else _features(image, audio, times),
+            segments=segments,
         )
 
     def warmup(self) -> None:

@@ -17,6 +17,7 @@ from l2l_engine.result import (
     Prediction,
     Recognised,
     Recognition,
+    Segment,
     StoppedBy,
     Tag,
     TimeArray,
@@ -24,6 +25,9 @@ from l2l_engine.result import (
 )
 from l2l_engine.run.compute import Bank
 from l2l_engine.skim import SkimResult
+
+_ONE_HALF = 0.5
+"""The probability from which a video has a class of several, where the plan says nothing of it."""
 
 
 def make_prediction(
@@ -44,6 +48,7 @@ def make_prediction(
     recognised: Recognised | None = None,
     seen: Bank | None = None,
     tagged: Features | None = None,
+    segments: tuple[Segment, ...] | None = None,
 ) -> Prediction:
     """Build the prediction for the one video in ``skimmed``.
 
@@ -57,19 +62,20 @@ def make_prediction(
         recognised: Why the recogniser answers or not; None if the plan has none.
         seen: Its logits at the moments it saw; None if it saw none.
         tagged: Of a plan of tags: their logits at the moments that were looked at and listened to.
+        segments: When it happens; None of a plan that does not tell.
     """
     steps = skimmed.image_attention.shape[1]
-    probabilities = class_probabilities(skimmed.logits[0], document, steps)
+    probabilities = answered_probabilities(skimmed, document, seen)
     recognition = None
     if recognised is not None:
         moments = () if seen is None else tuple(seen.times.tolist())
-        recognition = Recognition(recognised, moments, probabilities)
-    if seen is not None:
-        probabilities = recognised_probabilities(seen.features, document)
+        skimmers = class_probabilities(skimmed.logits[0], document, steps)
+        recognition = Recognition(recognised, moments, skimmers)
     foreground = document.foreground
     order = foreground[np.argsort(-probabilities[foreground], kind="stable")][:top_k]
     ranked = tuple((document.classes[i], float(probabilities[i])) for i in order)
     label, confidence = ranked[0]
+    known = document.unsure is None or confidence >= document.unsure
     return Prediction(
         label=label,
         confidence=confidence,
@@ -86,8 +92,10 @@ def make_prediction(
         stopped_by=stopped_by,
         path=path,
         recognition=recognition,
-        known=document.unsure is None or confidence >= document.unsure,
+        known=known,
         background=_background(probabilities, document),
+        labels=_labels(probabilities, document) if document.output == "sigmoid" else (label,) * known,
+        segments=segments,
         **_tags(tagged, probabilities, document, top_k),
     )
 
@@ -102,6 +110,20 @@ def recognised_probabilities(logits: FloatArray, document: PlanDocument) -> Floa
     assert document.recogniser is not None
     each = _probabilities(logits, document.output, document.recogniser.temperature)
     return np.asarray(each.mean(axis=0), np.float32)
+
+
+def answered_probabilities(skimmed: SkimResult, document: PlanDocument, seen: Bank | None) -> FloatArray:
+    """The calibrated probabilities float32 [C] of the answer: the recogniser's where it saw something."""
+    if seen is not None:
+        return recognised_probabilities(seen.features, document)
+    return class_probabilities(skimmed.logits[0], document, skimmed.image_attention.shape[1])
+
+
+def _labels(probabilities: FloatArray, document: PlanDocument) -> tuple[str, ...]:
+    """The classes that a video has of several, most probable first."""
+    thresholds = np.array(document.thresholds or [_ONE_HALF] * len(document.classes))
+    order = document.foreground[np.argsort(-probabilities[document.foreground], kind="stable")]
+    return tuple(document.classes[i] for i in order if probabilities[i] >= thresholds[i])
 
 
 class _Tags(TypedDict, total=False):

@@ -26,6 +26,7 @@ class AskOptions(TypedDict, total=False):
     stop_when: float | None
     top_k: int
     timeout_s: float | None
+    refine: bool
 
 
 class PredictOptions(AskOptions, total=False):
@@ -47,6 +48,7 @@ class Ask:
         stop_when: Confidence that is enough; None for all that was planned.
         top_k: Classes to list.
         timeout_s: Seconds after which the call is given up; None for never.
+        refine: Whether to look again beside the edges of segments.
     """
 
     steps: int
@@ -57,6 +59,7 @@ class Ask:
     stop_when: float | None = None
     top_k: int = 5
     timeout_s: float | None = None
+    refine: bool = True
 
     @classmethod
     def of(
@@ -81,6 +84,7 @@ class Ask:
             stop_when=None if stop_when is None else arguments.number("stop_when", stop_when, most=1.0),
             top_k=arguments.positive("top_k", options.get("top_k", 5)),
             timeout_s=_timeout(options.get("timeout_s"), limits),
+            refine=arguments.boolean("refine", options.get("refine", True)),
         )
 
     @property

@@ -6,12 +6,13 @@ import threading
 from concurrent.futures import CancelledError
 from dataclasses import replace
 
-from l2l_engine.call.answer import make_prediction
+from l2l_engine.call.answer import answered_probabilities, make_prediction
 from l2l_engine.call.ask import Ask
 from l2l_engine.call.explain import Explanation, explain
 from l2l_engine.call.knots import planned, policy
 from l2l_engine.call.pace import Pace
 from l2l_engine.call.recognising import recognise
+from l2l_engine.call.refining import tell_when
 from l2l_engine.call.rounds import run
 from l2l_engine.media import MediaFile, display_name
 from l2l_engine.media.deadline import Deadline
@@ -53,17 +54,21 @@ class Call:
             if pipeline.recogniser is not None:
                 recognised, seen = recognise(session, outcome.skimmed, pipeline.recogniser, self._pace)
             tagged = None if plan.document.tags is None else session.features()
+            skimmed, segments = outcome.skimmed, None
+            if pipeline.head is not None:
+                probabilities = answered_probabilities(skimmed.result, plan.document, seen)
+                skimmed, segments = tell_when(
+                    session, pipeline.head, skimmed, probabilities, self._ask, plan.document, self._pace
+                )
             media = replace(
-                outcome.skimmed.media,
-                frames_decoded=session.frames_decoded,
-                bytes_read=session.bytes_read,
+                skimmed.media, frames_decoded=session.frames_decoded, bytes_read=session.bytes_read
             )
         return make_prediction(
-            outcome.skimmed.result,
-            outcome.skimmed.timestamps,
+            skimmed.result,
+            skimmed.timestamps,
             plan.document,
-            has_image=outcome.skimmed.has_image,
-            has_audio=outcome.skimmed.has_audio,
+            has_image=skimmed.has_image,
+            has_audio=skimmed.has_audio,
             top_k=self._ask.top_k,
             timings=self._watch.stopwatch.timings(),
             device=device,
@@ -75,6 +80,7 @@ class Call:
             recognised=recognised,
             seen=seen,
             tagged=tagged,
+            segments=segments,
         )
 
     def features(self, pipeline: Pipeline, plan: Plan) -> Features:

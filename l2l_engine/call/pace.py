@@ -154,7 +154,9 @@ class Pace:
         yield
         self._reserve = _ANSWER + 1.5 * (self._clock() - begin)
 
-    def time_for(self, frames: TimeArray, keys: TimeArray, moments: int, seconds: float) -> bool:
+    def time_for(
+        self, frames: TimeArray, keys: TimeArray, moments: int, seconds: float, windows: int = 0
+    ) -> bool:
         """Whether something more can be done in time, after the last run of the skimmer.
 
         Args:
@@ -162,11 +164,12 @@ class Pace:
             keys: When key frames are shown.
             moments: Places in the file where those are.
             seconds: What follows decoding.
+            windows: Windows of sound to hear besides.
         """
         if self._end is None:
             return True
         self._reserve = _ANSWER
-        cost = _WALKED * float(walked(frames, keys).sum()) + _IMAGE * moments
+        cost = _WALKED * float(walked(frames, keys).sum()) + _IMAGE * moments + _AUDIO * windows
         return cost * self._rate + seconds <= _ALL * self._left()
 
     def _left(self) -> float:

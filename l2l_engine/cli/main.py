@@ -89,6 +89,9 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         float | None, typer.Option(help="Answer as soon as the confidence is this, from 0 to 1.")
     ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds before a file is given up.")] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine/--no-refine", help="Look again beside the edges of what happens.")
+    ] = True,
     device: Annotated[str, typer.Option(help="What does the work: auto, cpu, cuda, cuda:1 ….")] = "auto",
     precision: Annotated[
         str, typer.Option(help=f"Arithmetic of the encoders: {', '.join(get_args(Precision))}.")
@@ -161,6 +164,8 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         "top_k": top_k,
         "timeout_s": timeout,
     }
+    if not refine:
+        asked["refine"] = False  # what is so by default makes no other job of a batch
     # Any text: the Classifier refuses what it does not know.
     chosen: dict[str, Any] = {"device": device, "precision": precision}
     with fatal_errors():

@@ -86,7 +86,7 @@ class VideoSkimmer:
         with stopwatch.stage(Stage.SKIM):
             if self._host_skimmer is None:
                 return stream.run(both, timestamps, steps)
-            image, audio = (None if kind is None else Bank(stream.fetch(kind), kind.times) for kind in both)
+            image, audio = _fetched(stream, both)
         return skim_video(self._host_skimmer, image, audio, timestamps, steps, stopwatch)
 
 
@@ -148,6 +148,12 @@ class CudaFile:
         with self._skimming.streams.use() as stream:
             both = self._rows(Stage.FRAMES, image, stream), self._rows(Stage.AUDIO, audio, stream)
             return self._skimming.run(stream, both, timestamps, steps, self._stopwatch)
+
+    def banks(self, image: Collected | None, audio: Collected | None) -> tuple[Bank | None, Bank | None]:
+        """What was collected, in order of time, on the host."""
+        with self._skimming.streams.use() as stream:
+            both = self._rows(Stage.FRAMES, image, stream), self._rows(Stage.AUDIO, audio, stream)
+            return _fetched(stream, both)
 
     def features(self, collected: dict[Stage, Collected]) -> dict[Stage, Any]:
         """What was collected, in order of time, in arrays of their own on the device."""
@@ -243,6 +249,16 @@ class CudaCompute:
         finally:
             self._resources.leave()
 
+    def on_host(self, name: str, bank: Bank | None) -> Bank | None:
+        """Features that were handed in, float32 on the host."""
+        held: list[object] = []
+        self._resources.enter()
+        try:
+            with self._skimming.streams.use() as stream:
+                return _fetched(stream, (self._rows(name, bank, stream, held), None))[0]
+        finally:
+            self._resources.leave()
+
     def warmup(self, workers: Workers) -> None:
         """Run every network with each batch size there will be, and the skimmer."""
         row = Bank(np.zeros((1, self._feature), np.float32), np.zeros(1))
@@ -271,6 +287,11 @@ class CudaCompute:
             rows, owner = stream.bring(bank.features)
         held.append(owner)
         return OrderedRows(rows, np.arange(len(bank.times)), bank.times)
+
+
+def _fetched(stream: SkimStream, both: Both) -> tuple[Bank | None, Bank | None]:
+    image, audio = (None if kind is None else Bank(stream.fetch(kind), kind.times) for kind in both)
+    return image, audio
 
 
 class Resources:

@@ -13,7 +13,8 @@ from l2l_engine.plan.document import (
     SkimSettings,
 )
 from l2l_engine.plan.file import Plan, read_plan, write_compiled, write_plan
-from l2l_engine.plan.shapes import Dimensions, runnable_weights, skim_shapes
+from l2l_engine.plan.segments import SegmentSettings
+from l2l_engine.plan.shapes import Dimensions, moment_weights, runnable_weights, skim_shapes
 from l2l_engine.plan.tags import PREFIXES, TagSettings, tag_classes
 
 __all__ = [
@@ -29,8 +30,10 @@ __all__ = [
     "PlanDocument",
     "RecogniserSettings",
     "SamplingSettings",
+    "SegmentSettings",
     "SkimSettings",
     "TagSettings",
+    "moment_weights",
     "read_plan",
     "runnable_weights",
     "skim_shapes",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from l2l_engine.plan.checks import is_count, is_label, is_number, is_profile, is_sha256, is_text, require
 from l2l_engine.plan.later import later, to_plain
+from l2l_engine.plan.segments import SegmentSettings
 from l2l_engine.plan.tags import TagSettings, tag_classes
 
 FORMAT_VERSION = 2
@@ -210,6 +211,9 @@ class PlanDocument:
         background: Classes that stand for "none of the others" (silence, other footage): they take their
             share of the probability, and are never the answer.
         tags: Of a plan with preset "tags": what each modality names.
+        thresholds: Where a video may have several classes: by class, the calibrated probability from which it
+            has it; empty means one half.
+        segments: How it is told when a class happens; None for a plan that does not tell.
     """
 
     classes: tuple[str, ...]
@@ -225,6 +229,8 @@ class PlanDocument:
     unsure: float | None = later(None)
     background: tuple[str, ...] = later(())
     tags: Mapping[str, TagSettings] | None = later(None)
+    thresholds: tuple[float, ...] = later(())
+    segments: SegmentSettings | None = later(None)  # noqa: RUF009 - a dataclasses.field
 
     def __post_init__(self) -> None:
         names: tuple[object, ...] = self.classes  # JSON may hold anything
@@ -247,6 +253,7 @@ class PlanDocument:
         require(good, f"unsure is {self.unsure!r}, which is no confidence")
         self._check_background()
         self._check_tags()
+        self._check_thresholds()
 
     def _check_background(self) -> None:
         unknown = [name for name in self.background if name not in self.classes]
@@ -263,6 +270,18 @@ class PlanDocument:
         require(self.classes == tag_classes(tags), "the classes of a plan of tags must be its tags")
         plain = self.output == "sigmoid" and not self.calibration
         require(plain, "the output of a plan of tags is sigmoid, without calibration")
+
+    def _check_thresholds(self) -> None:
+        good = all(is_number(t) and 0 < t <= 1 for t in self.thresholds)
+        require(good, "thresholds must be probabilities above 0")
+        count = len(self.classes)
+        require(len(self.thresholds) in (0, count), "thresholds must be one a class")
+        several = self.output == "sigmoid" or not self.thresholds
+        require(several, "thresholds are given, and the output is softmax: a video has one class")
+        if self.segments is not None:
+            fits = len(self.segments.thresholds) == count
+            require(fits, "segments.thresholds must be one a class")
+            require(self.skim.preset != "tags", "a plan of tags has no segments: tags are no actions")
 
     @property
     def foreground(self) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from l2l_engine.plan.document import (
     SkimSettings,
 )
 from l2l_engine.plan.later import required
+from l2l_engine.plan.segments import SegmentSettings
 from l2l_engine.plan.tags import TagSettings
 
 READABLE = (1, 2)
@@ -47,8 +48,9 @@ def parse_document(text: str) -> tuple[PlanDocument, dict[str, Any]]:
     )
     tensors = plain.pop("tensors", None)
     require(isinstance(tensors, dict), "the plan's document has no table of tensors")
-    plain.setdefault("background", [])
-    for name in ("classes", "calibration", "modalities", "background"):
+    for name in ("background", "thresholds"):
+        plain.setdefault(name, [])
+    for name in ("classes", "calibration", "modalities", "background", "thresholds"):
         require(isinstance(plain.get(name), list), f"{name} is missing or no list")
         plain[name] = tuple(plain[name])
     plain["media"] = _build(MediaSettings, plain.get("media"), "media")
@@ -59,6 +61,9 @@ def parse_document(text: str) -> tuple[PlanDocument, dict[str, Any]]:
     plain["compiled"] = _build_compiled(plain.get("compiled", {}))
     if plain.get("tags") is not None:
         plain["tags"] = _build_tags(plain["tags"])
+    if plain.get("segments") is not None:
+        given = _with_tuples(plain["segments"], "thresholds", "shift_s")
+        plain["segments"] = _build(SegmentSettings, given, "segments")
     return _build(PlanDocument, plain, "the plan's document"), tensors
 
 
@@ -68,7 +73,7 @@ def _build_compiled(plain: object) -> dict[str, CompiledSettings]:
     built: dict[str, CompiledSettings] = {}
     for name, entry in plain.items():
         try:
-            settings = _build(CompiledSettings, _with_tuple(entry, "batch"), "its entry")
+            settings = _build(CompiledSettings, _with_tuples(entry, "batch"), "its entry")
         except PlanError as error:
             raise PlanError(f"compiled.{name}: {error}") from error
         built[name] = settings
@@ -79,16 +84,16 @@ def _build_tags(plain: object) -> dict[str, TagSettings]:
     if not isinstance(plain, dict):
         raise PlanError("tags is no object")
     return {
-        name: _build(TagSettings, _with_tuple(entry, "names"), f"tags.{name}")
+        name: _build(TagSettings, _with_tuples(entry, "names"), f"tags.{name}")
         for name, entry in plain.items()
     }
 
 
-def _with_tuple(plain: object, name: str) -> object:
+def _with_tuples(plain: object, *names: str) -> object:
     """JSON has no tuples."""
-    if isinstance(plain, dict) and isinstance(plain.get(name), list):
-        return plain | {name: tuple(plain[name])}
-    return plain
+    if not isinstance(plain, dict):
+        return plain
+    return plain | {name: tuple(plain[name]) for name in names if isinstance(plain.get(name), list)}
 
 
 def _build(cls: type[_T], plain: object, where: str) -> _T:

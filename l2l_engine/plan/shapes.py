@@ -116,6 +116,8 @@ def skim_shapes(
     linear("fusion.0", f, d * len(document.modalities))
     linear("fusion.1", d, f)
     linear("classifier", dims.classes, d)
+    if document.segments is not None:
+        linear("moment", dims.classes, f)
     if document.skim.preset == "evidence":
         expected |= {f"pool.{name}": (dims.scales,) for name in ("seconds", "sharpness", "weight")}
     if not document.skim.skims:
@@ -145,6 +147,8 @@ def runnable_weights(
 ) -> dict[str, NDArray[np.float32]]:
     """The skimmer's weights as every device runs them: float32, and those of an audio-only plan widened.
 
+    The head of moments is none of them: see :func:`moment_weights`.
+
     A skimmer runs with pictures, or with both; with sound alone it runs as one of both does for a file
     without pictures. There the image feature is a zero row and the modality scores are (0, 1), whatever the
     weights, so zeros stand for what an audio-only plan does not have, and the numbers are those of its own
@@ -154,7 +158,10 @@ def runnable_weights(
         document: Says which modalities and preset the tensors belong to.
         skim: The plan's tensors, named without the ``skim.`` prefix.
     """
-    weights = {name: weight.astype(np.float32) for name, weight in skim.items()}
+    weights = {
+        name: weight.astype(np.float32) for name, weight in skim.items() if not name.startswith("moment.")
+    }
+    document = replace(document, segments=None)
     if document.modalities != ("audio",) or not weights:
         return weights
     shapes = {name: weight.shape for name, weight in weights.items()}
@@ -165,3 +172,17 @@ def runnable_weights(
     first = np.zeros(wide["fusion.0.weight"], np.float32)
     first[:, dims.feature :] = weights["fusion.0.weight"]
     return made | {"fusion.0.weight": first}
+
+
+def moment_weights(
+    document: PlanDocument, skim: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.float32]] | None:
+    """What tells of every moment which classes happen in it; None for a plan that does not tell.
+
+    Arguments and names of tensors are those of :func:`runnable_weights`, which gives what joins and fuses the
+    features; beside it there is the head, ``moment`` [C, F].
+    """
+    if document.segments is None:
+        return None
+    own = {name: skim[name].astype(np.float32) for name in ("moment.weight", "moment.bias")}
+    return runnable_weights(document, skim) | own

@@ -110,6 +110,9 @@ class FileCompute(Protocol):
     ) -> SkimResult:
         """Run the skimmer on what is in the stores; at most one modality may be missing."""
 
+    def banks(self, image: Collected | None, audio: Collected | None) -> tuple[Bank | None, Bank | None]:
+        """What is in the stores, in order of time, on the host."""
+
     def features(self, collected: dict[Stage, Collected]) -> dict[Stage, Any]:
         """What is in the stores, in order of time: float32 [M, D] each, wherever callers get it."""
 
@@ -162,6 +165,9 @@ class Compute(Protocol):
         stopwatch: Stopwatch,
     ) -> SkimResult:
         """Run the skimmer on features that were handed in; at most one modality may be missing."""
+
+    def on_host(self, name: str, bank: Bank | None) -> Bank | None:
+        """Features that were handed in, float32 on the host; ``name`` is the argument's."""
 
     def warmup(self, workers: Workers) -> None:
         """Run every network with each batch size there will be, and the skimmer."""

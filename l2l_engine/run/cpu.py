@@ -22,7 +22,7 @@ from l2l_engine.run.compute import PARTS, Bank, Collected
 from l2l_engine.run.recognise import FRAMES_A_CALL, Recogniser
 from l2l_engine.run.watch import Stage, Stopwatch
 from l2l_engine.run.workers import Workers
-from l2l_engine.skim import SkimmingModel, SkimResult
+from l2l_engine.skim import MomentHead, SkimmingModel, SkimResult
 
 SAMPLES_A_CALL = {Stage.FRAMES: FRAMES_A_CALL, Stage.AUDIO: 16}
 """Samples a call of an encoder, by what decodes them."""
@@ -98,11 +98,12 @@ class CpuFile:
         self, image: Collected | None, audio: Collected | None, timestamps: TimeArray, steps: int
     ) -> SkimResult:
         """Run the skimmer on what was collected."""
-        banks = [
-            None if kind is None else self.store(stage).bank(kind)
-            for stage, kind in ((Stage.FRAMES, image), (Stage.AUDIO, audio))
-        ]
-        return skim_video(self._skimmer, banks[0], banks[1], timestamps, steps, self._stopwatch)
+        return skim_video(self._skimmer, *self.banks(image, audio), timestamps, steps, self._stopwatch)
+
+    def banks(self, image: Collected | None, audio: Collected | None) -> tuple[Bank | None, Bank | None]:
+        """What was collected, in order of time."""
+        seen = None if image is None else self.store(Stage.FRAMES).bank(image)
+        return seen, None if audio is None else self.store(Stage.AUDIO).bank(audio)
 
     def features(self, collected: dict[Stage, Collected]) -> dict[Stage, Any]:
         """What was collected, in order of time: float32 [M, D] each."""
@@ -159,6 +160,10 @@ class CpuCompute:
         """Run the skimmer on features that were handed in."""
         return skim_video(self._skimmer, image, audio, timestamps, steps, stopwatch)
 
+    def on_host(self, name: str, bank: Bank | None) -> Bank | None:
+        """Features that were handed in are there already."""
+        return bank
+
     def warmup(self, workers: Workers) -> None:
         """Run the networks of every thread once, with each batch size there will be, and the skimmer."""
         most = {part: SAMPLES_A_CALL[stage] for stage, part in PARTS.items()}
@@ -207,6 +212,15 @@ def skim_video(  # noqa: PLR0917 - as Compute.skim
             steps,
             modality=modality,
         )
+
+
+def moment_logits(
+    head: MomentHead, image: Bank | None, audio: Bank | None, timestamps: TimeArray, stopwatch: Stopwatch
+) -> NDArray[np.float64]:
+    """What moments show, logits [N, C], by features on the host; at most one modality may be missing."""
+    seen, heard = (None if bank is None else (bank.features, bank.times) for bank in (image, audio))
+    with stopwatch.stage(Stage.SKIM):
+        return head.logits(seen, heard, timestamps)
 
 
 def _run_each_size(encode: Encode, samples: NDArray[Any]) -> None:

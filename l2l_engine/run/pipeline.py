@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from l2l_engine import arguments
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource
-from l2l_engine.plan import Plan
+from l2l_engine.plan import Plan, moment_weights
 from l2l_engine.result import TimeArray
 from l2l_engine.run.compute import Bank, Compute
+from l2l_engine.run.cpu import moment_logits
 from l2l_engine.run.recognise import Recogniser
 from l2l_engine.run.session import Session
 from l2l_engine.run.watch import Stage, Stopwatch, Watch
 from l2l_engine.run.workers import Job, Workers
-from l2l_engine.skim import SkimResult
+from l2l_engine.skim import MomentHead, SkimResult
 
 
 class Pipeline:
@@ -35,6 +36,9 @@ class Pipeline:
 
         self._media = ffmpeg
         self._document, self._compute, self._limits = plan.document, compute, limits
+        weights = moment_weights(plan.document, plan.skim)
+        self.head: MomentHead | None = None if weights is None else MomentHead(weights)
+        """Says what every moment shows, for plans that tell when it happens."""
         self._workers = Workers(threads)
 
     @property
@@ -120,6 +124,34 @@ class Pipeline:
             return job.run(
                 lambda: self._compute.skim(image, audio, timestamps, steps, stopwatch), lambda: None
             )
+
+    def moments(
+        self,
+        head: MomentHead,
+        image: Bank | None,
+        audio: Bank | None,
+        timestamps: TimeArray,
+        stopwatch: Stopwatch,
+    ) -> NDArray[np.float64]:
+        """What moments show by features that were handed in, and that :meth:`skim` has taken before.
+
+        Args:
+            head: The plan's.
+            image, audio: As for :meth:`skim`.
+            timestamps: float64 [N], seconds.
+            stopwatch: Of the call.
+
+        Returns:
+            Logits [N, C].
+        """
+
+        def work() -> NDArray[np.float64]:
+            seen = self._compute.on_host("image_bank", image)
+            heard = self._compute.on_host("audio_bank", audio)
+            return moment_logits(head, seen, heard, timestamps, stopwatch)
+
+        with self._workers.job() as job:
+            return job.run(work, lambda: None)
 
     def warmup(self) -> None:
         """Run every network and the skimmer once, so that the first prediction costs what later ones do."""

@@ -18,13 +18,13 @@ from l2l_engine.result import Features, FloatArray, MediaInfo, StreamInfo, TimeA
 from l2l_engine.run.chunks import Chunk, audio_chunks, video_chunks
 from l2l_engine.run.collector import ClipAssembly, Collector
 from l2l_engine.run.compute import Bank, FileCompute
-from l2l_engine.run.cpu import HostStore
+from l2l_engine.run.cpu import HostStore, moment_logits
 from l2l_engine.run.extraction import Extraction
 from l2l_engine.run.readers import Readers
 from l2l_engine.run.recognise import CachedFrames, FrameCache, Recogniser
 from l2l_engine.run.watch import Stage, Watch
 from l2l_engine.run.workers import Job
-from l2l_engine.skim import SkimResult
+from l2l_engine.skim import MomentHead, SkimResult
 
 _T = TypeVar("_T")
 _Kind = Literal["video", "audio"]
@@ -140,6 +140,11 @@ class Session:
         """Moments that have an image feature by now: float64 [M], increasing seconds."""
         return np.zeros(0) if self._image is None else self._image.times
 
+    @property
+    def listened_to(self) -> TimeArray:
+        """Moments that have an audio feature by now: float64 [M], increasing seconds."""
+        return np.zeros(0) if self._audio is None else self._audio.times
+
     def key_times(self) -> TimeArray:
         """When key frames are shown: float64 [K], increasing seconds; empty without video."""
         if self._image is None:
@@ -209,6 +214,20 @@ class Session:
         return Skimmed(
             result, self.timestamps, info, has_image=image is not None, has_audio=audio is not None
         )
+
+    def moments(self, head: MomentHead) -> NDArray[np.float64]:
+        """What every moment shows, by what was extracted so far: logits [N, C] at ``timestamps``.
+
+        Args:
+            head: The plan's.
+        """
+        image, audio = (None if kind is None else kind.collected() for kind in (self._image, self._audio))
+
+        def work() -> NDArray[np.float64]:
+            banks = self._compute.banks(image, audio)
+            return moment_logits(head, *banks, self.timestamps, self._watch.stopwatch)
+
+        return self._job.run(work, lambda: self._watch.tick(Stage.SKIM, 1.0))
 
     def features(self) -> Features:
         """What was extracted so far; on a GPU the banks stay there.

@@ -3,6 +3,7 @@
 from l2l_engine.skim.averaging import Averager
 from l2l_engine.skim.evidence import EvidencePooler
 from l2l_engine.skim.inputs import KeyActivation, Modality, Precision
+from l2l_engine.skim.moments import MomentHead
 from l2l_engine.skim.skimmer import Instructions, Skimmer, SkimmingModel, SkimResult
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Instructions",
     "KeyActivation",
     "Modality",
+    "MomentHead",
     "Precision",
     "SkimResult",
     "Skimmer",
