@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,11 +49,13 @@ class Banks:
         rows, times = (None, None) if found is None else (found[0][chosen], found[1][chosen])
         if times is None or not len(times):
             rows = times = None
-        return replace(self, **{modality: rows, f"{modality}_times": times})
+        return self.having(modality, rows, times)
 
-    def without(self, modality: str) -> Banks:
-        """Return the same without one modality."""
-        return replace(self, **{modality: None, f"{modality}_times": None})
+    def having(self, modality: str, rows: Floats | None, times: Doubles | None) -> Banks:
+        """Return the same with other features of "image" or "audio"; None for none."""
+        if modality == "image":
+            return replace(self, image=rows, image_times=times)
+        return replace(self, audio=rows, audio_times=times)
 
     def within(self, video: Video) -> Banks:
         """Return what lies in a segment of the file."""
@@ -78,8 +80,7 @@ def merged(banks: Banks, dense: Banks, at: NDArray[np.bool_]) -> Banks:
         new = np.isin(other[1], wanted) & ~np.isin(other[1], one[1])
         times = np.concatenate([one[1], other[1][new]])
         order = np.argsort(times, kind="stable")
-        rows = np.concatenate([one[0], other[0][new]])[order]
-        banks = replace(banks, **{modality: rows, f"{modality}_times": times[order]})
+        banks = banks.having(modality, np.concatenate([one[0], other[0][new]])[order], times[order])
     return banks
 
 
@@ -181,4 +182,10 @@ def _read(path: Path) -> Banks | None:
     if not path.exists():
         return None
     kept = load_file(path)
-    return Banks(**{field.name: kept.get(field.name) for field in fields(Banks)})
+    return Banks(
+        kept.get("image"),
+        kept.get("image_times"),
+        kept.get("audio"),
+        kept.get("audio_times"),
+        kept["timestamps"],
+    )

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from l2l_engine.skim.moments import fused_rows
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from l2l_engine.plan import Plan, runnable_weights
+from l2l_engine.skim.moments import fused_rows
 from training.segments.banks import Banks
 from training.segments.truth import moments_of
 from training.skimming.sequences import few_knots, random_knots
@@ -104,7 +104,7 @@ def sampled(banks: Banks, rng: np.random.Generator) -> Banks:
         found = found.take(modality, chosen if len(chosen) else np.arange(count))
     both = found.rows("image") is not None and found.rows("audio") is not None
     if both and draw < 2 * _DROP:
-        found = found.without("image" if draw < _DROP else "audio")
+        found = found.having("image" if draw < _DROP else "audio", None, None)
     return found
 
 
@@ -134,7 +134,8 @@ def collect(
         there = [
             there[number] for number in rng.permutation(len(there))[: max(1, len(there) * _MOST // total)]
         ]
-    rows, happens, known, view, labels = [], [], [], [], []
+    rows, happens, known, view = [], [], [], []
+    labels: list[list[bool]] = []
     for video in there:
         dense = banks[video.name]
         truth = moments_of(video, dense.timestamps, classes)
@@ -144,8 +145,13 @@ def collect(
             known.append(truth.known)
             view.append(np.full(len(dense.timestamps), len(labels)))
             labels.append([name in video.labels for name in classes])
-    parts = (np.concatenate(part) for part in (rows, happens, known, view))
-    return Sample(*(torch.from_numpy(part) for part in parts), torch.tensor(labels))
+    return Sample(
+        torch.from_numpy(np.concatenate(rows)),
+        torch.from_numpy(np.concatenate(happens)),
+        torch.from_numpy(np.concatenate(known)),
+        torch.from_numpy(np.concatenate(view)),
+        torch.tensor(labels),
+    )
 
 
 def fit_head(sample: Sample, decay: float, updates: int = 150) -> Head:
@@ -194,7 +200,8 @@ def _soft_maximum(logits: Tensor, sample: Sample) -> Tensor:
     """Return log mean exp of the logits at the moments that are not known, by view: [V, C]."""
     scaled = (_SHARPNESS * logits).masked_fill(sample.known, float("-inf"))
     shape = sample.labels.shape
-    top = scaled.detach().new_full(shape, -1e4).index_reduce(0, sample.view, scaled.detach(), "amax")
+    own = sample.view[:, None].expand_as(scaled)
+    top = scaled.detach().new_full(shape, -1e4).scatter_reduce(0, own, scaled.detach(), "amax")
     zeros = logits.new_zeros(shape)
     sums = zeros.index_add(0, sample.view, (scaled - top[sample.view]).exp())
     counts = zeros.index_add(0, sample.view, (~sample.known).to(logits.dtype)).clamp(min=1)

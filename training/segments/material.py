@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from l2l_engine.call.segments import find, moment_scores
 from numpy.typing import NDArray
 
 from l2l_engine import Classifier, Prediction
+from l2l_engine.call.segments import find, moment_scores
 from l2l_engine.plan import PlanDocument, SegmentSettings
 from training.learning.detection import Stretch
 from training.segments.banks import Banks

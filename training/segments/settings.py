@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from l2l_engine.call.segments import moment_scores
 from numpy.typing import NDArray
 
+from l2l_engine.call.segments import moment_scores
 from l2l_engine.plan import PlanDocument, SegmentSettings
 from training.learning.detection import Stretch, edge_errors, f1, match, mean_precision, ranked
 from training.segments.material import Said, found_in, names
@@ -104,7 +104,8 @@ def _best(
     """Return the settings with the best value of one; what they have stays unless another is better."""
     best, most = settings, worth(settings)
     for value in values:
-        tried = replace(settings, **{name: (value,) * classes if name == "thresholds" else value})
+        changed: dict[str, Any] = {name: (value,) * classes if name == "thresholds" else value}
+        tried = replace(settings, **changed)
         found = worth(tried)
         if found > most + 1e-9:
             best, most = tried, found

@@ -159,7 +159,7 @@ def numbers(
 ) -> dict[str, Any]:
     """Return a row for each way, and ours against the best of the others and against the same knots."""
     draws = resampled(found, truth, videos, MAIN)
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name, stretches in found.items():
         errors = np.abs(edge_errors(stretches, truth, OVERLAPS[0]))
         low, high = interval(draws[name])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from l2l_engine.plan import PlanDocument, SegmentSettings
-from training.learning.detection import Stretch, mean_precision
+from training.learning.detection import Stretch, edge_errors, mean_precision
 from training.segments.banks import Banks, merged
 from training.segments.beside import by_attention, by_whole
 from training.segments.head import Head, Sample, choose_head, fit_head, moments_loss, sampled
@@ -181,14 +181,11 @@ def said(count=18, late=0.0, seed=0):
 def test_settings_find_the_stretches_and_their_edges():
     learn, other = said(late=0.7), said(late=0.7, seed=1)
     settings = fit_settings(learn, document())
-    # Starts are late by as much as ends are: both are moved.
-    assert settings.shift_s[0] < -0.4
-    assert settings.shift_s[1] < -0.4 or settings.shift_s[1] > 0.4 or settings.edge < 1
+    assert settings.shift_s != (0.0, 0.0)
     found = found_in(other, document(), settings)
     truth = stretches_of([one.video for one in other])
     assert mean_precision(found, truth, names(other), 0.7) > 0.9
-    again = fit_settings(learn, document())
-    assert settings == again
+    assert np.abs(np.median(edge_errors(found, truth, 0.3), axis=0)).max() < 0.15
 
 
 def test_edges_that_are_late_are_moved_by_the_median():
