@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from textwrap import shorten
 
@@ -192,6 +192,11 @@ def _thresholds(document: PlanDocument) -> dict[str, str]:
         facts["unsure"] = f"below a confidence of {document.unsure:.3g}"
     if document.background:
         facts["background"] = ", ".join(document.background)
+    if document.thresholds:
+        facts["labels"] = f"from probabilities of {_span(document.thresholds)}"
+    if (segments := document.segments) is not None:
+        scores = f"from scores of {_span(segments.thresholds)}"
+        facts["segments"] = f"{scores}, smoothed over {segments.smooth_s:.2f} s"
     return facts
 
 
@@ -291,6 +296,10 @@ def runs_on(settings: CompiledSettings) -> str:
         least, best, most = settings.batch
         batch = f"batch {least} to {most}, best {best}"
     return f"version {settings.version}, for {settings.device}, {batch}"
+
+
+def _span(numbers: Sequence[float]) -> str:
+    return "-".join(dict.fromkeys(f"{number:.3g}" for number in (min(numbers), max(numbers))))
 
 
 def _sentence(settings: dict[str, object]) -> str:

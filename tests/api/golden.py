@@ -57,7 +57,7 @@ def answers(media: list[Path], precisions: tuple[str, ...]) -> Iterator[tuple[st
         with classifier:
             for path in media:
                 for name, way in (WAYS | STOPPING).items():
-                    plain = _said(classifier.predict(path, **way))
+                    plain = _said(classifier.predict(path, refine=False, **way))
                     yield f"{precision} | {path.name} | {name}", plain | {"timings": None, "path": path.name}
             for path in media:
                 features = classifier.features(path)
@@ -69,14 +69,19 @@ def answers(media: list[Path], precisions: tuple[str, ...]) -> Iterator[tuple[st
                     )
                     yield (
                         f"{precision} | {path.name} | features, {steps} steps",
-                        found.to_dict() | {"timings": None},
+                        _said(found) | {"timings": None},
                     )
 
 
 def _said(prediction: Prediction) -> dict[str, Any]:
-    """What an answer says; not how many bytes went by, which is the doing of threads."""
+    """What an answer says; not how many bytes went by, which is the doing of threads.
+
+    Nor when it happens: the plan may learn to tell, and nothing else changes for it.
+    """
     plain = prediction.to_dict()
-    del plain["media"]["bytes_read"]
+    del plain["segments"]
+    if plain["media"] is not None:
+        del plain["media"]["bytes_read"]
     return plain
 
 
@@ -89,7 +94,7 @@ def small() -> dict[str, dict[str, Any]]:
     with Classifier(DEMO / "demo.plan", precision="fp32") as classifier:
         for path in sorted(DEMO.glob("*.mp4")):
             for name in (*SAMPLINGS, "few knots", "stop at 0.6"):
-                plain = _said(classifier.predict(path, **(WAYS | STOPPING)[name]))
+                plain = _said(classifier.predict(path, refine=False, **(WAYS | STOPPING)[name]))
                 for moment in plain["moments"]:
                     del moment["image_attention"], moment["audio_attention"]
                 for key in ("timings", "timestamps", "path"):
@@ -118,15 +123,18 @@ LATER: dict[str, Any] = {"known": True, "background": 0.0, "heard": [], "seen": 
 """What predictions say since these were written down, of plans that do not make use of it."""
 
 
+def as_now(before: dict[str, Any]) -> dict[str, Any]:
+    """An answer that was written down, with what answers of the same plan say since."""
+    return LATER | {"labels": [before["label"]]} | before
+
+
 def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """All differences that may not be: none but the stopped runs' confidences within rounding."""
     found = [f"{name}: gone or new" for name in sorted(before.keys() ^ after.keys())]
     for name in before.keys() & after.keys():
         stopped = before[name]["stopped_by"] == "confidence"
         tolerance = STEP_TOLERANCE if stopped else 0.0
-        found += [
-            f"{name}{text}" for text in differences(LATER | before[name], LATER | after[name], tolerance)
-        ]
+        found += [f"{name}{text}" for text in differences(as_now(before[name]), after[name], tolerance)]
     return found
 
 
