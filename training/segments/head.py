@@ -25,14 +25,14 @@ from training.segments.truth import moments_of
 from training.skimming.sequences import few_knots, random_knots
 from training.videos.manifest import Video
 
-DECAYS = (1e-5, 1e-4, 1e-3)
+DECAYS = (1e-5, 3e-4)
 """Weights of the squared weights that are tried."""
 
 _SHARPNESS = 4.0
 """Of the soft maximum over moments: one of many that is sure is nearly enough."""
 _MOST = 300_000
 """Moments learnt from: more would take memory, and teach a linear layer nothing."""
-_VIEWS = 5
+_VIEWS = 4
 """Times a video is sampled anew, at most; the first has every timestamp."""
 _FACTORS = (1, 2, 3, 5, 5)
 _DROP = 0.05
@@ -154,7 +154,7 @@ def collect(
     )
 
 
-def fit_head(sample: Sample, decay: float, updates: int = 150) -> Head:
+def fit_head(sample: Sample, decay: float, updates: int = 80) -> Head:
     """Fit the head; the same arguments give the same one."""
     mean, scale = sample.rows.mean(dim=0), sample.rows.std(dim=0) + 1e-3
     rows = (sample.rows - mean) / scale
