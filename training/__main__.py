@@ -32,7 +32,7 @@ from training.prepare import Options, prepare
 from training.released import import_released
 from training.runs.devices import by_lead, lead
 from training.segments.plans import add_segments, read_videos, segments_stage
-from training.segments.when import Request as When
+from training.segments.unknown import measure_unknown
 from training.segments.when import measure_when
 from training.skimming.features import extract_features
 from training.videos.manifest import read_manifest
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Run the command that was parsed."""
-    others = {"prepare": _prepare, "all": _all, "starter": _starter, "when": _when}
+    others = {"prepare": _prepare, "all": _all, "starter": _starter, "when": _show, "unknown": _show}
     if options.command in others:
         return others[options.command](options)
     if options.command == "segments" and options.plan is not None:
@@ -215,10 +215,16 @@ def _segments(options: argparse.Namespace) -> int:
     return 0
 
 
-def _when(options: argparse.Namespace) -> int:
-    command = f"python -m training when --plan {options.plan} --test {options.test} --report {options.report}"
-    request = When(options.plan, options.test, options.report, options.name, command)
-    measure_when(request, read_manifest(options.test))
+def _show(options: argparse.Namespace) -> int:
+    words = f"--plan {options.plan} --test {options.test} --report {options.report} --name '{options.name}'"
+    show = measure_when if options.command == "when" else measure_unknown
+    show(
+        options.plan,
+        read_manifest(options.test),
+        options.report,
+        data=options.name,
+        command=f"python -m training {options.command} {words}",
+    )
     return 0
 
 

@@ -41,6 +41,8 @@ ABOUT = {
     "report (JSON and Markdown) goes beside the plan.",
     "when": "Show how well a plan says when: files through the plan, beside simpler ways. "
     "Reads --plan and --test; writes --report as JSON and Markdown.",
+    "unknown": "Show how well a plan knows what it does not know: files of classes that it never learnt. "
+    "Reads --plan and --test; writes --report as JSON and Markdown.",
     "evaluate": "Measure the plan on the test set. "
     "Reads `plan`, work and the set of [evaluate]; writes the tables that [evaluate] names.",
     "prepare": "List a folder of footage in one manifest, and say what cannot be used. "
@@ -102,15 +104,8 @@ def build_parser(stages: Iterable[str]) -> Parser:
         )
     command.add_argument("--least", type=int, default=3, help="videos that a class needs to be kept")
     command.add_argument("--workers", type=int, default=2, help="processes that open videos")
-    command = _add(commands, "when")
-    command.add_argument("--plan", type=Path, required=True, metavar="PLAN", help="a plan with segments")
-    command.add_argument(
-        "--test", type=Path, required=True, metavar="SET", help="test videos: their manifest"
-    )
-    command.add_argument(
-        "--report", type=Path, required=True, metavar="FILE", help="where the pages go, without suffix"
-    )
-    command.add_argument("--name", default="the test set", help="what the page calls the videos")
+    for name in ("when", "unknown"):
+        _add_report(_add(commands, name))
     command = _add(commands, "starter")
     command.add_argument("--output", type=Path, required=True, metavar="PLAN", help="the plan to write")
     command.add_argument(
@@ -144,6 +139,15 @@ def _add_layout(command: Parser) -> None:
     command.add_argument(
         "--annotations", type=Path, nargs="+", default=[], metavar="FILE", help="of the other layouts"
     )
+
+
+def _add_report(command: Parser) -> None:
+    command.add_argument("--plan", type=Path, required=True, metavar="PLAN", help="the plan to show")
+    command.add_argument("--test", type=Path, required=True, metavar="SET", help="test videos, a manifest")
+    command.add_argument(
+        "--report", type=Path, required=True, metavar="FILE", help="where the pages go, without suffix"
+    )
+    command.add_argument("--name", default="the test set", help="what the page calls the videos")
 
 
 def _add_segments(command: Parser) -> None:

@@ -39,7 +39,7 @@ def mean_average_precision(scored: Scored) -> float:
 
 
 def auroc(of_true: NDArray[np.floating[Any]], of_others: NDArray[np.floating[Any]]) -> float:
-    """Return how often a true one scores higher than another one, equal scores counting half; NaN without any."""
+    """Return how often a true one scores higher than another one; equal scores count half."""
     if not len(of_true) or not len(of_others):
         return float("nan")
     others = np.sort(of_others)

@@ -1,4 +1,4 @@
-"""``python -m training unknown``: does a plan know what it does not know? Files of classes it never learnt."""
+"""``python -m training unknown``: does a plan know what it never learnt? Files of other classes."""
 
 from __future__ import annotations
 

@@ -43,44 +43,34 @@ class Costs:
     seconds: dict[str, list[float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is measured.
+def measure_when(
+    plan: Path, videos: Sequence[Video], report: Path, *, data: str, command: str
+) -> dict[str, Any]:
+    """Find segments in every test video in every way, and write JSON and page.
 
-    Attributes:
+    Args:
         plan: A plan with segments.
-        test: The test videos' manifest, or the folder that holds it.
+        videos: Those whose manifest does not say when are left out.
         report: Where the pages go, without suffix.
         data: What the page calls the videos.
         command: What repeats it.
-    """
-
-    plan: Path
-    test: Path
-    report: Path
-    data: str
-    command: str
-
-
-def measure_when(request: Request, videos: Sequence[Video]) -> dict[str, Any]:
-    """Find segments in every test video in every way, and write JSON and page.
 
     Raises:
-        InputError: If the plan has no segments, or no manifest entry says when.
+        InputError: If the plan has no segments, no manifest entry says when, or a file cannot be read.
     """
     truth = stretches_of(videos)
     if not truth:
-        raise InputError(f"{request.test}: no entry says when anything happens")
+        raise InputError("of the test videos, no entry says when anything happens")
     told = {stretch.video for stretch in truth}
     videos = [video for video in videos if video.name in told]
-    with Classifier(request.plan) as classifier:
+    with Classifier(plan) as classifier:
         if classifier.plan.document.segments is None:
-            raise InputError(f"{request.plan}: has no segments; `python -m training segments` gives it some")
+            raise InputError(f"{plan}: has no segments; `python -m training segments` gives it some")
         classifier.warmup()
         found, costs, silent = find_all(classifier, videos)
-        report = {
-            "data": request.data,
-            "command": request.command,
+        measured = {
+            "data": data,
+            "command": command,
             "plan": {"sha256": classifier.plan.sha256, "precision": classifier.precision},
             "videos": len(videos),
             "silent": silent,
@@ -89,11 +79,11 @@ def measure_when(request: Request, videos: Sequence[Video]) -> dict[str, Any]:
             **numbers(found, truth, [video.name for video in videos]),
             "costs": cost_rows(costs),
         }
-    write_json(request.report.with_suffix(".json"), report)
-    page = render(PAGE, **report)
-    request.report.with_suffix(".md").write_text(page, encoding="utf-8")
+    write_json(report.with_suffix(".json"), measured)
+    page = render(PAGE, **measured)
+    report.with_suffix(".md").write_text(page, encoding="utf-8")
     print(page, flush=True)
-    return report
+    return measured
 
 
 def find_all(classifier: Classifier, videos: Sequence[Video]) -> tuple[dict[str, list[Stretch]], Costs, int]:
