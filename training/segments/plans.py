@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from l2l_engine import Classifier
 from l2l_engine.plan import Plan, PlanDocument, SegmentSettings, read_plan, write_plan
 from training.config import Config
+from training.data.sets import SETTINGS
 from training.errors import InputError
 from training.learning.detection import edge_errors
 from training.runs.files import file_fingerprint
@@ -46,11 +48,18 @@ class Videos:
 
 def read_videos(train: Path, validation: Path) -> Videos:
     """Read two manifests, or the folders that hold them."""
-    described = {}
-    for name, path in (("train", train), ("validation", validation)):
-        file = path / "manifest.jsonl" if path.is_dir() else path
-        described[name] = {"manifest": file_fingerprint(file)}
+    described = {"train": _described(train), "validation": _described(validation)}
     return Videos(read_manifest(train), read_manifest(validation), described)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """Return which manifest it is, and of a rendered set the seed that gives the same videos."""
+    file = path / "manifest.jsonl" if path.is_dir() else path
+    told: dict[str, Any] = {"manifest": file_fingerprint(file)}
+    rendered = file.parent / SETTINGS
+    if rendered.exists():
+        told["seed"] = json.loads(rendered.read_text(encoding="utf-8")).get("seed")
+    return told
 
 
 def segments_stage(config: Config) -> Path | None:
