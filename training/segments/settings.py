@@ -86,7 +86,9 @@ def fit_settings(
                 continue
             settings = _best(settings, name, values, classes, worth)
         settings = shifted(settings, found_in(said, document, settings), truth)
-    return _by_class(said, document, settings, truth)
+    settings = _by_class(said, document, settings, truth)
+    # Other thresholds, other edges.
+    return shifted(settings, found_in(said, document, settings), truth)
 
 
 def usual(classes: int) -> SegmentSettings:

@@ -14,7 +14,7 @@ from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_skim
 from tests.api.videos import write_video
 from training.__main__ import main
-from training.learning.detection import Stretch
+from training.learning.detection import Stretch, overlap
 from training.pages import ROOT, render
 from training.segments.plans import bare
 from training.segments.when import CLIP, KNOTS, OURS, PAGE, WHOLE, Costs, cost_rows, numbers
@@ -59,8 +59,8 @@ def test_the_plan_says_when_and_all_else_stays_as_it_was(folder):
             assert np.array_equal(plain.probabilities, found.probabilities)
             segments = [segment for segment in found.segments if segment.label == LABEL]
             assert len(segments) == 1
-            assert segments[0].start_s == pytest.approx(start, abs=0.8)
-            assert segments[0].end_s == pytest.approx(end, abs=0.8)
+            told = Stretch("", LABEL, start, end)
+            assert overlap(told, Stretch("", LABEL, segments[0].start_s, segments[0].end_s)) > 0.5
 
 
 def test_the_same_files_give_the_same_plan_and_features_are_computed_once(folder, capsys):
