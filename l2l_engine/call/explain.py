@@ -126,4 +126,9 @@ def _reasons(
     if document.recogniser is not None and ask.steps > 1:
         more = f"then the recogniser sees the moments looked at, {ask.steps - 1} at most: not counted here"
         reasons.append(f"{more}, nor done if the time is up" if ask.budget_s is not None else more)
+    if document.segments is not None and ask.refine:
+        reasons.append(
+            "then a few frames and windows of sound beside the edges of what happens, half as many "
+            "frames again at most: not counted here"
+        )
     return reasons

@@ -9,7 +9,7 @@ from typing import Any
 from l2l_engine.serve.options import OPTIONS
 from l2l_engine.serve.tensors import HEADER, OUTPUTS
 
-_KINDS = {int: "integer", float: "number", str: "string"}
+_KINDS = {int: "integer", float: "number", str: "string", bool: "boolean"}
 _STATUSES = {
     400: "The request is wrong.",
     403: "The URI may not be opened.",

@@ -16,7 +16,7 @@ from l2l_engine.serve.problems import bad_request
 class Option:
     """One option: its type in JSON, and what it means."""
 
-    kind: type[int] | type[float] | type[str]
+    kind: type[int] | type[float] | type[str] | type[bool]
     meaning: str
 
 
@@ -29,14 +29,18 @@ OPTIONS = {
     "stop_when": Option(float, "Confidence, above 0 and at most 1, that is enough."),
     "top_k": Option(int, "Classes to list."),
     "timeout_s": Option(float, "Seconds after which to give up; the service's own limit holds all the same."),
+    "refine": Option(bool, "Whether to look again beside the edges of what happens; true by default."),
 }
+
+_WORDS = {"true": True, "1": True, "false": False, "0": False}
+_NAMES = {int: "an integer", float: "a number", bool: "true or false"}
 
 
 def from_form(fields: Mapping[str, str]) -> dict[str, Any]:
     """Options that came as text; an empty field counts as left out.
 
     Raises:
-        RefusedError: A number is none.
+        RefusedError: A number or a truth is none.
     """
     options: dict[str, Any] = {}
     for name, text in fields.items():
@@ -44,11 +48,15 @@ def from_form(fields: Mapping[str, str]) -> dict[str, Any]:
         if text == "":
             continue
         try:
-            options[name] = text if option is None else option.kind(text)
-        except ValueError:
-            kind = "an integer" if option is not None and option.kind is int else "a number"
-            raise bad_request(f"{name} must be {kind}, not {text[:80]!r}") from None
+            options[name] = text if option is None else _read(option.kind, text)
+        except (ValueError, KeyError):
+            assert option is not None
+            raise bad_request(f"{name} must be {_NAMES[option.kind]}, not {text[:80]!r}") from None
     return options
+
+
+def _read(kind: type[int] | type[float] | type[str] | type[bool], text: str) -> object:
+    return _WORDS[text.lower()] if kind is bool else kind(text)
 
 
 def checked(classifier: Classifier, options: Mapping[str, Any]) -> AskOptions:

@@ -16,7 +16,8 @@ from starlette.testclient import TestClient
 
 from l2l_engine import Classifier, Prediction
 from l2l_engine.call import AskOptions
-from l2l_engine.serve.options import OPTIONS
+from l2l_engine.serve.options import OPTIONS, from_form
+from l2l_engine.serve.problems import RefusedError
 from tests.serve.conftest import Running, Start
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "service.py"
@@ -51,6 +52,14 @@ def test_options_and_plans_are_those_of_python(service: Running, video: Path, cl
     expected = classifier.predict(video, steps=2, top_k=1, max_knots=3)
     answer = Prediction.from_dict(response.json())
     assert (answer.steps, answer.top_k, answer.moments) == (2, expected.top_k, expected.moments)
+
+
+def test_fields_of_a_form_become_what_they_mean() -> None:
+    fields = {"steps": "3", "budget_ms": "1.5", "sampling": "exact", "refine": "False", "top_k": ""}
+    assert from_form(fields) == {"steps": 3, "budget_ms": 1.5, "sampling": "exact", "refine": False}
+    for name, text, kind in (("steps", "x", "an integer"), ("refine", "perhaps", "true or false")):
+        with pytest.raises(RefusedError, match=f"{name} must be {kind}"):
+            from_form({name: text})
 
 
 def test_a_uri_of_an_allowed_file(service: Running, root: Path, classifier: Classifier) -> None:
