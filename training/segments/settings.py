@@ -37,6 +37,9 @@ _LEAST_EDGES = 10
 """Stretches found from which on it is known by how much edges are early or late."""
 _ENOUGH = 0.3
 """Overlap of stretches whose edges are compared."""
+_AS_GOOD = 0.01
+"""F1 by which thresholds do not differ. The lowest of those is taken: what is missed cannot be ranked, and
+other files are harder than those that settings were chosen on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ def _shrunk(counts: NDArray[np.float64], wanted: NDArray[np.float64]) -> list[fl
     mixed = counts + share * counts.sum(axis=1, keepdims=True)
     right, said = mixed[..., 0], mixed[..., 1]
     scores = 2 * right / np.maximum(said + wanted + share * wanted.sum(), 1e-9)
-    return [LEVELS[level] for level in scores.argmax(axis=0)]
+    return [LEVELS[level] for level in (scores >= scores.max(axis=0) - _AS_GOOD).argmax(axis=0)]
 
 
 def _by_label(said: Sequence[Said], document: PlanDocument, settings: SegmentSettings) -> tuple[float, ...]:

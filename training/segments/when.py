@@ -147,28 +147,29 @@ def _said(video: Video, prediction: Prediction, banks: Banks, scores: ClipScores
 def numbers(
     found: Mapping[str, Sequence[Stretch]], truth: Sequence[Stretch], videos: Sequence[str]
 ) -> dict[str, Any]:
-    """Return a row for each way, and ours against the best of the others and against the same knots."""
-    draws = resampled(found, truth, videos, MAIN)
+    """Return a row for each way, and by how much ours, looking again, is ahead of the others."""
+    draws = {least: resampled(found, truth, videos, least) for least in OVERLAPS}
     rows: dict[str, dict[str, Any]] = {}
     for name, stretches in found.items():
         errors = np.abs(edge_errors(stretches, truth, OVERLAPS[0]))
-        low, high = interval(draws[name])
+        low, high = interval(draws[MAIN][name])
         rows[name] = {
             "map": {f"{least:g}": mean_precision(stretches, truth, videos, least) for least in OVERLAPS},
             "low": low,
             "high": high,
             "f1": f1(stretches, truth, MAIN),
             "found": len(stretches),
-            "right": len(errors),
+            "overlapping": len(errors),
             "median_edge_s": float(np.median(errors)) if len(errors) else None,
         }
-    best = max((CLIP, ATTENTION, WHOLE), key=lambda name: rows[name]["map"][f"{MAIN:g}"])
-    differences = {}
-    for other in (best, KNOTS):
-        low, high = interval(draws[OURS] - draws[other])
-        points = rows[OURS]["map"][f"{MAIN:g}"] - rows[other]["map"][f"{MAIN:g}"]
-        differences[other] = {"points": 100 * points, "low": 100 * low, "high": 100 * high}
-    return {"rows": rows, "best": best, "differences": differences}
+    differences: dict[str, dict[str, Any]] = {}
+    for other in found:
+        for least in OVERLAPS if other != OURS else ():
+            low, high = interval(draws[least][OURS] - draws[least][other])
+            points = rows[OURS]["map"][f"{least:g}"] - rows[other]["map"][f"{least:g}"]
+            ahead = {"points": 100 * points, "low": 100 * low, "high": 100 * high}
+            differences.setdefault(other, {})[f"{least:g}"] = ahead
+    return {"rows": rows, "differences": differences}
 
 
 def cost_rows(costs: Costs) -> dict[str, Any]:

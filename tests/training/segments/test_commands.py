@@ -140,7 +140,8 @@ def test_numbers_by_hand():
     assert report["rows"][KNOTS]["map"]["0.5"] == 0.5
     assert report["rows"][CLIP]["map"]["0.5"] == 0
     assert report["rows"][CLIP]["median_edge_s"] is None
-    assert report["differences"][report["best"]]["points"] == 100
+    assert report["differences"][CLIP]["0.5"]["points"] == 100
+    assert report["differences"][KNOTS]["0.7"]["points"] == 50
     costs = cost_rows(Costs({OURS: [12, 10], KNOTS: [10, 10]}, {OURS: [0.3, 0.1], KNOTS: [0.2, 0.1]}))
     assert costs["frames_share"] == pytest.approx(1.1)
     assert costs["worst_share"] == pytest.approx(1.2)
