@@ -49,9 +49,9 @@ def make_frozen(
     head = clock.run("head", lambda: choose(config, learn, footage))
     if head.averages:
         clock.run("export", lambda: head.write(config))
-        run_stages({"segments": stages["segments"]}, config, clock)
+        skipped = run_stages({"segments": stages["segments"]}, config, clock)
     else:
-        run_stages({name: stages[name] for name in _SKIMS}, config, clock)
+        skipped = run_stages({name: stages[name] for name in _SKIMS}, config, clock)
     if folds:
         judged = clock.run("score", lambda: _cross_validated(config, footage, listing, videos))
     else:
@@ -66,7 +66,7 @@ def make_frozen(
         },
         unreadable=unreadable,
         unsure=head.threshold(),
-        skipped={"finetune": "the encoders are frozen"},
+        skipped={"finetune": "the encoders are frozen", **skipped},
     )
 
 

@@ -63,21 +63,29 @@ def _described(path: Path) -> dict[str, Any]:
 
 
 def segments_stage(config: Config) -> Path | None:
-    """Give the plan that ``export`` wrote its segments; None, with a sentence, if its videos are clips."""
+    """Give the plan that ``export`` wrote its segments; None, with a sentence, if its videos cannot teach any."""
     torch.set_num_threads(config.threads)
-    sets = {
-        name: [v for _, v in load_sets(config, getattr(config.skim, name))]
-        for name in ("train", "validation")
-    }
-    apart = [video for video in sets["validation"] if video not in sets["train"]]
-    if reason := why_none(read_plan(config.plan).document, apart):
+    if reason := why_no_segments(config):
         print(f"segments: none, {reason}", flush=True)
         return None
+    sets = _sets(config)
     described = {
         name: {own: describe_set(config, own) for own in getattr(config.skim, name)} for name in sets
     }
     videos = Videos(sets["train"], sets["validation"], described)
     return add_segments(Path(config.plan), videos, Path(config.plan), config.folder(), seed=config.seed).path
+
+
+def why_no_segments(config: Config) -> str:
+    """Return why the plan that ``export`` wrote can be given no segments; empty if it can."""
+    sets = _sets(config)
+    apart = [video for video in sets["validation"] if video not in sets["train"]]
+    return why_none(read_plan(config.plan).document, apart)
+
+
+def _sets(config: Config) -> dict[str, list[Video]]:
+    named = {"train": config.skim.train, "validation": config.skim.validation}
+    return {name: [video for _, video in load_sets(config, sets)] for name, sets in named.items()}
 
 
 def why_none(document: PlanDocument, validation: Sequence[Video]) -> str:
