@@ -63,7 +63,7 @@ def _described(path: Path) -> dict[str, Any]:
 
 
 def segments_stage(config: Config) -> Path | None:
-    """Give the plan that ``export`` wrote its segments; None, with a sentence, if its videos cannot teach any."""
+    """Give the plan that ``export`` wrote its segments; None, and a sentence, if nothing can be learnt."""
     torch.set_num_threads(config.threads)
     if reason := why_no_segments(config):
         print(f"segments: none, {reason}", flush=True)
@@ -78,6 +78,8 @@ def segments_stage(config: Config) -> Path | None:
 
 def why_no_segments(config: Config) -> str:
     """Return why the plan that ``export`` wrote can be given no segments; empty if it can."""
+    if not Path(config.plan).exists():
+        return "no plan was written"
     sets = _sets(config)
     apart = [video for video in sets["validation"] if video not in sets["train"]]
     return why_none(read_plan(config.plan).document, apart)
