@@ -31,7 +31,11 @@ from training.journey.steps import Request, make_plan
 from training.prepare import Options, prepare
 from training.released import import_released
 from training.runs.devices import by_lead, lead
+from training.segments.plans import add_segments, read_videos, segments_stage
+from training.segments.unknown import measure_unknown
+from training.segments.when import measure_when
 from training.skimming.features import extract_features
+from training.videos.manifest import read_manifest
 from training.videos.sets import render_set
 
 
@@ -57,6 +61,7 @@ STAGES: dict[str, Callable[[Config], object]] = {
     "skim": skim,
     "recogniser": train_recogniser,
     "export": by_lead(export),
+    "segments": by_lead(segments_stage),
     "clips": train_clips,
 }
 
@@ -83,12 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Run the command that was parsed."""
-    if options.command == "prepare":
-        return _prepare(options)
-    if options.command == "all":
-        return _all(options)
-    if options.command == "starter":
-        return _starter(options)
+    others = {"prepare": _prepare, "all": _all, "starter": _starter, "when": _show, "unknown": _show}
+    if options.command in others:
+        return others[options.command](options)
+    if options.command == "segments" and options.plan is not None:
+        return _segments(options)
     if options.command == "import-released" or (options.command == "export" and options.random):
         make = _import_released if options.command == "import-released" else _export_random
         try:
@@ -197,6 +201,30 @@ def _starter(options: argparse.Namespace) -> int:
     for modality, why in missing.items():
         print(f"nothing is {'seen' if modality == 'image' else 'heard'} by this plan: {why}")
     print(f"{plan.path}: {plan.path.stat().st_size} bytes; l2l predict FILE --plan {plan.path}")
+    return 0
+
+
+def _segments(options: argparse.Namespace) -> int:
+    output = _new_plan(options.output, "--plan")
+    if options.train is None or options.validation is None:
+        raise InputError("--plan needs --train and --validation, manifests of videos")
+    videos = read_videos(options.train, options.validation)
+    plan = add_segments(options.plan, videos, output, options.work or output.with_suffix(".work"))
+    figures = plan.document.provenance["segments"]["validation"]
+    print(f"{plan.path}: {plan.path.stat().st_size} bytes; on validation {figures}")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    words = f"--plan {options.plan} --test {options.test} --report {options.report} --name '{options.name}'"
+    show = measure_when if options.command == "when" else measure_unknown
+    show(
+        options.plan,
+        read_manifest(options.test),
+        options.report,
+        data=options.name,
+        command=f"python -m training {options.command} {words}",
+    )
     return 0
 
 

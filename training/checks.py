@@ -74,6 +74,7 @@ def sets_of(config: Config, command: str) -> tuple[str, ...]:
         "skim": seen,
         "recogniser": () if recogniser.kind == "none" else recognised,
         "export": (*student.train, *seen) if set(config.precisions) - {"fp32"} else seen,
+        "segments": seen,
         "clips": () if clips.test is None else (*taught, *shown, clips.test),
         "variants": seen,
         "evaluate": (config.evaluate.set,),
@@ -208,7 +209,12 @@ def _load_skimmer(config: Config) -> None:
 
 def _find_plan(config: Config) -> None:
     # The tables need no plan; the end-to-end report is then left out.
-    if config.evaluate.tables is None and not Path(config.plan).exists():
+    if config.evaluate.tables is None:
+        _find_made_plan(config)
+
+
+def _find_made_plan(config: Config) -> None:
+    if not Path(config.plan).exists():
         raise InputError(f"{config.plan}: no such plan yet; `python -m training export` makes it")
 
 
@@ -220,6 +226,7 @@ _NEEDS: dict[str, dict[str, Callable[[Config], object]]] = {
     "variants": {"finetune": load_student},
     "recogniser": {"teacher": _load_teacher_of_recogniser},
     "export": {"finetune": load_student, "skim": _load_skimmer, "recogniser": load_recogniser},
+    "segments": {"export": _find_made_plan},
     "clips": {"teacher": _load_teacher},
     "evaluate": {"finetune": load_student, "export": _find_plan},
 }

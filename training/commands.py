@@ -29,6 +29,8 @@ ABOUT = {
     "export": "Write the plan: graphs, the skimmer's weights, calibration; then check it against PyTorch. "
     "Reads work/student and work/skim; writes `plan` and work/export. With --random: a plan of random "
     "weights.",
+    "segments": "Learn when things happen: a head for single moments, thresholds and smoothing. "
+    "Reads `plan` and the sets of [skim]; writes `plan` again. With --plan: gives any plan what it takes.",
     "clips": "Train the clip classifiers that are compared. "
     "Reads the sets of [student] and [clips], and work/teacher; writes into work.",
     "variants": "Train what the skimmer is compared with, on the same features. "
@@ -37,6 +39,10 @@ ABOUT = {
     "With --config: the stages of a configuration. With --data and --output: from a folder of your own "
     "videos to a plan; settings are chosen by what is in the folder, --config and --set change them, and a "
     "report (JSON and Markdown) goes beside the plan.",
+    "when": "Show how well a plan says when: files through the plan, beside simpler ways. "
+    "Reads --plan and --test; writes --report as JSON and Markdown.",
+    "unknown": "Show how well a plan knows what it does not know: files of classes that it never learnt. "
+    "Reads --plan and --test; writes --report as JSON and Markdown.",
     "evaluate": "Measure the plan on the test set. "
     "Reads `plan`, work and the set of [evaluate]; writes the tables that [evaluate] names.",
     "prepare": "List a folder of footage in one manifest, and say what cannot be used. "
@@ -73,6 +79,8 @@ def build_parser(stages: Iterable[str]) -> Parser:
         )
         if name == "export":
             _add_export(command)
+        if name == "segments":
+            _add_segments(command)
         if name == "all":
             command.add_argument(
                 "--data", type=Path, metavar="FOLDER", help="your videos, or a manifest of them"
@@ -96,6 +104,8 @@ def build_parser(stages: Iterable[str]) -> Parser:
         )
     command.add_argument("--least", type=int, default=3, help="videos that a class needs to be kept")
     command.add_argument("--workers", type=int, default=2, help="processes that open videos")
+    for name in ("when", "unknown"):
+        _add_report(_add(commands, name))
     command = _add(commands, "starter")
     command.add_argument("--output", type=Path, required=True, metavar="PLAN", help="the plan to write")
     command.add_argument(
@@ -129,6 +139,23 @@ def _add_layout(command: Parser) -> None:
     command.add_argument(
         "--annotations", type=Path, nargs="+", default=[], metavar="FILE", help="of the other layouts"
     )
+
+
+def _add_report(command: Parser) -> None:
+    command.add_argument("--plan", type=Path, required=True, metavar="PLAN", help="the plan to show")
+    command.add_argument("--test", type=Path, required=True, metavar="SET", help="test videos, a manifest")
+    command.add_argument(
+        "--report", type=Path, required=True, metavar="FILE", help="where the pages go, without suffix"
+    )
+    command.add_argument("--name", default="the test set", help="what the page calls the videos")
+
+
+def _add_segments(command: Parser) -> None:
+    command.add_argument("--plan", type=Path, metavar="PLAN", help="the plan that is given segments")
+    for name, about in (("train", "videos to learn from"), ("validation", "videos to choose settings on")):
+        command.add_argument(f"--{name}", type=Path, metavar="SET", help=f"of --plan: {about}, a manifest")
+    command.add_argument("--output", type=Path, metavar="PLAN", help="of --plan: the plan to write")
+    command.add_argument("--work", type=Path, help="of --plan: folder of features; OUTPUT.work by default")
 
 
 def _add_export(command: Parser) -> None:

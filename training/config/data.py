@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from training.config.kinds import Count, Number
+from training.config.parse import added
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class RenderConfig:
         universe: The universe of AV-Kinetic, "target" or "source".
         digits: Folder of the recordings of which AV-Digits is made; AV-Kinetic without one.
         recordings: Whose writers, speakers and sounds: "train", "validation" or "test".
+        without: Words of labels whose videos are left out: "ring" leaves out all four things that rings do.
     """
 
     seed: Number
@@ -27,6 +29,7 @@ class RenderConfig:
     universe: Literal["target", "source"] = "target"
     digits: str | None = None
     recordings: Literal["train", "validation", "test"] = "train"
+    without: tuple[str, ...] = added(())
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from training.journey.scoring import PLAN, Answer, Judged, difference, files_sai
 from training.journey.stages import Stages, run_stages
 from training.videos.manifest import class_names
 
-_SKIMS = ("finetune", "features", "skim", "export")
+_SKIMS = ("finetune", "features", "skim", "export", "segments")
 """The stages that make the plan of a head that skims."""
 
 
@@ -49,8 +49,9 @@ def make_frozen(
     head = clock.run("head", lambda: choose(config, learn, footage))
     if head.averages:
         clock.run("export", lambda: head.write(config))
+        skipped = run_stages({"segments": stages["segments"]}, config, clock)
     else:
-        run_stages({name: stages[name] for name in _SKIMS}, config, clock)
+        skipped = run_stages({name: stages[name] for name in _SKIMS}, config, clock)
     if folds:
         judged = clock.run("score", lambda: _cross_validated(config, footage, listing, videos))
     else:
@@ -65,7 +66,7 @@ def make_frozen(
         },
         unreadable=unreadable,
         unsure=head.threshold(),
-        skipped={"finetune": "the encoders are frozen"},
+        skipped={"finetune": "the encoders are frozen", **skipped},
     )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from training.config import Config
 from training.journey.estimate import Clock
+from training.segments.plans import why_no_segments
 
 Stages = Mapping[str, Callable[[Config], object]]
 
@@ -35,4 +36,4 @@ def why_not(stage: str, config: Config) -> str:
         return "no recogniser is configured (recogniser.kind)"
     if stage == "clips" and (config.clips.test is None or not config.teacher.train):
         return "no comparison is configured (clips.test)"
-    return ""
+    return why_no_segments(config) if stage == "segments" else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,15 @@ def mean_average_precision(scored: Scored) -> float:
         if scored.labels[:, c].any()
     ]
     return float(np.mean(precisions))
+
+
+def auroc(of_true: NDArray[np.floating[Any]], of_others: NDArray[np.floating[Any]]) -> float:
+    """Return how often a true one scores higher than another one; equal scores count half."""
+    if not len(of_true) or not len(of_others):
+        return float("nan")
+    others = np.sort(of_others)
+    below, upto = (np.searchsorted(others, of_true, side=side) for side in ("left", "right"))
+    return float((below + upto).mean() / (2 * len(others)))
 
 
 def average_precision(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> float:

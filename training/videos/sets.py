@@ -90,4 +90,10 @@ def load_sets(config: Config, names: Iterable[str]) -> list[tuple[str, Video]]:
         for video in read_manifest(
             render_set(config, name), config.sets[name].split if name in config.sets else None
         )
+        if not _left_out(config, name, video)
     ]
+
+
+def _left_out(config: Config, name: str, video: Video) -> bool:
+    without = config.render[name].without if name in config.render else ()
+    return any(word in without for label in video.labels for word in label.split())

@@ -105,7 +105,7 @@ def test_the_report_says_what_was_skipped_and_how_good_the_plan_is(made, footage
     assert score["right"] == sum(answer["said"] == answer["label"] for answer in score["answers"])
     assert score["top1"] == score["right"] / 3
     assert score["low"] <= score["top1"] <= score["high"]
-    assert {"teacher", "distill", "render", "recogniser"} == set(report["stages_skipped"])
+    assert {"teacher", "distill", "render", "recogniser", "segments"} == set(report["stages_skipped"])
     assert {"prepare", "finetune", "features", "skim", "export", "score"} == set(report["seconds"])
     page = made.with_suffix(".report.md").read_text()
     assert "never tested: only one" in page
@@ -266,7 +266,10 @@ def test_one_class_cannot_be_told_from_nothing(tmp_path):
 
 
 def test_every_command_says_what_it_reads_and_writes(capsys):
-    assert ABOUT.keys() == {*STAGES, *STUDIES, "all", "evaluate", "prepare", "starter", "import-released"}
+    assert ABOUT.keys() == {
+        *(*STAGES, *STUDIES, "all", "evaluate", "prepare"),
+        *("starter", "import-released", "when", "unknown"),
+    }
     for name in ABOUT:
         with pytest.raises(SystemExit) as end:
             main([name, "--help"])
