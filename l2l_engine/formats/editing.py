@@ -39,7 +39,7 @@ def otio(prediction: Prediction, fps: float | None = None) -> str:
         ValueError: ``fps`` is no rate.
     """
     api = _api()
-    found, rate = segments_of(prediction), frame_rate(prediction, fps)
+    found, rate = segments_of(prediction), _rate(prediction, fps)
     whole = _span(api, 0, math.ceil(time_axis(prediction).duration * rate), rate)
     timeline = api.schema.Timeline(visible(file_name(prediction)))
     kinds = _kinds(prediction)
@@ -77,7 +77,8 @@ def edl(prediction: Prediction, fps: float | None = None) -> str:
         EditingUnavailableError: OpenTimelineIO or its adapter for EDL is not installed.
         ValueError: ``fps`` is no rate.
     """
-    api, rate = _api(), _timecode_rate(prediction, fps)
+    api, _ = _api(), segments_of(prediction)
+    rate = _timecode_rate(_rate(prediction, fps), asked=fps is not None)
     timeline = api.schema.Timeline(visible(file_name(prediction)))
     track = api.schema.Track("V", kind=api.schema.TrackKind.Video)
     timeline.tracks.append(track)
@@ -94,17 +95,38 @@ def edl(prediction: Prediction, fps: float | None = None) -> str:
     return str(api.adapters.write_to_string(timeline, "cmx_3600", rate=rate))
 
 
-def frame_rate(prediction: Prediction, fps: float | None) -> float:
-    """Frames a second: ``fps``, else the file's.
+def check_otio(fps: float | None) -> None:
+    """What can be known before there is a prediction: OpenTimelineIO is there, and ``fps`` a rate.
 
     Raises:
-        FrameRateError: Neither says any.
-        ValueError: ``fps`` is no rate.
+        EditingUnavailableError, ValueError: As :func:`otio`.
     """
+    _api()
+    _asked(fps)
+
+
+def check_edl(fps: float | None) -> None:
+    """The same for :func:`edl`.
+
+    Raises:
+        EditingUnavailableError, FrameRateError, ValueError: As :func:`edl`.
+    """
+    check_otio(fps)
     if fps is not None:
-        if not (math.isfinite(fps) and 0 < fps <= 1000):
-            raise ValueError(f"fps must be more than 0 and at most 1000, not {fps}")
-        return float(fps)
+        _timecode_rate(fps, asked=True)
+
+
+def _asked(fps: float | None) -> float | None:
+    if fps is not None and not (math.isfinite(fps) and 0 < fps <= 1000):
+        raise ValueError(f"fps must be more than 0 and at most 1000, not {fps}")
+    return fps
+
+
+def _rate(prediction: Prediction, fps: float | None) -> float:
+    """Frames a second: ``fps``, else the file's."""
+    asked = _asked(fps)
+    if asked is not None:
+        return asked
     streams = () if prediction.media is None else prediction.media.streams
     for stream in streams:
         if stream.frame_rate and math.isfinite(stream.frame_rate) and stream.frame_rate > 0:
@@ -115,14 +137,13 @@ def frame_rate(prediction: Prediction, fps: float | None) -> float:
     )
 
 
-def _timecode_rate(prediction: Prediction, fps: float | None) -> float:
-    rate = frame_rate(prediction, fps)
+def _timecode_rate(rate: float, *, asked: bool) -> float:
     for known in TIMECODE_RATES:
         if math.isclose(known, rate, abs_tol=0.005):
             return known
-    if fps is not None:
+    if asked:
         known_rates = ", ".join(f"{known:.5g}" for known in TIMECODE_RATES)
-        raise FrameRateError(f"an EDL counts {known_rates} frames a second, not {fps:g}")
+        raise FrameRateError(f"an EDL counts {known_rates} frames a second, not {rate:g}")
     # Whole rates alone: a rate that varies, or that no editor has, is no rate of film or of NTSC.
     return next((known for known in TIMECODE_RATES if known.is_integer() and known > rate), 60.0)
 

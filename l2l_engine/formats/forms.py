@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from l2l_engine.formats.editing import edl, otio
+from l2l_engine.formats.editing import check_edl, check_otio, edl, otio
 from l2l_engine.formats.subtitles import srt, vtt
 from l2l_engine.formats.tables import audacity, chapters, segments_csv
 from l2l_engine.result import Prediction
@@ -14,23 +14,36 @@ from l2l_engine.result import Prediction
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A format: how its files are named, what writes it, and whether it counts frames."""
+    """A format.
+
+    Attributes:
+        suffix: How its files are named.
+        write: Makes its text of a prediction; with ``fps``, where there is a ``check``.
+        check: Of a format that counts frames: raises what ``write`` would of this ``fps`` whatever the file.
+    """
 
     suffix: str
     write: Callable[..., str]
-    counts_frames: bool = False
+    check: Callable[[float | None], None] | None = None
 
     def at(self, fps: float | None) -> Callable[[Prediction], str]:
-        """What writes it, at ``fps`` frames a second where it counts them."""
-        return partial(self.write, fps=fps) if self.counts_frames else self.write
+        """What writes it, at ``fps`` frames a second where it counts them.
+
+        Raises:
+            EditingUnavailableError, FrameRateError, ValueError: It would of no file.
+        """
+        if self.check is None:
+            return self.write
+        self.check(fps)
+        return partial(self.write, fps=fps)
 
 
 FORMS = {
     "srt": Form(".srt", srt),
     "vtt": Form(".vtt", vtt),
     "chapters": Form(".chapters.txt", chapters),
-    "otio": Form(".otio", otio, counts_frames=True),
-    "edl": Form(".edl", edl, counts_frames=True),
+    "otio": Form(".otio", otio, check_otio),
+    "edl": Form(".edl", edl, check_edl),
     "audacity": Form(".labels.txt", audacity),
     "segments_csv": Form(".segments.csv", segments_csv),
 }

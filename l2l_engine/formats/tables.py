@@ -12,20 +12,22 @@ from l2l_engine.result import Prediction
 COLUMNS = ("path", "label", "start_s", "end_s", "score")
 
 _SPECIAL = re.compile(r"[=;#\\]")
+_LAST = re.compile(r"\\$")
+"""FFmpeg takes a newline after a backslash for part of the value, even if that one is escaped itself."""
 
 
 def chapters(prediction: Prediction) -> str:
     """The segments as chapters in FFmpeg's FFmetadata, which ``ffmpeg -i FILE -i IT -map_chapters 1`` takes.
 
     Chapters do not overlap: where several things happen at once, one has all their names. What FFmetadata
-    has a meaning for is escaped.
+    has a meaning for is escaped; a ``\\`` at the end of a title becomes its full-width form.
 
     Raises:
         NoSegmentsError: The plan gives no segments.
     """
     lines = [";FFMETADATA1"]
     for chapter in side_by_side(stretches(prediction, 1000)):
-        title = _SPECIAL.sub(r"\\\g<0>", chapter.name)
+        title = _SPECIAL.sub(r"\\\g<0>", _LAST.sub("＼", chapter.name))
         lines += ["[CHAPTER]", "TIMEBASE=1/1000", f"START={chapter.begin}", f"END={chapter.end}"]
         lines.append(f"title={title}")
     return "\n".join(lines) + "\n"

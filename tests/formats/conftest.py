@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -48,7 +49,7 @@ def tiled(segments: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]
     given = list(segments)
     cuts = sorted({edge for begin, end, _ in given for edge in (begin, end)})
     found = []
-    for begin, end in zip(cuts, cuts[1:], strict=False):
+    for begin, end in itertools.pairwise(cuts):
         names = [name for low, high, name in given if low <= begin and end <= high]
         if names:
             found.append((begin, end, ", ".join(dict.fromkeys(names))))
