@@ -48,7 +48,7 @@ class Wanted:
     ) -> None:
         if fps is not None and not any(FORMS[name].check for name in targets):
             raise typer.BadParameter("--fps goes with --otio and --edl")
-        if targets and getattr(read_plan(plan).document, "segments", None) is None:
+        if targets and not says_when(plan):
             options = ", ".join(map(option, targets))
             raise NoSegmentsError(f"{plan}: the plan has no settings for segments, so nothing for {options}")
         self.makers = {name: FORMS[name].at(fps) for name in targets}
@@ -96,6 +96,11 @@ class SegmentFiles:
 
 def _put(content: bytes, file: IO[bytes]) -> None:
     file.write(content)
+
+
+def says_when(plan: Path) -> bool:
+    """Whether a plan gives segments."""
+    return getattr(read_plan(plan).document, "segments", None) is not None
 
 
 def option(name: str) -> str:
