@@ -41,6 +41,7 @@ ERROR_KINDS: Mapping[str, type[L2LError]] = {
 PASSING = frozenset({"unreachable", "device"})
 """Kinds that say nothing of the file: it is tried again when a run is repeated."""
 
+HOW = ("steps", "stopped_by", "device", "decoder", "precision")
 MOMENT = ("step", "look_at", "listen_to", "image_share", "audio_share", "image_peak", "audio_peak")
 
 
@@ -50,6 +51,7 @@ def schema() -> pa.Schema:
 
     text, real, small, long = pa.string(), pa.float64(), pa.float32(), pa.int64()
     segment = {"label": text, "start_s": real, "end_s": real, "score": real}
+    tag = {"name": text, "score": real, "seconds": pa.list_(real)}
     moment = dict.fromkeys(MOMENT, real) | {"step": pa.int32()}
     media = dict.fromkeys(("duration", "coverage", "frame_rate"), real)
     media |= dict.fromkeys(("video_codec", "audio_codec", "sampling"), text)
@@ -77,6 +79,11 @@ def schema() -> pa.Schema:
         "precision": text,
         "error_kind": text,
         "error": text,
+        "labels": pa.list_(text),
+        "known": pa.bool_(),
+        "background": real,
+        "heard": pa.list_(pa.struct(tag)),
+        "seen": pa.list_(pa.struct(tag)),
     }
     needed = {"row_id", "uri", "plan"}
     fields = [pa.field(name, kind, nullable=name not in needed) for name, kind in columns.items()]
@@ -92,17 +99,18 @@ def cells(outcome: Prediction | L2LError) -> dict[str, Any]:
     """The columns that say what came of a file; those that are left out are null."""
     if isinstance(outcome, L2LError):
         return {"error_kind": error_kind(outcome), "error": printable(str(outcome))}
-    found = {
-        name: getattr(outcome, name)
-        for name in ("label", "confidence", "steps", "stopped_by", "device", "decoder", "precision")
-    }
+    found = {name: getattr(outcome, name) for name in ("label", "confidence", "known", "background", *HOW)}
     return found | {
         "top_k": [{"label": name, "probability": share} for name, share in outcome.top_k],
         "probabilities": outcome.probabilities,
+        "segments": None if outcome.segments is None else [*map(dataclasses.asdict, outcome.segments)],
         "moments": [_moment(moment) for moment in outcome.moments],
         "media": None if outcome.media is None else _media(outcome.media),
         "timings": dataclasses.asdict(outcome.timings),
         "bytes_read": None if outcome.media is None else outcome.media.bytes_read,
+        "labels": list(outcome.labels),
+        "heard": [*map(dataclasses.asdict, outcome.heard)],
+        "seen": [*map(dataclasses.asdict, outcome.seen)],
     }
 
 

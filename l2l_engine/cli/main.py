@@ -14,19 +14,17 @@ from l2l_engine import __version__
 from l2l_engine.batch import Isolated, Rows, shards
 from l2l_engine.call import AskOptions
 from l2l_engine.classifier import Classifier
-from l2l_engine.cli import doctor as doctor_room
-from l2l_engine.cli import jobs, output, show
+from l2l_engine.cli import jobs, output, plans, show
 from l2l_engine.cli.batch import classify
-from l2l_engine.cli.compile import BACKENDS, compile_plan
 from l2l_engine.cli.explain import explain_all
 from l2l_engine.cli.jobs import write_rows
 from l2l_engine.cli.serve import serve
 from l2l_engine.cli.streams import complain, fatal_errors, stand_in_for_closed, unwritable
 from l2l_engine.cli.wanted import find, missing, one_form, open_sink
+from l2l_engine.cli.written import SegmentFiles, Wanted, option
 from l2l_engine.loading import Precision
 from l2l_engine.media import DEFAULT_LIMITS, Limits
 from l2l_engine.media.sampling import Policy
-from l2l_engine.plan import PRECISIONS, read_plan
 
 app = typer.Typer(
     name="l2l",
@@ -120,6 +118,16 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         Path | None, typer.Option(help="Also write this HTML page about the one file.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Also write this PNG about the one file.")] = None,
+    srt: Annotated[Path | None, typer.Option(help="Also write when what happens, as subtitles.")] = None,
+    vtt: Annotated[Path | None, typer.Option(help="The same as WebVTT.")] = None,
+    chapters: Annotated[Path | None, typer.Option(help="The same as chapters, FFmetadata.")] = None,
+    otio: Annotated[Path | None, typer.Option(help="The same as a timeline, OpenTimelineIO.")] = None,
+    edl: Annotated[Path | None, typer.Option(help="The same as an edit decision list.")] = None,
+    audacity: Annotated[Path | None, typer.Option(help="The same as labels of Audacity.")] = None,
+    segments_csv: Annotated[Path | None, typer.Option(help="The same as rows of CSV.")] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Of --otio and --edl: frames a second.", show_default="the file's")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what would be decoded, and why; predict nothing.")
     ] = False,
@@ -140,6 +148,8 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
 
       l2l predict clip.mp4 --timeline clip.html
 
+      l2l predict match.mp4 --srt match.srt --edl match.edl
+
       l2l predict live.mp4 --budget-ms 200
 
       l2l predict lecture.mp4 --sampling listen --explain
@@ -152,7 +162,14 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         raise typer.BadParameter("--timeline and --plot are about one file")
     if shard and parquet is None:
         raise typer.BadParameter("--shard goes with --parquet")
-    if explain and (form or resume or timeline or plot):
+    named = {"srt": srt, "vtt": vtt, "chapters": chapters, "otio": otio, "edl": edl}
+    named |= {"audacity": audacity, "segments_csv": segments_csv}
+    targets = {name: target for name, target in named.items() if target is not None}
+    if targets and parquet is not None:
+        raise typer.BadParameter(
+            f"--parquet has segments as a column; {option(next(iter(targets)))} is apart"
+        )
+    if explain and (form or resume or timeline or plot or targets):
         raise typer.BadParameter("--explain prints text and makes no predictions to write")
     asked: AskOptions = {
         "steps": steps,
@@ -170,6 +187,7 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
     chosen: dict[str, Any] = {"device": device, "precision": precision}
     with fatal_errors():
         limits = Limits(max_pixels, max_frames, max_audio_bytes, max_duration)
+        when = Wanted(targets, files, found, plan=plan, fps=fps)
     lost: dict[str, Any] = {"tries": tries, "memory_bytes": max_memory}
     if parquet is not None:
         with fatal_errors():
@@ -188,11 +206,12 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
             raise typer.Exit(1 if failed or not complete else 0)
         sink = open_sink(form, resume)
         left = missing(found, sink)
-        with closing(output.Pictures(sink, timeline, plot)) as pictures:
+        pictures = output.Pictures(sink, timeline, plot)
+        with closing(SegmentFiles(pictures, when)) as written:
             failed = classify(
                 classifier,
                 left,
-                pictures,
+                written,
                 workers=workers,
                 errors=show.console(stderr=True),
                 complain=complain,
@@ -200,81 +219,15 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
             )
     if failed:
         complain(f"{failed} of {len(left)} files could not be classified")
-    if failed or not complete:
+    if failed or written.failed or not complete:
         raise typer.Exit(1)
 
 
 app.command(name="merge", no_args_is_help=True)(jobs.merge)
 app.command(name="batch", no_args_is_help=True, cls=jobs.OptionalAddress)(jobs.batch)
-
-
-@app.command(no_args_is_help=True)
-def inspect(
-    plan: Annotated[Path, typer.Argument(help="The plan file.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object.")] = False,
-) -> None:
-    """Say what is in a plan: classes, settings, sizes, hashes, provenance.
-
-    Examples:
-
-      l2l inspect engine.plan
-
-      l2l inspect engine.plan --json | jq .provenance
-    """
-    with fatal_errors():
-        content = read_plan(plan)
-        if as_json:
-            typer.echo(show.plan_json(content))
-        else:
-            show.plan(show.console(), content)
-
-
-@app.command(name="compile", no_args_is_help=True)
-def compile_(
-    plan: Annotated[Path, typer.Argument(help="The plan file.", show_default=False)],
-    target: Annotated[
-        Path, typer.Option("--output", "-o", help="The plan with engines.", show_default=False)
-    ],
-    backend: Annotated[
-        str | None,
-        typer.Option(help=f"{', '.join(BACKENDS)}.", show_default="the first that can build here"),
-    ] = None,
-    precision: Annotated[str, typer.Option(help=f"Of the graphs: {', '.join(PRECISIONS)}.")] = "fp32",
-    batch: Annotated[
-        str | None, typer.Option(help="MIN,OPT,MAX samples a call.", show_default="1,32,128")
-    ] = None,
-) -> None:
-    """Build engines from a plan's graphs and write the plan with them.
-
-    An engine is used on this machine; elsewhere only by those who trust it, for it is as good as code.
-
-    Examples:
-
-      l2l compile engine.plan -o gpu.plan --backend tensorrt_rtx --precision fp16 --batch 1,32,128
-
-      l2l compile engine.plan -o engine.plan --backend openvino
-    """
-    with fatal_errors():
-        compile_plan(show.console(), plan, target, backend=backend, precision=precision, batch=batch)
-
-
-@app.command()
-def doctor(
-    plan: Annotated[
-        Path | None, typer.Option("--plan", "-p", help="Also load this plan and predict with it.")
-    ] = None,
-    device: Annotated[
-        str, typer.Option(help="What the plan is loaded on: auto, cpu, cuda, cuda:1 ….")
-    ] = "auto",
-) -> None:
-    """Say what this machine has and lacks, and test the decoder, the skimmer and, if given, a plan.
-
-    The exit status is 0 only if every test passed.
-
-    Example: l2l doctor --plan engine.plan
-    """
-    if not doctor_room.report(show.console(), plan, device):
-        raise typer.Exit(1)
+app.command(no_args_is_help=True)(plans.inspect)
+app.command(name="compile", no_args_is_help=True)(plans.compile_)
+app.command()(plans.doctor)
 
 
 @app.callback(invoke_without_command=True)

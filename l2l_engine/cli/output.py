@@ -15,7 +15,7 @@ from typing import Protocol, TextIO
 
 from rich.console import Console
 
-from l2l_engine.cli import show
+from l2l_engine.cli import tell
 from l2l_engine.errors import L2LError
 from l2l_engine.machine import lock
 from l2l_engine.report import write_plot, write_timeline
@@ -49,7 +49,7 @@ class Table:
 
     def write(self, prediction: Prediction) -> None:
         """Print one prediction."""
-        show.prediction(self._out, prediction)
+        tell.prediction(self._out, prediction)
 
     def close(self) -> None:
         """Nothing is left to do."""

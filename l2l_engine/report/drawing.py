@@ -8,18 +8,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from l2l_engine.report.bars import by_class, shown
 from l2l_engine.report.evidence import Evidence
 from l2l_engine.report.facts import STAGES, media_facts, tool_facts
 from l2l_engine.report.geometry import Axis, scaled, time_axis
 from l2l_engine.report.sheet import INK, LEVELS, LINE, LISTEN, LOOK, PEAKS, SOFT, Sheet
 from l2l_engine.report.stops import slots, stops
 from l2l_engine.report.words import clock, duration_of_work, file_name, percent, whole_percents
-from l2l_engine.result import Moment, Prediction
+from l2l_engine.result import Moment, Prediction, Segment
 
 _WIDTH, _MARGIN = 11.0, 0.5
 _SPAN = _WIDTH - 2 * _MARGIN
 _ROW = 0.46
 _FACTS = 1.9
+_LANE = 0.3
+MOST_LANES = 20
+"""Classes whose segments are drawn: the first that happen."""
 MOST_ROWS = 60
 """Steps drawn; a picture cannot be scrolled, and beyond this it could not be opened everywhere."""
 
@@ -75,7 +79,13 @@ def _card(prediction: Prediction) -> float:
 def _timeline_height(prediction: Prediction, evidence: Evidence) -> float:
     looks, listens = _senses(prediction)
     strip = _card(prediction) + 0.62 if evidence.pictures else 0.0
+    strip += _LANE * len(_lanes(prediction))
     return strip + 0.85 * looks + 0.28 + 0.85 * listens + 0.7 * (evidence.waveform is not None)
+
+
+def _lanes(prediction: Prediction) -> dict[str, list[Segment]]:
+    """A row of bars for each class that happens."""
+    return dict(list(by_class(shown(prediction)).items())[:MOST_LANES])
 
 
 def _timeline(sheet: Sheet, top: float, prediction: Prediction, evidence: Evidence, axis: Axis) -> float:
@@ -83,6 +93,12 @@ def _timeline(sheet: Sheet, top: float, prediction: Prediction, evidence: Eviden
     looks, listens = _senses(prediction)
     if evidence.pictures:
         top = _strip(sheet, top, prediction, evidence, axis)
+    for name, found in _lanes(prediction).items():
+        lane = _time_axes(sheet, top, _LANE, axis)
+        spans = [(segment.start_s, segment.end_s - segment.start_s) for segment in found]
+        lane.broken_barh(spans, (0.1, 0.38), color=SOFT)
+        sheet.text(_MARGIN, top + 0.12, name, size=7.5, colour=INK)
+        top += _LANE
     if looks:
         _curves(_time_axes(sheet, top, 0.85, axis), prediction, axis, hanging=False)
         top += 0.85

@@ -41,9 +41,19 @@ def header(prediction: Prediction, axis: Axis) -> Markup:
         source,
         element("h1", _name(prediction.label), class_="long" if len(prediction.label) > 40 else None),
         confidence,
+        _others(prediction),
         class_="answer",
     )
     return element("header", answer, _ranking(prediction))
+
+
+def _others(prediction: Prediction) -> Markup | None:
+    """What else happens, where the plan tells several classes of a video."""
+    others = [name for name in prediction.labels if name != prediction.label]
+    if not others:
+        return None
+    names = [part for name in others for part in (Markup(", "), _name(name))][1:]
+    return element("p", "also: ", *names, class_="also")
 
 
 def _name(text: str) -> Markup:

@@ -1,5 +1,5 @@
 "use strict";
-// The page is complete without this: it only lets one step at a time stand out.
+// The page is complete without this: it only lets one step, and one segment, at a time stand out.
 (() => {
   const cards = [...document.querySelectorAll("button.card")];
   const rows = [...document.querySelectorAll("ol.steps > li")];
@@ -88,4 +88,35 @@
   for (const hint of document.querySelectorAll(".hint")) hint.hidden = false;
   closer.hidden = false;
   select(selected);
+})();
+(() => {
+  const bars = [...document.querySelectorAll(".bar-button")];
+  const shades = [...document.querySelectorAll(".span")];
+
+  // The segment over the curves and the sound; pressed again, it goes.
+  function press(bar) {
+    const on = bar.getAttribute("aria-pressed") !== "true";
+    for (const other of bars) other.setAttribute("aria-pressed", String(on && other === bar));
+    for (const shade of shades) {
+      shade.setAttribute("x", bar.dataset.from);
+      shade.setAttribute("width", on ? bar.dataset.width : "0");
+    }
+  }
+
+  function lead(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const along = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const edge = { Home: 0, End: -1 }[event.key];
+    const at = bars.indexOf(event.currentTarget);
+    if (event.key === "Enter" || event.key === " ") press(event.currentTarget);
+    else if (along) bars[at + along]?.focus();
+    else if (edge !== undefined) bars.at(edge).focus();
+    else return;
+    event.preventDefault();
+  }
+
+  for (const bar of bars) {
+    bar.addEventListener("click", () => press(bar));
+    bar.addEventListener("keydown", lead);
+  }
 })();

@@ -10,6 +10,7 @@ from importlib.resources import files
 from string import Template
 
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
+from l2l_engine.report.bars import segment_list
 from l2l_engine.report.evidence import Evidence, gather
 from l2l_engine.report.facts import details, header
 from l2l_engine.report.files import write_whole
@@ -38,8 +39,8 @@ def write_timeline(
     """Write a prediction as one HTML page that needs no network.
 
     It shows the video's time axis with pictures of the moments looked at, the waveform, the attention and
-    modality scores of every step, the most probable classes, what was read and where the time went; of a plan
-    of tags what was heard and seen, and when.
+    modality scores of every step, the most probable classes, what was read and where the time went; where the
+    plan gives segments, what happens when; of a plan of tags what was heard and seen, and when.
     Pictures and waveform are decoded from the file again; if it cannot be read any more, the page says so
     and shows the rest.
 
@@ -85,6 +86,7 @@ def render(prediction: Prediction, evidence: Evidence) -> str:
         element("section", class_="closer", aria_live="polite", aria_label="The selected step", hidden=True)
         if chosen
         else None,
+        segment_list(prediction),
         step_list(prediction, evidence, axis),
         tag_lists(prediction, axis),
         details(prediction),

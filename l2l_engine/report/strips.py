@@ -52,6 +52,11 @@ def grid(axis: Axis) -> Markup:
     return join(*(element("line", class_="grid", x1=x, x2=x, y1=0, y2="100%") for x in lines))
 
 
+def span() -> Markup:
+    """Where the selected segment will be shaded; the script gives it a place."""
+    return element("rect", class_="span", y=0, width=0, height="100%")
+
+
 def hair(kind: str, x: str) -> Markup:
     """The vertical line at what the selected step looked at or listened to."""
     return element("line", class_=f"hair {kind}", x1=x, x2=x, y1=0, y2="100%")

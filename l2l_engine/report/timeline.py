@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 
+from l2l_engine.report import bars
 from l2l_engine.report.evidence import Evidence, Waveform
 from l2l_engine.report.geometry import WIDTH, Axis, band_path
 from l2l_engine.report.jpeg import encode_jpeg
 from l2l_engine.report.markup import Markup, element, join
 from l2l_engine.report.stops import Stop, slots, stops
-from l2l_engine.report.strips import grid, hair, path, scale, stretched, strip
+from l2l_engine.report.strips import grid, hair, path, scale, span, stretched, strip
 from l2l_engine.report.words import clock, count
 from l2l_engine.result import Moment, Prediction
 
@@ -27,6 +28,7 @@ def figure(prediction: Prediction, evidence: Evidence, axis: Axis) -> Markup:
         "div",
         _strip(places, evidence, axis),
         _connectors(places, axis),
+        bars.bars(prediction, axis),
         _curves("look", prediction, axis) if looks else None,
         scale(axis),
         _curves("listen", prediction, axis) if listens else None,
@@ -35,17 +37,19 @@ def figure(prediction: Prediction, evidence: Evidence, axis: Axis) -> Markup:
     )
     return element(
         "figure",
-        _key(looks, listens, evidence),
+        _key(looks, listens, evidence, bool(prediction.segments)),
         element("div", drawing, class_="scroll"),
         element("figcaption", _caption(prediction, evidence)),
         *(element("p", note, class_="note") for note in evidence.notes),
     )
 
 
-def _key(looks: bool, listens: bool, evidence: Evidence) -> Markup:
+def _key(looks: bool, listens: bool, evidence: Evidence, happens: bool) -> Markup:
     """What the colours mean. Not on the curves: wherever it stood there, some video would need the place."""
     shown = (("look", "where it looked", looks), ("listen", "where it listened", listens))
     entries = [element("span", words, class_=kind) for kind, words, present in shown if present]
+    if happens:
+        entries.insert(0, element("span", "when it happens", class_="happens"))
     if evidence.waveform is not None:
         entries.append(element("span", "sound", class_="sound"))
     return element("p", *entries, class_="key", aria_hidden="true")
@@ -136,7 +140,13 @@ def _curves(kind: str, prediction: Prediction, axis: Axis) -> Markup:
     drawing = stretched(
         element("g", *uses, class_="all"), picked, y=6 if kind == "look" else 0, height=_CURVE - 6
     )
-    children = (grid(axis), drawing, hair(kind, axis.percent(first)), element("g", *dots, class_="dots"))
+    children = (
+        grid(axis),
+        span() if prediction.segments else None,
+        drawing,
+        hair(kind, axis.percent(first)),
+        element("g", *dots, class_="dots"),
+    )
     return element("div", strip(_CURVE, *children, class_="curves"), class_=f"band {kind}")
 
 
@@ -149,8 +159,9 @@ def _sound(waveform: Waveform | None, prediction: Prediction, axis: Axis) -> Mar
     ]
     times = [moment.listen_to for moment in prediction.moments if moment.listen_to is not None]
     line = hair("listen", axis.percent(times[0])) if times else None
+    shade = span() if prediction.segments else None
     drawing = strip(
-        _SOUND, grid(axis), stretched(*shapes), line, class_="wave", label="Waveform of the sound"
+        _SOUND, grid(axis), shade, stretched(*shapes), line, class_="wave", label="Waveform of the sound"
     )
     return element("div", drawing, class_="band")
 
@@ -167,6 +178,7 @@ def _caption(prediction: Prediction, evidence: Evidence) -> Markup:
             f"Each curve is an attention over the video's {count(len(prediction.timestamps), 'timestamp')}, "
             "as a share of its own peak."
         ]
+    parts += filter(None, [bars.told(prediction)])
     if evidence.waveform is not None and evidence.waveform.sampled:
         parts.append("The waveform is measured on one second of each stretch.")
     hint = "Arrow keys: left and right along the video, up and down through the steps."

@@ -126,6 +126,8 @@ def _schemas(plans: Sequence[str]) -> dict[str, Any]:
     options["plan"] = {"type": "string", "enum": list(plans), "default": plans[0]}
     text, number, array = {"type": "string"}, {"type": "number"}, {"type": "array"}
     numbers = {"type": "array", "items": number}
+    segment = {"label": text, "start_s": number, "end_s": number, "score": number}
+    segments = {"type": ["array", "null"], "items": _object(segment, list(segment))}
     prediction = {
         "label": text,
         "confidence": number,
@@ -135,6 +137,8 @@ def _schemas(plans: Sequence[str]) -> dict[str, Any]:
         "timestamps": numbers,
         "timings": {"type": "object", "additionalProperties": number},
         "media": {"type": ["object", "null"]},
+        "labels": {"type": "array", "items": text},
+        "segments": segments | {"description": "When it happens; null of a plan that does not say."},
     }
     video = {"type": "string", "format": "binary", "description": "The file."}
     uri = {

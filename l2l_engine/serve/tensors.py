@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from l2l_engine.result import Prediction
+from l2l_engine.result import Moment, Prediction
 from l2l_engine.serve.intake import MOST_JSON, Body, json_object
 from l2l_engine.serve.problems import bad_request
 
@@ -159,27 +159,46 @@ def _values(name: str, prediction: Prediction) -> Sequence[Any]:
 
 
 def segments(prediction: Prediction) -> list[dict[str, Any]]:
-    """Stretches of the video and what happens there: one, as long as a prediction has one answer."""
-    moments = [
-        {
-            "step": moment.step,
-            "look_at": moment.look_at,
-            "listen_to": moment.listen_to,
-            "modality_scores": list(moment.modality_scores),
-            "peaks": list(moment.peaks),
-        }
-        for moment in prediction.moments
+    """Stretches of the video and what happens there, each with the moments chosen in it.
+
+    Of a plan that gives no segments it is one, the whole video with its label.
+    """
+    if prediction.segments is None:
+        end = 0.0 if prediction.media is None else prediction.media.duration
+        whole = _stretch(prediction, prediction.label, 0.0, end, prediction.confidence)
+        return [whole | {"known": prediction.known, "moments": list(map(_moment, prediction.moments))}]
+    return [
+        _stretch(prediction, found.label, found.start_s, found.end_s, found.score)
+        for found in prediction.segments
     ]
-    end = 0.0 if prediction.media is None else prediction.media.duration
-    whole = {
-        "start": 0.0,
+
+
+def _stretch(
+    prediction: Prediction, label: str, start: float, end: float, confidence: float
+) -> dict[str, Any]:
+    inside = [
+        _moment(moment)
+        for moment in prediction.moments
+        if any(at is not None and start <= at < end for at in (moment.look_at, moment.listen_to))
+    ]
+    return {
+        "start": start,
         "end": end,
-        "label": prediction.label,
-        "confidence": prediction.confidence,
-        "known": prediction.known,
-        "moments": moments,
+        "label": label,
+        "confidence": confidence,
+        "known": True,
+        "moments": inside,
     }
-    return [whole]
+
+
+def _moment(moment: Moment) -> dict[str, Any]:
+    return {
+        "step": moment.step,
+        "look_at": moment.look_at,
+        "listen_to": moment.listen_to,
+        "modality_scores": list(moment.modality_scores),
+        "peaks": list(moment.peaks),
+    }
 
 
 def _as_binary(values: Sequence[Any]) -> bytes:

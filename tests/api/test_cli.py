@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from l2l_engine import Classifier, Prediction, __version__
-from l2l_engine.cli import selftest, show
+from l2l_engine.cli import selftest, show, tell
 from l2l_engine.media import folders, open_media
 from l2l_engine.result import Moment
 from tests.api.commands import inside, l2l
@@ -40,7 +40,7 @@ def test_people_see_how_far_a_moment_stood_out(
         for step, attention in enumerate([sharp, even, 0.5 * (sharp + even)], start=1)
     ]
     assert [moment.peaks for moment in moments] == [(0, 4), (0, 1), (0, 2.5)]
-    show.prediction(show.console(), replace(answer, moments=tuple(moments)))
+    tell.prediction(show.console(), replace(answer, moments=tuple(moments)))
     told = capsys.readouterr().out
     assert "looked at:   -\n" in told
     assert "listened to: 1.5 s (1 step, attention up to 4×), 0.0 s (2 steps, attention up to 2.5×)\n" in told
@@ -215,7 +215,7 @@ def test_class_names_are_shown_as_they_are(
 ) -> None:
     names = ("[x] :smile:", "\x1b[2J")
     answer = replace(classifier.predict(video), label=names[1], top_k=((names[0], 0.6), (names[1], 0.4)))
-    show.prediction(show.console(), answer)
+    tell.prediction(show.console(), answer)
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
     columns = [line.index("%") for line in shown.splitlines() if line.endswith(("█", "▌")) and "%" in line]

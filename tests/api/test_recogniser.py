@@ -16,7 +16,7 @@ import l2l_engine
 from l2l_engine import Classifier, Prediction
 from l2l_engine.call import Ask, recognising
 from l2l_engine.call.pace import Pace
-from l2l_engine.cli import show
+from l2l_engine.cli import show, tell
 from l2l_engine.plan import PlanDocument, RecogniserSettings, SkimSettings, write_plan
 from l2l_engine.run import recognise
 from l2l_engine.run.collector import ClipAssembly, Collector
@@ -239,9 +239,9 @@ def test_round_trips(frames: Classifier, video: Path) -> None:
 
 
 def test_people_are_told(frames: Classifier, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show.prediction(show.console(), frames.predict(video))
+    tell.prediction(show.console(), frames.predict(video))
     assert "the mean of what was seen at" in capsys.readouterr().out
-    show.prediction(show.console(), frames.predict(video, steps=1))
+    tell.prediction(show.console(), frames.predict(video, steps=1))
     assert "the skimmer's own answer: one step looks at no moment" in capsys.readouterr().out
     assert "the recogniser sees the moments looked at, 6 at most" in frames.explain(video).reasons[-1]
 

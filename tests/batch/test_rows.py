@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from l2l_engine import Classifier, L2LError, errors
 from l2l_engine.batch import ERROR_KINDS, Rows, schema
-from l2l_engine.batch.schema import error_kind
+from l2l_engine.batch.parts import Parts
+from l2l_engine.batch.schema import cells, error_kind
+from l2l_engine.result import Segment, Tag
 from tests.docs.pages import ROOT
 
 
@@ -43,10 +47,50 @@ def test_every_kind_of_batch(rows: Rows, video: Path, tmp_path: Path, classifier
         assert (good["uri"], good["size"]) == (files[0], video.stat().st_size)
         assert good["bytes_read"] > 0
         assert good["segments"] is None
+        assert (good["known"], good["background"]) == (answer.known, answer.background)
+        assert (good["labels"], good["heard"], good["seen"]) == (list(answer.labels), [], [])
         assert [moment["look_at"] for moment in good["moments"]] == [m.look_at for m in answer.moments]
-        assert (bad["error_kind"], bad["label"]) == ("media", None)
+        assert (bad["error_kind"], bad["label"], bad["labels"], bad["known"]) == ("media", None, None, None)
         assert str(text) in bad["error"]
     assert rows([]).num_rows == 0
+
+
+def test_segments_and_tags_are_columns(classifier: Classifier, video: Path) -> None:
+    tags = (Tag("Speech", 0.5, (1.0, 3.0)),)
+    found = (Segment("ball", 0.5, 2.25, 0.75), Segment("star", 1.0, 3.5, 0.5))
+    said = replace(
+        classifier.predict(video),
+        segments=found,
+        labels=("ball", "star"),
+        known=False,
+        background=0.25,
+        heard=tags,
+    )
+    table = pa.Table.from_pylist([{"row_id": "a", "uri": "b", "plan": "c"} | cells(said)], schema=schema())
+    (row,) = table.to_pylist()
+    assert [Segment(**segment) for segment in row["segments"]] == list(found)
+    assert (row["labels"], row["known"], row["background"]) == (["ball", "star"], False, 0.25)
+    assert row["heard"] == [{"name": "Speech", "score": 0.5, "seconds": [1.0, 3.0]}]
+    assert row["seen"] == []
+    (row,) = pa.Table.from_pylist([cells(replace(said, segments=()))], schema=schema()).to_pylist()
+    assert row["segments"] == []
+
+
+def test_rows_of_before_are_put_together_with_those_of_now(tmp_path: Path, rows: Rows, video: Path) -> None:
+    """Columns that came later are null in rows that were made before."""
+    now = rows([video])
+    before = now.drop_columns(["labels", "known", "background", "heard", "seen"])
+    before = before.set_column(0, before.schema.field("row_id"), pa.array(["0" * 32]))
+    parts = Parts(tmp_path / "parts")
+    parts.write(now)
+    parts.write(before)
+    both = {"0" * 32, now.column("row_id")[0].as_py()}
+    assert parts.done() == both
+    assert parts.merge(tmp_path / "all.parquet", both) == 2
+    found = {row["row_id"]: row for row in pq.read_table(tmp_path / "all.parquet").to_pylist()}
+    assert found["0" * 32]["known"] is None
+    assert found["0" * 32]["label"] == now.column("label")[0].as_py()
+    assert all(len(row) == len(schema()) for row in found.values())
 
 
 def test_it_travels(rows: Rows, video: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from l2l_engine import MediaInfo, Moment, Prediction, StreamInfo, Tag, Timings
+from l2l_engine.result import Segment
 
 VIDEO = StreamInfo("video", "h264", 0.0, width=160, height=120, frame_rate=10.0)
 AUDIO = StreamInfo("audio", "aac", 0.0, sample_rate=16000, channels=1)
@@ -92,6 +93,21 @@ def tagged(*names: str) -> Prediction:
     return replace(make(steps=1), heard=tags, seen=tags)
 
 
+def timed(*, count: int = 3, duration: float = 6.0, **options: object) -> Prediction:
+    """As a plan gives it that says when: ``count`` segments of three classes in turn, some at once."""
+    prediction = make(duration=duration, **options)  # type: ignore[arg-type]
+    names = [name for name, _ in prediction.top_k]
+    starts = np.linspace(0, 0.9 * duration, count)
+    long = 1.5 * duration / max(1, count)
+    found = (
+        Segment(
+            names[i % len(names)], float(start), float(min(duration, start + long)), 0.9 - 0.5 * i / count
+        )
+        for i, start in enumerate(starts)
+    )
+    return replace(prediction, segments=tuple(found), labels=tuple(names))
+
+
 def hostile(text: str) -> Prediction:
     """``text`` wherever the words of others appear."""
     prediction = make(classes=(text, "other"), path=f"{text}.mp4")
@@ -100,6 +116,8 @@ def hostile(text: str) -> Prediction:
     return replace(
         prediction,
         heard=(Tag(text, 0.5, (1.0,)),),
+        segments=(Segment(text, 1.0, 2.0, 0.5),),
+        labels=(text, "other", text + text),
         media=replace(prediction.media, streams=streams),
         device=text,
         decoder=text,
@@ -123,6 +141,12 @@ AWKWARD = {
     "one class": make(classes=("ball bouncing",)),
     "features": from_features(),
     "unsure": replace(make(), known=False, background=0.7),
+    "segments": timed(),
+    "no segments": replace(make(), segments=()),
+    "segments of a day": timed(count=900, duration=86_000.0),
+    "segments, listen-only": timed(looks=False),
+    "segments without steps": timed(steps=1),
+    "segments of features": replace(from_features(), segments=(Segment("box sliding", 0.0, 99.0, 1.0),)),
     "tags": tagged("Speech", "Dog", "crane"),
     "heard alone": replace(tagged("Speech"), seen=()),
     "tags with long names": tagged("x" * 200, "what " * 40),

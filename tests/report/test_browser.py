@@ -13,13 +13,15 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Request, sync_pl
 
 from l2l_engine import Prediction
 from l2l_engine.report import write_timeline
-from tests.report.cases import hostile, make
+from l2l_engine.report.words import clock
+from tests.report.cases import hostile, make, timed
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SELECTED = "document.querySelector('.steps .on').dataset.step"
 FOCUSED = "document.activeElement.getAttribute('aria-label')"
 LABELS = "[...document.querySelectorAll('button')].map((button) => button.getAttribute('aria-label'))"
 CARDS = "[...document.querySelectorAll('.card')].map((card) => card.dataset.steps.split(' '))"
+SHADED = "[...document.querySelectorAll('.span')].map((shade) => shade.getAttribute('width'))"
 PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -195,6 +197,45 @@ def test_a_phone_shows_it_without_scrolling_sideways(show: Callable[..., Tab], p
     assert tab.run("getComputedStyle(document.querySelector('.closer')).display") == "none"
     assert tab.run("document.querySelectorAll('.steps > li').length") == 5
     assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_the_keyboard_reaches_every_segment(show: Callable[..., Tab], video: Path, tmp_path: Path) -> None:
+    prediction = timed(count=4)
+    write_timeline(tmp_path / "out.html", prediction, video)
+    tab = show(tmp_path / "out.html")
+    assert prediction.segments is not None
+    names = [f"{segment.label}, {clock(segment.start_s)}" for segment in prediction.segments]
+    bars = tab.run(
+        "[...document.querySelectorAll('.bar-button')].map((bar) => bar.getAttribute('aria-label'))"
+    )
+    assert sorted(bar.partition(" to ")[0] for bar in bars) == sorted(names)
+    reached = []
+    for _ in range(3 + len(bars) + 3):  # cards, bars, steps
+        tab.press("Tab")
+        reached.append(tab.run(FOCUSED))
+    assert reached[3:-3] == bars
+    tab.run("document.querySelector('.bar-button').focus()")
+    assert tab.run(SHADED) == ["0", "0", "0"]  # two curves and the sound
+    tab.press("Enter")
+    assert len(set(tab.run(SHADED))) == 1
+    assert tab.run(SHADED)[0] != "0"
+    tab.press("End")
+    assert tab.run(FOCUSED) == bars[-1]
+    tab.press("ArrowLeft")
+    tab.press("Space")
+    assert tab.run("document.querySelectorAll('.bar-button[aria-pressed=true]').length") == 1
+    assert tab.run(SELECTED) == "1"  # which is another thing
+    tab.press("Space")
+    assert tab.run(SHADED) == ["0", "0", "0"]
+    boxes = "[...document.querySelectorAll('.segment')].map((bar) => bar.getBoundingClientRect().toJSON())"
+    axis = tab.run("document.querySelector('.bars').getBoundingClientRect().toJSON()")
+    for box, name in zip(tab.run(boxes), bars, strict=True):
+        segment = next(s for s in prediction.segments if name.startswith(f"{s.label}, {clock(s.start_s)}"))
+        assert abs(box["x"] - axis["x"] - segment.start_s / 6 * axis["width"]) < 1
+        assert box["height"] >= 12
+    assert tab.complaints() == []
+    phone = show(tmp_path / "out.html", width=360, height=740, scheme="dark")
+    assert phone.run("document.documentElement.scrollWidth") == 360
 
 
 def test_hostile_names_run_nothing(show: Callable[..., Tab], video: Path, tmp_path: Path) -> None:

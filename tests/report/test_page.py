@@ -15,7 +15,8 @@ import pytest
 from l2l_engine.report import write_timeline
 from l2l_engine.report.evidence import Evidence
 from l2l_engine.report.page import render
-from tests.report.cases import AWKWARD, from_features, hostile, make
+from l2l_engine.report.words import clock, percent
+from tests.report.cases import AWKWARD, from_features, hostile, make, timed
 from tests.report.reading import Node, read, skeleton
 
 HOSTILE = (
@@ -139,6 +140,51 @@ def test_tags_are_told_with_their_moments() -> None:
     for words in ("a tag, not an action", "not actions", "Heard", "Seen", "Speech", "90.0%", "0:04.0"):
         assert words in text
     assert "Heard" not in read(render(AWKWARD["ordinary"], Evidence())).text
+
+
+def test_segments_are_bars_by_class_and_a_list() -> None:
+    prediction = timed(count=5, duration=60.0)
+    page = read(render(prediction, Evidence()))
+    buttons = page.all("g", class_="bar-button")
+    assert prediction.segments is not None
+    told = {
+        f"{s.label}, {clock(s.start_s)} to {clock(s.end_s)}, {percent(s.score)}": s
+        for s in prediction.segments
+    }
+    assert {button.attributes["aria-label"] for button in buttons} == set(told)
+    for button in buttons:
+        (bar,), segment = button.all("rect"), told[button.attributes["aria-label"]]
+        assert button.attributes["role"] == "button"
+        assert button.attributes["tabindex"] == "0"
+        left, width = (float(bar.attributes[name].rstrip("%")) for name in ("x", "width"))
+        assert left == pytest.approx(100 * segment.start_s / 60, abs=0.01)
+        assert left + width == pytest.approx(100 * segment.end_s / 60, abs=0.01)
+    (picture,) = page.all("svg", class_="bars")
+    assert [text.text for text in picture.all("text")] == [name for name, _ in prediction.top_k]
+    rows = page.all("ol", class_="segments")[0].all("li")
+    assert [row.all("bdi")[0].text for row in rows] == [segment.label for segment in prediction.segments]
+    assert "5 segments of 3 classes" in page.all("figcaption")[0].text
+    others = page.all("p", class_="also")[0].all("bdi")
+    assert [name.text for name in others] == ["box sliding", "star shaking"]
+
+
+def test_a_plan_without_segments_and_one_that_found_none() -> None:
+    nothing = read(render(AWKWARD["no segments"], Evidence()))
+    assert "no class reaches its threshold" in nothing.text
+    assert not nothing.all("svg", class_="bars")
+    assert nothing.all("h2", id_="when")
+    assert not read(render(AWKWARD["ordinary"], Evidence())).all("h2", id_="when")
+
+
+def test_of_many_segments_the_surest_are_shown() -> None:
+    prediction = AWKWARD["segments of a day"]
+    html = render(prediction, Evidence())
+    page = read(html)
+    assert (
+        len(page.all("g", class_="bar-button")) == len(page.all("ol", class_="segments")[0].all("li")) == 200
+    )
+    assert "700 more" in page.text
+    assert len(html) < 500_000
 
 
 def test_doubt_is_told() -> None:

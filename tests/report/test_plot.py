@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from l2l_engine import L2LError
 from l2l_engine.report import PlotUnavailableError, write_plot
+from l2l_engine.result import Segment
 from tests.report.cases import AWKWARD, hostile, make
 
 
@@ -31,7 +33,17 @@ def test_it_shows_the_moments(video: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["listen-only", "one step", "one timestamp", "seventy steps", "long names", "features"]
+    "name",
+    [
+        "listen-only",
+        "one step",
+        "one timestamp",
+        "seventy steps",
+        "long names",
+        "features",
+        "segments of a day",
+        "segments of features",
+    ],
 )
 def test_awkward_predictions_give_a_picture(name: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
@@ -39,6 +51,23 @@ def test_awkward_predictions_give_a_picture(name: str, tmp_path: Path) -> None:
     picture = pixels(tmp_path / "out.png")
     assert 200 < len(picture) < 8000
     assert picture.min() < 0.3
+
+
+def test_it_shows_when_what_happens(tmp_path: Path) -> None:
+    """A row a class, as wide as it lasts."""
+    pytest.importorskip("matplotlib")
+    prediction = make()
+    long = replace(
+        prediction, segments=(Segment("ball bouncing", 0.0, 6.0, 1.0), Segment("star", 3.0, 6.0, 0.5))
+    )
+    write_plot(tmp_path / "none.png", prediction, None)
+    write_plot(tmp_path / "two.png", long, None)
+    none, two = pixels(tmp_path / "none.png"), pixels(tmp_path / "two.png")
+    assert len(two) - len(none) == pytest.approx(2 * 0.3 * 150, abs=2)
+    dark = np.abs(two - np.array([0x57, 0x5C, 0x61]) / 255).max(axis=2) < 0.02
+    widths = np.unique([row.sum() for row in dark if row.sum() > 600])
+    assert widths[-1] == pytest.approx(1500, abs=6)
+    assert widths[0] == pytest.approx(750, abs=6)
 
 
 def test_words_of_others_are_no_formulas(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,8 @@ import pytest
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
-from l2l_engine import Classifier
+from l2l_engine import Classifier, Prediction
+from l2l_engine.result import Segment
 from tests.docs.pages import ROOT, blocks
 from tests.serve.conftest import Running
 
@@ -61,6 +63,36 @@ def test_the_same_answer_as_predict(
     (segment,) = json.loads(result.as_numpy("segments")[0])
     assert (segment["start"], segment["end"]) == (0.0, expected.media.duration)  # type: ignore[union-attr]
     assert [moment["look_at"] for moment in segment["moments"]] == [m.look_at for m in expected.moments]
+
+
+def test_segments_of_a_plan_that_says_when(
+    service: Running, client: triton.InferenceServerClient, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The protocol, JSON and the page carry them, names of any kind and none at all."""
+    plan = service.service.models.get("other")[1]
+    found = (Segment('say "hi" </script>\n', 0.5, 2.25, 0.75), Segment("映画", 2.0, 6.0, 0.5))
+    predict = plan.predict
+
+    def with_segments(*arguments: object, **options: object) -> Prediction:
+        return replace(predict(*arguments, **options), segments=found)
+
+    monkeypatch.setattr(plan, "predict", with_segments)
+    told = json.loads(ask(client, video.read_bytes()).as_numpy("segments")[0])
+    expected = [(s.start_s, s.end_s, s.label, s.score, True) for s in found]
+    assert [tuple(s[k] for k in ("start", "end", "label", "confidence", "known")) for s in told] == expected
+    for stretch in told:
+        for moment in stretch["moments"]:
+            times = (moment["look_at"], moment["listen_to"])
+            assert any(stretch["start"] <= at < stretch["end"] for at in times)
+    chosen = {moment["step"] for stretch in told for moment in stretch["moments"]}
+    assert chosen == {m.step for m in predict(video).moments if max(m.look_at or 0, m.listen_to or 0) >= 0.5}
+    sent = {"files": {"video": ("a.mp4", video.read_bytes())}, "data": {"plan": "other"}, "timeout": 60}
+    answer = Prediction.from_json(httpx.post(f"{service.url}/predict", **sent).text)  # type: ignore[arg-type]
+    assert answer.segments == found
+    page = httpx.post(f"{service.url}/timeline", **sent).text  # type: ignore[arg-type]
+    assert "say &quot;hi&quot; &lt;/script&gt;\\n, 0:00.5 to 0:02.2, 75.0%" in page
+    found = ()
+    assert json.loads(ask(client, video.read_bytes()).as_numpy("segments")[0]) == []
 
 
 def test_without_outputs_named_all_come(client: triton.InferenceServerClient, silent_video: bytes) -> None:
