@@ -29,6 +29,11 @@ def positive(name: str, value: int) -> int:
     return number
 
 
+def natural(name: str, value: int) -> int:
+    """The value as an integer of at least 0."""
+    return 0 if not isinstance(value, bool) and value == 0 else positive(name, value)
+
+
 def positive_seconds(name: str, value: float) -> float:
     """The value as a finite number of seconds above 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
