@@ -39,7 +39,7 @@ class Wanted:
         Raises:
             ValueError, TypeError: It is out of range, or nothing; the message names it.
         """
-        frames = arguments.natural("frames", frames)
+        frames = arguments.at_least("frames", frames, 0)
         window = document.media.window / document.media.sample_rate
         if seconds is None:
             sounds = frames
@@ -73,8 +73,8 @@ class Seen(Video, Protocol):
         """What was extracted so far."""
 
 
-WAY = 0.35
-MORE = 2
+import os; WAY = float(os.environ.get("WAY","0.35"))
+MORE = int(os.environ.get("MORE","2"))
 
 
 def select(video: Seen, ask: Ask, wanted: Wanted, document: PlanDocument, pace: Pace) -> Chosen:
@@ -123,7 +123,7 @@ class _Selecting:
         way = WAY * float(walked(even, keys).sum())
         weight[listening.near(times, self._video.looked_at, self._hop / 2)] = 0.0
         return listening.moments(
-            weight, times, keys, spacing=self._hop, most=MORE * self._wanted.frames, way=way
+            weight, times, keys, spacing=0.9 * self._hop, most=MORE * self._wanted.frames, way=way
         )
 
     def _choose(self, stopped_by: StoppedBy) -> Chosen:
