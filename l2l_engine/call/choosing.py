@@ -13,7 +13,10 @@ Weights = NDArray[np.float64]
 SAME = 1e-3
 """Share of their length by which features differ at most that say the same: one picture shown twice."""
 
-import os; LAM = float(os.environ.get("LAM","1")); _LATER = 1e-3
+ALIKE = 0.5
+"""Share of its weight that a moment loses which says the same as one that was chosen."""
+
+_LATER = 1e-3
 """What is far from all that was chosen goes before what is near, if it matters as much up to this share."""
 
 
@@ -71,7 +74,7 @@ def choose(
         near = np.maximum(near, np.exp(-distance / reach))
         free &= distance >= apart * (1 - 1e-9)
         if features is not None and directions is not None:
-            alike = np.maximum(alike, LAM * np.clip(directions @ directions[best], 0.0, 1.0))
+            alike = np.maximum(alike, ALIKE * np.clip(directions @ directions[best], 0.0, 1.0))
             free &= np.abs(features - features[best]).max(axis=1) > SAME * np.abs(features[best]).max()
     return np.array(chosen, np.int64)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,11 +12,27 @@ from l2l_engine import arguments
 from l2l_engine.call import listening
 from l2l_engine.call.ask import Ask
 from l2l_engine.call.choosing import Weights, at, choose, shares
-from l2l_engine.call.knots import Knots, Video, planned
+from l2l_engine.call.knots import NOTHING, Knots, Video, planned
 from l2l_engine.call.order import walked
 from l2l_engine.call.pace import BudgetSpent, Pace, Todo
+from l2l_engine.media import sampling
 from l2l_engine.plan import PlanDocument
-from l2l_engine.result import Features, MediaInfo, StoppedBy, TimeArray
+from l2l_engine.result import Features, FloatArray, MediaInfo, StoppedBy, TimeArray
+
+MORE = 12
+"""Moments looked at beyond those that are to be chosen: only who has seen some can choose."""
+
+WAY = 0.5
+"""Frames that may go through the decoder on the way to them, as a share of what evenly spread frames take."""
+
+MOST_SPREAD = 8
+"""So many evenly spread frames at most say what that is: more would walk through the whole file."""
+
+FIRST_KEYS = 8
+"""Key frames of the first look at most, beyond as many as frames are to be chosen."""
+
+_SPACING = 0.9
+"""Hops between moments that are looked at, a little less than one: sums of hops are not exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +55,12 @@ class Wanted:
             ValueError, TypeError: It is out of range, or nothing; the message names it.
         """
         frames = arguments.at_least("frames", frames, 0)
-        window = document.media.window / document.media.sample_rate
         if seconds is None:
             sounds = frames
-        elif seconds == 0:
+        elif not isinstance(seconds, bool) and seconds == 0:
             sounds = 0
         else:
+            window = _window(document)
             sounds = int(arguments.positive_seconds("seconds", seconds) / window * (1 + 1e-9))
             if not sounds:
                 raise ValueError(f"seconds must be 0 or at least {window:g}, a window's, not {seconds!r}")
@@ -69,39 +84,59 @@ class Chosen:
 class Seen(Video, Protocol):
     """What is asked of a :class:`l2l_engine.run.session.Session`."""
 
+    @property
+    def duration(self) -> float:
+        """Seconds, finite, > 0."""
+
     def features(self) -> Features:
         """What was extracted so far."""
 
 
-import os; WAY = float(os.environ.get("WAY","0.35"))
-MORE = int(os.environ.get("MORE","2"))
-
-
 def select(video: Seen, ask: Ask, wanted: Wanted, document: PlanDocument, pace: Pace) -> Chosen:
-    """Choose the moments of one opened video."""
+    """Choose the moments of one opened video.
+
+    Args:
+        video: Opened, nothing extracted yet.
+        ask: What the call asks.
+        wanted: How much is to be chosen.
+        document: Of the plan its features are skimmed by.
+        pace: Keeps the time of this call, which runs already.
+
+    Raises:
+        MediaError: If too little of the file could be decoded.
+    """
     return _Selecting(video, ask, wanted, document, pace).run()
 
 
 class _Selecting:
-    def __init__(
-        self, video: Seen, ask: Ask, wanted: Wanted, document: PlanDocument, pace: Pace
-    ) -> None:
+    def __init__(self, video: Seen, ask: Ask, wanted: Wanted, document: PlanDocument, pace: Pace) -> None:
         self._video, self._ask, self._wanted = video, ask, wanted
         self._document, self._pace = document, pace
         self._hop = document.media.hop
+        self._planned = Knots(NOTHING, NOTHING)
 
     def run(self) -> Chosen:
-        in_time = self._decode(planned(self._video, self._ask, self._document, "listen"))
+        in_time = self._decode(self._first_look())
         if in_time and self._video.has_video and self._wanted.frames:
-            for few in listening.looks(self._worth_a_look(), self._video.key_times()):
-                in_time = in_time and self._decode(Knots(few, few if self._video.has_audio else few[:0]))
+            ranked = self._worth_a_look()
+            in_time = self._decode(Knots(np.sort(ranked), self._beside(ranked)))
         return self._choose("done" if in_time else "budget")
+
+    def _first_look(self) -> Knots:
+        """All the sound, and a few key frames."""
+        knots = planned(self._video, self._ask, self._document, "listen")
+        if not self._wanted.frames and self._video.has_audio:
+            return Knots(NOTHING, knots.audio)
+        return Knots(sampling.thin(knots.image, self._wanted.frames + FIRST_KEYS), knots.audio)
 
     def _decode(self, knots: Knots) -> bool:
         """Decode ``knots``; False if the time ended it."""
-        todo = Todo(knots, self._video.key_times() if self._pace.timed else knots.image[:0])
+        before = self._planned
+        self._planned = Knots(np.union1d(before.image, knots.image), np.union1d(before.audio, knots.audio))
+        todo = Todo(knots, self._video.key_times() if self._pace.timed else NOTHING)
         while len(todo):
-            if not (count := self._pace.next(todo, checked=False)):
+            count = self._pace.next(todo, checked=False)
+            if not count:
                 return False
             part = todo.first(count)
             try:
@@ -118,31 +153,69 @@ class _Selecting:
         with self._pace.skim():
             result = self._video.skim(self._ask.steps).result
         image, audio = shares(result)
-        weight = audio if self._video.has_audio else image
-        even = (np.arange(self._wanted.frames) + 0.5) * self._video.duration / self._wanted.frames
-        way = WAY * float(walked(even, keys).sum())
+        spread = self._even(min(self._wanted.frames, MOST_SPREAD))
+        weight = next((kind for kind in (audio, image) if not listening.is_flat(kind)), None)
+        if weight is None:
+            return self._even(self._most())
         weight[listening.near(times, self._video.looked_at, self._hop / 2)] = 0.0
+        # The way to the one that is worth most is always gone.
+        way = max(
+            WAY * float(walked(spread, keys).sum()), float(walked(times[[weight.argmax()]], keys).sum())
+        )
         return listening.moments(
-            weight, times, keys, spacing=0.9 * self._hop, most=MORE * self._wanted.frames, way=way
+            weight, times, keys, spacing=_SPACING * self._hop, most=self._most(), way=way
         )
 
+    def _most(self) -> int:
+        """Moments that may be looked at besides those that were."""
+        most = self._wanted.frames + MORE
+        if self._ask.max_knots is None:
+            return most
+        return max(0, min(most, self._ask.max_knots - max(len(self._planned.image), len(self._planned.audio))))
+
+    def _even(self, count: int) -> TimeArray:
+        """Moments evenly spread over the file."""
+        return (np.arange(count) + 0.5) * self._video.duration / max(1, count)
+
+    def _beside(self, ranked: TimeArray) -> TimeArray:
+        """Where to hear the sound beside frames: at the most important, and where no window reaches yet."""
+        if not self._video.has_audio:
+            return NOTHING
+        heard: list[float] = []
+        for time in ranked.tolist():
+            if all(abs(time - other) >= BESIDE * self._hop for other in heard):
+                heard.append(time)
+        return np.sort(np.array(heard, np.float64))
+
     def _choose(self, stopped_by: StoppedBy) -> Chosen:
-        times, looked = self._video.timestamps, self._video.looked_at
-        where: NDArray[np.bool_] | None = None
-        if self._video.has_video:
-            where = listening.near(times, looked, self._ask.max_image_gap_s / 2)
+        """Choose among what was seen and heard. Far from all frames interpolation would show what is not known."""
+        times, where = self._video.timestamps, None
+        if self._video.has_video and len(self._video.looked_at):
+            where = listening.near(times, self._video.looked_at, self._ask.max_image_gap_s / 2)
         skimmed = self._video.skim(self._ask.steps, where)
-        image, audio = shares(skimmed.result)
-        features = self._video.features()
-        frames = sounds = np.zeros(0)
-        if features.image_times is not None:
-            frames = features.image_times
-        self.debug = dict(image=image, audio=audio, frames=frames)
-        wf = at(frames, times, image + audio)
-        cf = np.sort(choose(wf, frames, features.image_bank, count=self._wanted.frames, apart=self._hop))
-        if features.audio_times is not None:
-            sounds = features.audio_times
-        ws = at(sounds, times, image + audio)
-        window = self._document.media.window / self._document.media.sample_rate
-        cs = np.sort(choose(ws, sounds, features.audio_bank, count=self._wanted.sounds, apart=window))
-        return Chosen(frames[cf], wf[cf], sounds[cs], ws[cs], skimmed.media, stopped_by)
+        weight = np.add(*shares(skimmed.result))
+        kept = self._video.features()
+
+        def chosen(
+            moments: TimeArray | None, bank: object, count: int, apart: float
+        ) -> tuple[TimeArray, Weights]:
+            moments = NOTHING if moments is None else moments
+            worth = at(moments, times, weight)
+            features: FloatArray | None = bank if isinstance(bank, np.ndarray) else None
+            which: NDArray[np.int64] = np.sort(
+                choose(worth, moments, features, count=count, apart=apart)
+            )
+            return moments[which], worth[which]
+
+        frames = chosen(kept.image_times, kept.image_bank, self._wanted.frames, self._hop)
+        apart = max(self._hop, _window(self._document))
+        sounds = chosen(kept.audio_times, kept.audio_bank, self._wanted.sounds, apart)
+        return Chosen(*frames, *sounds, skimmed.media, stopped_by)
+
+
+BESIDE = 1.9
+
+
+def _window(document: PlanDocument) -> float:
+    """Seconds of one window of sound."""
+    return document.media.window / document.media.sample_rate
