@@ -1,10 +1,12 @@
 """What `Classifier.select` chooses, and what it costs, beside frames evenly spread over the file.
 
-    python -m benchmarks.selecting --plan demo/demo.plan --set TEST TEST-GOP250 --output results/av-kinetic-select.md
+    python -m benchmarks.selecting --plan demo/demo.plan --set TEST TEST-GOP250 \
+        --output results/av-kinetic-select.md
 
-Sets are folders of generated videos with a manifest that says where the action is. Each video is gone through in
-every way, one after the other, on one thread; seconds are that thread's processor seconds, so that what else the
-machine does meanwhile meets all ways alike. What was measured is kept in ``--rows``; the same command goes on there.
+Sets are folders of generated videos with a manifest that says where the action is. Each video is gone through
+in every way, one after the other, on one thread; seconds are that thread's processor seconds, so that what else
+the machine does meanwhile meets all ways alike. What was measured is kept in ``--rows``; the same command goes
+on there.
 """
 
 from __future__ import annotations
@@ -158,7 +160,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--set", type=Path, nargs="+", required=True, help="folders of generated videos")
     parser.add_argument("--output", type=Path, required=True, help="the page; JSON goes beside it")
-    parser.add_argument("--rows", type=Path, help="what was measured; OUTPUT.jsonl in the sets' folder if left out")
+    parser.add_argument(
+        "--rows", type=Path, help="what was measured; OUTPUT.jsonl in the sets' folder if left out"
+    )
     options = parser.parse_args(words)
     kept = options.rows or options.set[0].parent / options.output.with_suffix(".jsonl").name
     kept.touch()

@@ -47,14 +47,16 @@ class Index:
 
 
 def directions(bank: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """Where features lie from the middle of all of them, as vectors whose length shares 1 with the other sense."""
+    """Where features lie from the middle of all of them, as vectors; those of both senses have length 1."""
     away = bank - middle
     return away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-12) / np.sqrt(2)
 
 
 def moments(files: dict[str, Features], whole: bool) -> Index:
     """The moments of all files, or with ``whole`` the mean of each."""
-    banks = {sense: [getattr(kept, f"{sense}_bank") for kept in files.values()] for sense in ("image", "audio")}
+    banks = {
+        sense: [getattr(kept, f"{sense}_bank") for kept in files.values()] for sense in ("image", "audio")
+    }
     middle = {
         sense: np.concatenate([bank for bank in some if bank is not None]).mean(axis=0)
         for sense, some in banks.items()
@@ -79,8 +81,10 @@ def moments(files: dict[str, Features], whole: bool) -> Index:
     return Index(paths, np.concatenate(seconds), np.concatenate(vectors).astype(np.float32))
 
 
-def search(files: dict[str, Features], path: str, second: float | None, count: int) -> list[tuple[float, str, float]]:
-    """Likeness, path and second of what is most like a moment of a file, or like all of it, in other files."""
+def search(
+    files: dict[str, Features], path: str, second: float | None, count: int
+) -> list[tuple[float, str, float]]:
+    """Likeness, path and second of what is most like a moment of a file, or all of it, in other files."""
     index = moments(files, whole=second is None)
     own = np.array([name == path for name in index.paths])
     if not own.any():
@@ -100,13 +104,17 @@ def search(files: dict[str, Features], path: str, second: float | None, count: i
 
 def main() -> None:
     """Print what was found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("features", type=Path, help="what `l2l features` wrote")
     parser.add_argument("path", help="one of its files")
     parser.add_argument("second", type=float, nargs="?", help="a moment of it; without, the whole file")
     parser.add_argument("--count", type=int, default=5)
     words = parser.parse_args()
-    for likeness, path, second in search(embeddings.read(words.features), words.path, words.second, words.count):
+    for likeness, path, second in search(
+        embeddings.read(words.features), words.path, words.second, words.count
+    ):
         where = "" if words.second is None else f" at {second:.1f} s"
         print(f"{likeness:6.3f}  {path}{where}")
 

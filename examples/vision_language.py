@@ -3,8 +3,8 @@
 Run:  python examples/vision_language.py demo/demo.plan demo/box-bouncing.mp4
       (needs pip install transformers torch torchvision)
 
-The model here is Video-LLaVA made small, with random weights and a dictionary of a few words, so that nothing is
-downloaded; what it says means nothing. With real weights only `tiny` goes: pipeline("any-to-any", model=NAME).
+The model here is Video-LLaVA made small, with random weights and a dictionary of a few words, so that nothing
+is downloaded; what it says means nothing. With real weights `tiny` goes: pipeline("any-to-any", model=NAME).
 """
 
 import sys
@@ -26,15 +26,20 @@ from transformers import (
 from l2l_engine import Classifier, Selection
 
 FRAMES, SIDE, PATCH = 4, 32, 8
-WORDS = "<pad> <s> </s> <unk> <image> <video> at and seconds what happens ? a ball box ring star".split()
+SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "<image>", "<video>"]
+WORDS = [*SPECIAL, "at", "and", "seconds", "what", "happens", "?", "a", "ball", "box", "ring", "star"]
 
 
 def tiny() -> tuple[VideoLlavaForConditionalGeneration, VideoLlavaProcessor]:
     """A model of a few thousand random weights, and what turns pictures and words into its input."""
-    words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
+    words = Tokenizer(
+        models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>")
+    )
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, extra_special_tokens=["<image>", "<video>"], **names)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, extra_special_tokens=["<image>", "<video>"], **names
+    )
     size = {"height": SIDE, "width": SIDE}
     shapes = {"size": {"shortest_edge": SIDE}, "crop_size": size}
     processor = VideoLlavaProcessor(
@@ -46,7 +51,9 @@ def tiny() -> tuple[VideoLlavaForConditionalGeneration, VideoLlavaProcessor]:
     layers = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = VideoLlavaConfig(
         vision_config=CLIPVisionConfig(image_size=SIDE, patch_size=PATCH, **layers),
-        text_config=LlamaConfig(vocab_size=len(WORDS), pad_token_id=0, bos_token_id=1, eos_token_id=2, **layers),
+        text_config=LlamaConfig(
+            vocab_size=len(WORDS), pad_token_id=0, bos_token_id=1, eos_token_id=2, **layers
+        ),
         image_token_index=WORDS.index("<image>"),
         video_token_index=WORDS.index("<video>"),
     )

@@ -1,13 +1,13 @@
-"""Features of files, kept in one file: Parquet, or NumPy's .npz; what comes back is what went in, bit for bit.
+"""Features of files kept in one, Parquet or NumPy's .npz: what comes back is what went in, bit for bit.
 
 A row of Parquet is a moment of one modality, or, where ``seconds`` is null, the mean of a file's moments:
 
     path string, plan string, modality string, seconds double, feature list<float>,
     timestamps int32, hop double, decoder string
 
-The last three say of the file how many moments attention is spread over, how far apart, and what decoded it. An .npz
-has ``plan``, ``hop``, by file ``path``, ``timestamps`` and ``decoder``, and by modality, such as "image",
-``image_file`` (the number of the file), ``image_seconds`` (NaN of a mean) and ``image_feature``.
+The last three say of the file how many moments attention is spread over, how far apart, and what decoded it.
+An .npz has ``plan``, ``hop``, by file ``path``, ``timestamps`` and ``decoder``, and by modality, such as
+"image", ``image_file`` (the number of the file), ``image_seconds`` (NaN of a mean) and ``image_feature``.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def write(target: Path, files: Iterable[FileFeatures], *, plan: str, hop: float)
         Files written.
 
     Raises:
-        FeaturesError: The name ends otherwise, or the timestamps are not that far apart.
+        FeaturesError: The name ends otherwise, a file is there twice, or timestamps are not ``hop`` apart.
         OSError: It cannot be written.
     """
     writers = {".parquet": _write_parquet, ".npz": _write_npz}
@@ -90,17 +90,22 @@ def read(source: Path, *, plan: str | None = None) -> dict[str, Features]:
         OSError: It cannot be read.
     """
     with source.open("rb") as file:
-        if file.read(4) == b"PAR1":
-            made, found = _read_parquet(source)
-        else:
-            made, found = _read_npz(source)
+        is_parquet = file.read(4) == b"PAR1"
+    try:
+        made, found = _read_parquet(source) if is_parquet else _read_npz(source)
+    except KeyError as error:
+        raise FeaturesError(f"{source}: not a file of features: it lacks {error}") from error
     if plan is not None and made != plan:
         raise FeaturesError(f"{source}: features of the plan {made[:12]}, not of {plan[:12]}")
     return found
 
 
 def _checked(files: Iterable[FileFeatures], hop: float) -> Iterator[FileFeatures]:
+    seen = set[str]()
     for file in files:
+        if file.path in seen:
+            raise FeaturesError(f"{file.path} is there twice")
+        seen.add(file.path)
         if not np.array_equal(file.features.timestamps, _timestamps(len(file.features.timestamps), hop)):
             raise FeaturesError(f"{file.path}: its timestamps are not {hop} s apart")
         yield file
@@ -128,7 +133,9 @@ def _features(
     banks: dict[str, tuple[TimeArray, FloatArray]], timestamps: int, hop: float, decoder: str
 ) -> Features:
     """What :func:`_banks` took apart."""
-    kept: dict[str, Any] = {f"{modality}_{what}": None for modality in MODALITIES for what in ("bank", "times")}
+    kept: dict[str, Any] = {
+        f"{modality}_{what}": None for modality in MODALITIES for what in ("bank", "times")
+    }
     for modality, (seconds, features) in banks.items():
         moments = ~np.isnan(seconds)
         kept[f"{modality}_times"] = seconds[moments]

@@ -234,7 +234,7 @@ class Selection:
         sample_rate: Samples a second of every sound: the plan's.
         media: The file's streams and how much was read to choose.
         timings: Where the time went.
-        stopped_by: "done", or "budget" where the time was up before all was seen that it would have looked at.
+        stopped_by: "done", or "budget" where the time was up before all was seen that it would have seen.
         decoder: What decoded the frames, as in :class:`Prediction`.
         path: The name the file was given by, if it had one.
     """

@@ -16,7 +16,7 @@ SAME = 1e-3
 ALIKE = 0.5
 """Share of its weight that a moment loses which says the same as one that was chosen."""
 
-_LATER = 1e-3
+LATER = 1e-3
 """What is far from all that was chosen goes before what is near, if it matters as much up to this share."""
 
 
@@ -63,11 +63,11 @@ def choose(
     value = weight / max(float(weight.max(initial=0.0)), np.finfo(float).tiny)
     free = np.ones(len(moments), np.bool_)
     alike, near = np.zeros(len(moments)), np.zeros(len(moments))
-    reach = max(apart, float(np.ptp(moments)) / count) if len(moments) else apart
+    reach = max(apart, float(np.ptp(moments)) / max(count, 1)) if len(moments) else apart
     directions = None if features is None else _directions(features)
     chosen: list[int] = []
     while len(chosen) < count and free.any():
-        worth = np.where(free, value * (1.0 - alike) - _LATER * near, -np.inf)
+        worth = np.where(free, value * (1.0 - alike) - LATER * near, -np.inf)
         best = int(worth.argmax())
         chosen.append(best)
         distance = np.abs(moments - moments[best])

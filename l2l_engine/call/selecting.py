@@ -31,6 +31,9 @@ MOST_SPREAD = 8
 FIRST_KEYS = 8
 """Key frames of the first look at most, beyond as many as frames are to be chosen."""
 
+BESIDE = 1.9
+"""Hops between sounds that are heard beside frames, at least: a window lasts about two."""
+
 _SPACING = 0.9
 """Hops between moments that are looked at, a little less than one: sums of hops are not exact."""
 
@@ -171,7 +174,9 @@ class _Selecting:
         most = self._wanted.frames + MORE
         if self._ask.max_knots is None:
             return most
-        return max(0, min(most, self._ask.max_knots - max(len(self._planned.image), len(self._planned.audio))))
+        return max(
+            0, min(most, self._ask.max_knots - max(len(self._planned.image), len(self._planned.audio)))
+        )
 
     def _even(self, count: int) -> TimeArray:
         """Moments evenly spread over the file."""
@@ -188,7 +193,7 @@ class _Selecting:
         return np.sort(np.array(heard, np.float64))
 
     def _choose(self, stopped_by: StoppedBy) -> Chosen:
-        """Choose among what was seen and heard. Far from all frames interpolation would show what is not known."""
+        """Choose among what was seen and heard; far from all frames nothing is known."""
         times, where = self._video.timestamps, None
         if self._video.has_video and len(self._video.looked_at):
             where = listening.near(times, self._video.looked_at, self._ask.max_image_gap_s / 2)
@@ -202,18 +207,13 @@ class _Selecting:
             moments = NOTHING if moments is None else moments
             worth = at(moments, times, weight)
             features: FloatArray | None = bank if isinstance(bank, np.ndarray) else None
-            which: NDArray[np.int64] = np.sort(
-                choose(worth, moments, features, count=count, apart=apart)
-            )
+            which: NDArray[np.int64] = np.sort(choose(worth, moments, features, count=count, apart=apart))
             return moments[which], worth[which]
 
         frames = chosen(kept.image_times, kept.image_bank, self._wanted.frames, self._hop)
         apart = max(self._hop, _window(self._document))
         sounds = chosen(kept.audio_times, kept.audio_bank, self._wanted.sounds, apart)
         return Chosen(*frames, *sounds, skimmed.media, stopped_by)
-
-
-BESIDE = 1.9
 
 
 def _window(document: PlanDocument) -> float:

@@ -45,8 +45,8 @@ def features(  # noqa: PLR0917 - typer makes an option of each
 ) -> None:
     """Extract what a plan sees and hears in files: by moment, and the mean of each file.
 
-    Read them back with `l2l_engine.embeddings.read`, or with whatever reads Parquet or .npz. The exit status is
-    0 only if every file is in it, 1 if some could not be read, 2 if it could not start or could not write.
+    Read them back with `l2l_engine.embeddings.read`, or with whatever reads Parquet or .npz. The exit status
+    is 0 only if every file is in it, 1 if some could not be read, 2 if it could not start or not write.
 
     Examples:
 
@@ -73,15 +73,15 @@ def features(  # noqa: PLR0917 - typer makes an option of each
             hop=document.media.hop,
         )
     typer.echo(f"features of {count} files in {target}")
-    if count < len(found):
-        complain(f"{len(found) - count} of {len(found)} files could not be read")
-    if count < len(found) or not complete:
+    if lost := len(set(found)) - count:
+        complain(f"{lost} of {len(set(found))} files could not be read")
+    if lost or not complete:
         raise typer.Exit(1)
 
 
 def _extract(classifier: Classifier, files: list[File], options: dict[str, Any]) -> Iterator[FileFeatures]:
     """The features of the files that can be read; of each other one a line on standard error."""
-    for file in files:
+    for file in dict.fromkeys(files):
         try:
             kept = classifier.features(file, **options)
         except Exception as error:

@@ -17,7 +17,7 @@ from l2l_engine.media.tracks import Track
 from l2l_engine.media.video import FrameWalker
 
 
-def iter_frames(  # noqa: PLR0917 - they are no options but what a reader has
+def iter_frames(
     walker: FrameWalker,
     track: Track,
     clock: Clock,

@@ -75,9 +75,7 @@ class Keeper:
                 self._wholes.add(float(times[seen.row]), seen.whole)
             yield seen
 
-    def pictures(
-        self, source: MediaSource, moments: TimeArray, poll: Poll
-    ) -> dict[float, NDArray[np.uint8]]:
+    def pictures(self, source: MediaSource, moments: TimeArray, poll: Poll) -> dict[float, NDArray[np.uint8]]:
         """The frames shown at some moments; see :meth:`l2l_engine.run.session.Session.pictures`."""
         wholes = {moment: self._wholes.get(moment) for moment in moments.tolist()}
         lost = np.array([moment for moment, whole in wholes.items() if whole is None], np.float64)
@@ -102,6 +100,4 @@ class Keeper:
 
     def _iter_wholes(self, source: MediaSource, times: TimeArray, poll: Poll) -> Iterator[FrameAt]:
         media = self._media
-        return source.iter_frames(
-            times, short_side=media.short_side, crop=media.crop, whole=True, poll=poll
-        )
+        return source.iter_frames(times, short_side=media.short_side, crop=media.crop, whole=True, poll=poll)
