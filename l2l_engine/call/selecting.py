@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,11 +13,13 @@ from l2l_engine.call import listening
 from l2l_engine.call.ask import Ask
 from l2l_engine.call.choosing import Weights, at, choose, shares
 from l2l_engine.call.knots import NOTHING, Knots, Video, planned
-from l2l_engine.call.order import walked
+from l2l_engine.call.order import AT_KEY, walked
 from l2l_engine.call.pace import BudgetSpent, Pace, Todo
+from l2l_engine.call.stopping import confidence
 from l2l_engine.media import sampling
 from l2l_engine.plan import PlanDocument
 from l2l_engine.result import Features, FloatArray, MediaInfo, StoppedBy, TimeArray
+from l2l_engine.run.session import Skimmed
 
 MORE = 12
 """Moments looked at beyond those that are to be chosen: only who has seen some can choose."""
@@ -117,13 +119,38 @@ class _Selecting:
         self._document, self._pace = document, pace
         self._hop = document.media.hop
         self._planned = Knots(NOTHING, NOTHING)
+        self._rounds = 0
 
     def run(self) -> Chosen:
         in_time = self._decode(self._first_look())
         if in_time and self._video.has_video and self._wanted.frames:
-            ranked = self._worth_a_look()
-            in_time = self._decode(Knots(np.sort(ranked), self._beside(ranked)))
+            in_time = self._look_closer()
         return self._choose("done" if in_time else "budget")
+
+    def _look_closer(self) -> bool:
+        """Look where it matters, a group of pictures at a time; False if the time ended it."""
+        with self._pace.skim():
+            image, audio = shares(self._video.skim(self._ask.steps).result)
+        weight = next((kind for kind in (audio, image) if not listening.is_flat(kind)), None)
+        ranked = self._even(self._most()) if weight is None else self._worth_a_look(weight)
+        group = np.searchsorted(self._video.key_times(), ranked + AT_KEY, side="right")
+        for one in dict.fromkeys(group.tolist()):  # that of the most important moment first
+            if not self._look(ranked[group == one]):
+                return False
+            if self._lacking <= 0 and self._is_sure():
+                return True
+        if self._lacking > 0 and weight is not None:
+            return self._look(self._worth_a_look(weight, whatever_it_takes=True)[: self._lacking])
+        return True
+
+    @property
+    def _lacking(self) -> int:
+        """Frames that are wanted beyond those that were seen."""
+        return self._wanted.frames - len(self._video.looked_at)
+
+    def _look(self, moments: TimeArray) -> bool:
+        """Decode frames, and the sound beside some of them; False if the time ended it."""
+        return self._decode(Knots(np.sort(moments), self._beside(moments)))
 
     def _first_look(self) -> Knots:
         """All the sound, and a few key frames."""
@@ -142,6 +169,7 @@ class _Selecting:
             if not count:
                 return False
             part = todo.first(count)
+            self._rounds += 1
             try:
                 with self._pace.round(todo, count):
                     self._video.extract(part.image, part.audio)
@@ -150,23 +178,20 @@ class _Selecting:
             todo.drop(count)
         return True
 
-    def _worth_a_look(self) -> TimeArray:
+    def _worth_a_look(self, weight: Weights, *, whatever_it_takes: bool = False) -> TimeArray:
         """Moments worth an exact frame, the most first; none that was looked at."""
         times, keys = self._video.timestamps, self._video.key_times()
-        with self._pace.skim():
-            result = self._video.skim(self._ask.steps).result
-        image, audio = shares(result)
+        left = np.where(listening.near(times, self._video.looked_at, self._hop / 2), 0.0, weight)
         spread = self._even(min(self._wanted.frames, MOST_SPREAD))
-        weight = next((kind for kind in (audio, image) if not listening.is_flat(kind)), None)
-        if weight is None:
-            return self._even(self._most())
-        weight[listening.near(times, self._video.looked_at, self._hop / 2)] = 0.0
-        # The way to the one that is worth most is always gone.
-        way = max(
-            WAY * float(walked(spread, keys).sum()), float(walked(times[[weight.argmax()]], keys).sum())
-        )
+        best = times[[left.argmax()]]  # the way to it is gone, whatever it takes
+        way = max(WAY * float(walked(spread, keys).sum()), float(walked(best, keys).sum()))
         return listening.moments(
-            weight, times, keys, spacing=_SPACING * self._hop, most=self._most(), way=way
+            left,
+            times,
+            keys,
+            spacing=_SPACING * self._hop,
+            most=self._most(),
+            way=np.inf if whatever_it_takes else way,
         )
 
     def _most(self) -> int:
@@ -182,6 +207,18 @@ class _Selecting:
         """Moments evenly spread over the file."""
         return (np.arange(count) + 0.5) * self._video.duration / max(1, count)
 
+    def _is_sure(self) -> bool:
+        """Whether what was looked at leaves no doubt of the answer: then it was the right place."""
+        return confidence(self._skim().result, self._document) >= listening.SURE
+
+    def _skim(self) -> Skimmed:
+        """Skim what there is; far from all frames interpolation would show what nobody saw."""
+        where, looked = None, self._video.looked_at
+        if len(looked):
+            where = listening.near(self._video.timestamps, looked, self._ask.max_image_gap_s / 2)
+        with self._pace.skim():
+            return self._video.skim(self._ask.steps, where)
+
     def _beside(self, ranked: TimeArray) -> TimeArray:
         """Where to hear the sound beside frames: at the most important, and where no window reaches yet."""
         if not self._video.has_audio:
@@ -193,11 +230,8 @@ class _Selecting:
         return np.sort(np.array(heard, np.float64))
 
     def _choose(self, stopped_by: StoppedBy) -> Chosen:
-        """Choose among what was seen and heard; far from all frames nothing is known."""
-        times, where = self._video.timestamps, None
-        if self._video.has_video and len(self._video.looked_at):
-            where = listening.near(times, self._video.looked_at, self._ask.max_image_gap_s / 2)
-        skimmed = self._video.skim(self._ask.steps, where)
+        """Choose among what was seen and heard."""
+        times, skimmed = self._video.timestamps, self._skim()
         weight = np.add(*shares(skimmed.result))
         kept = self._video.features()
 
@@ -213,7 +247,14 @@ class _Selecting:
         frames = chosen(kept.image_times, kept.image_bank, self._wanted.frames, self._hop)
         apart = max(self._hop, _window(self._document))
         sounds = chosen(kept.audio_times, kept.audio_bank, self._wanted.sounds, apart)
-        return Chosen(*frames, *sounds, skimmed.media, stopped_by)
+        media = replace(
+            skimmed.media,
+            sampling="listen",
+            rounds=self._rounds,
+            image_planned=len(self._planned.image),
+            audio_planned=len(self._planned.audio),
+        )
+        return Chosen(*frames, *sounds, media, stopped_by)
 
 
 def _window(document: PlanDocument) -> float:
