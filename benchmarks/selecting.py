@@ -5,8 +5,8 @@
 
 Sets are folders of generated videos with a manifest that says where the action is. Each video is gone through
 in every way, one after the other, on one thread; seconds are that thread's processor seconds, so that what
-else the machine does meanwhile meets all ways alike. What was measured is kept in ``--rows``; the same command
-goes on there.
+else the machine does meanwhile meets all ways alike. What was measured is kept in ``--rows``; the same
+command goes on there.
 """
 
 from __future__ import annotations

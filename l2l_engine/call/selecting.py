@@ -181,7 +181,9 @@ class _Selecting:
     def _worth_a_look(self, weight: Weights, *, whatever_it_takes: bool = False) -> TimeArray:
         """Moments worth an exact frame, the most first; none that was looked at."""
         times, keys = self._video.timestamps, self._video.key_times()
-        left = np.where(listening.near(times, self._video.looked_at, self._hop / 2), 0.0, weight)
+        looked = self._video.looked_at
+        seen = listening.near(times, looked, self._hop / 2) & bool(len(looked))
+        left = np.where(seen, 0.0, weight)
         spread = self._even(min(self._wanted.frames, MOST_SPREAD))
         best = times[[left.argmax()]]  # the way to it is gone, whatever it takes
         way = max(WAY * float(walked(spread, keys).sum()), float(walked(best, keys).sum()))
