@@ -18,14 +18,19 @@ _DLPACK_CUDA = (2, 13)  # device memory, managed memory
 
 def positive(name: str, value: int) -> int:
     """The value as an integer of at least 1."""
+    return at_least(name, value, 1)
+
+
+def at_least(name: str, value: int, least: int) -> int:
+    """The value as an integer of at least ``least``."""
     try:
         number = operator.index(value)
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
         raise TypeError(f"{name} must be an integer, not {value!r}")
-    if number < 1:
-        raise ValueError(f"{name} must be at least 1, not {number}")
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, not {number}")
     return number
 
 

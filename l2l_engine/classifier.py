@@ -15,11 +15,12 @@ from l2l_engine.call import Ask, Call, Explanation
 from l2l_engine.call.answer import answered_probabilities, make_prediction
 from l2l_engine.call.many import in_order
 from l2l_engine.call.segments import segments_of
+from l2l_engine.call.selecting import Wanted
 from l2l_engine.errors import ClosedError, L2LError, PlanError
 from l2l_engine.loading import Precision, load_pipeline, resolve_device, thread_budget
 from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile
 from l2l_engine.plan import Plan, read_plan
-from l2l_engine.result import Features, Prediction, TimeArray
+from l2l_engine.result import Features, Prediction, Selection, TimeArray
 from l2l_engine.run import forks
 from l2l_engine.run.compute import Bank
 from l2l_engine.run.pipeline import Pipeline
@@ -235,6 +236,39 @@ class Classifier:
             sampling=sampling, max_image_gap_s=max_image_gap_s, max_knots=max_knots, timeout_s=timeout_s
         )
         return Call(path, ask, progress).features(pipeline, self._plan)
+
+    def select(
+        self,
+        path: MediaFile,
+        *,
+        frames: int = 8,
+        seconds: float | None = None,
+        max_knots: int | None = None,
+        budget_ms: float | None = None,
+        timeout_s: float | None = None,
+        progress: Progress | None = None,
+    ) -> Selection:
+        """Take the frames and the sound out of a long file that matter most.
+
+        It listens to all of the sound and sees a few key frames, looks closer where that leads, and chooses
+        by the skimmer's attention, less what was chosen already says: no two are alike, nor less than a hop
+        apart. What it returns is not decoded twice.
+
+        Args:
+            path: A file as for :meth:`predict`.
+            frames: Frames at most; 0 for none.
+            seconds: Seconds of sound at most, all windows together. A window is as long as the plan hears at
+                once (one second in the paper). By default a window for each frame; 0 for none.
+            max_knots: Most frames and most windows of sound to see before choosing, whatever the length.
+            budget_ms, timeout_s, progress: As for :meth:`predict`.
+
+        Raises:
+            MediaError, PredictionTimeoutError, ClosedError, ValueError, TypeError: As :meth:`predict`.
+        """
+        pipeline = self._require_open()
+        wanted = Wanted.of(self._plan.document, frames, seconds)
+        ask = self._ask(sampling="listen", max_knots=max_knots, budget_ms=budget_ms, timeout_s=timeout_s)
+        return Call(path, ask, progress).select(pipeline, self._plan, wanted)
 
     def predict_features(
         self,

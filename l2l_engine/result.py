@@ -193,6 +193,63 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SelectedFrame:
+    """A frame that was chosen.
+
+    Attributes:
+        seconds: The moment it is shown at, on the file's clock.
+        image: uint8 [height, width, 3], RGB, at its own size, turned and mirrored as players show it; where
+            pixels are not square, as they are stored.
+        weight: The share of all attention that was paid to this moment, 0 to 1: comparable within a file.
+    """
+
+    seconds: float
+    image: NDArray[np.uint8]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SelectedSound:
+    """A window of sound that was chosen.
+
+    Attributes:
+        seconds: Where it begins, on the file's clock.
+        samples: float32 [window], mono, in [-1, 1], at ``Selection.sample_rate``; zeros past the file's end.
+        weight: As of a frame.
+    """
+
+    seconds: float
+    samples: FloatArray
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """The frames and windows of sound of one file that matter most, for whoever reads no more of it.
+
+    Attributes:
+        frames: By time, at least a hop apart; fewer than asked for where the file has fewer that differ, none
+            without pictures.
+        sounds: By time, none overlaps another; likewise.
+        sample_rate: Samples a second of every sound: the plan's.
+        media: The file's streams and how much was read to choose.
+        timings: Where the time went.
+        stopped_by: "done", or "budget" where the time was up before all was seen that it would have seen.
+        decoder: What decoded the frames, as in :class:`Prediction`.
+        path: The name the file was given by, if it had one.
+    """
+
+    frames: tuple[SelectedFrame, ...]
+    sounds: tuple[SelectedSound, ...]
+    sample_rate: int
+    media: MediaInfo
+    timings: Timings
+    stopped_by: StoppedBy
+    decoder: str
+    path: str | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The answer for one video.
 

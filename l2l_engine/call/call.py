@@ -14,10 +14,11 @@ from l2l_engine.call.pace import Pace
 from l2l_engine.call.recognising import recognise
 from l2l_engine.call.refining import tell_when
 from l2l_engine.call.rounds import run
+from l2l_engine.call.selecting import Wanted, select
 from l2l_engine.media import MediaFile, display_name
 from l2l_engine.media.deadline import Deadline
 from l2l_engine.plan import Plan
-from l2l_engine.result import Features, Prediction
+from l2l_engine.result import Features, Prediction, SelectedFrame, SelectedSound, Selection
 from l2l_engine.run.pipeline import Pipeline
 from l2l_engine.run.watch import Progress, Stage, Watch
 
@@ -91,6 +92,28 @@ class Call:
             knots = planned(session, self._ask, plan.document, policy(session, self._ask))
             session.extract(knots.image, knots.audio)
             return session.features()
+
+    def select(self, pipeline: Pipeline, plan: Plan, wanted: Wanted) -> Selection:
+        """Open, listen, look, choose, and hand over what was chosen."""
+        with pipeline.open(self._file, self._watch, keep=True) as session, session.unchanged():
+            chosen = select(session, self._ask, wanted, plan.document, self._pace)
+            pictures = session.pictures(chosen.frames) if len(chosen.frames) else {}
+            sounds = session.sounds(chosen.sounds) if len(chosen.sounds) else {}
+            media = replace(
+                chosen.media, frames_decoded=session.frames_decoded, bytes_read=session.bytes_read
+            )
+        frames = zip(chosen.frames.tolist(), chosen.frame_weights.tolist(), strict=True)
+        windows = zip(chosen.sounds.tolist(), chosen.sound_weights.tolist(), strict=True)
+        return Selection(
+            tuple(SelectedFrame(at, pictures[at], weight) for at, weight in frames if at in pictures),
+            tuple(SelectedSound(at, sounds[at], weight) for at, weight in windows if at in sounds),
+            sample_rate=plan.document.media.sample_rate,
+            media=media,
+            timings=self._watch.stopwatch.timings(),
+            stopped_by=chosen.stopped_by,
+            decoder=session.decoder,
+            path=self._name,
+        )
 
     def explain(self, pipeline: Pipeline, plan: Plan) -> Explanation:
         """Open, and say what would be decoded."""

@@ -30,6 +30,9 @@ _MOST = 0.75
 """So many frames may do so in any case, a few groups of pictures, up to this share of the same: of a short
 video that has few key frames the quarter may not reach one moment."""
 
+_FLAT = 1e-3
+"""Share of its peak by which an attention must vary to say anything."""
+
 _CANDIDATES = 256
 """Timestamps considered, those of most attention."""
 
@@ -42,6 +45,11 @@ def heard(attention: FloatArray) -> NDArray[np.float64]:
     chosen = attention[: max(1, len(attention) - 1)]
     total: NDArray[np.float64] = chosen.astype(np.float64).sum(axis=0)
     return total
+
+
+def is_flat(weight: NDArray[np.float64]) -> bool:
+    """Whether attention says nothing: a track, but no sound in it that matters more than another."""
+    return bool(np.ptp(weight) <= _FLAT * weight.max())
 
 
 def allowed(exact: TimeArray, keys: TimeArray, frame_rate: float) -> float:

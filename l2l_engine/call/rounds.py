@@ -23,9 +23,6 @@ from l2l_engine.run.session import Skimmed
 _TOLERANCE = 1e-6
 """Share of a gap that is rounding."""
 
-_FLAT = 1e-3
-"""Share of its peak by which an attention must vary to say anything."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
@@ -73,7 +70,7 @@ class _Rounds:
         """Look where it listened: first where most, and if that leaves doubts, everywhere else."""
         self._listening = False
         weight = listening.heard(self._skim_all().result.audio_attention[0])
-        if np.ptp(weight) <= _FLAT * weight.max():  # a track, but no sound in it that says anything
+        if listening.is_flat(weight):
             return self._decode_in_rounds(self._choose_knots("auto"))
         for few in listening.looks(self._worth_a_look(weight), self._video.key_times()):
             found = self._decode_in_rounds(Knots(few, few))

@@ -17,6 +17,7 @@ from l2l_engine.classifier import Classifier
 from l2l_engine.cli import jobs, output, plans, show
 from l2l_engine.cli.batch import classify
 from l2l_engine.cli.explain import explain_all
+from l2l_engine.cli.features import features
 from l2l_engine.cli.jobs import write_rows
 from l2l_engine.cli.serve import serve
 from l2l_engine.cli.streams import complain, fatal_errors, stand_in_for_closed, unwritable
@@ -223,6 +224,7 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         raise typer.Exit(1)
 
 
+app.command(no_args_is_help=True)(features)
 app.command(name="merge", no_args_is_help=True)(jobs.merge)
 app.command(name="batch", no_args_is_help=True, cls=jobs.OptionalAddress)(jobs.batch)
 app.command(no_args_is_help=True)(plans.inspect)

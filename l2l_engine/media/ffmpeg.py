@@ -194,7 +194,13 @@ class FFmpegSource:
         return Frames(images, np.isfinite(shown_at), shown_at, self._frames_decoded - before)
 
     def iter_frames(
-        self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
+        self,
+        times: NDArray[np.float64],
+        *,
+        short_side: int,
+        crop: int,
+        whole: bool = False,
+        poll: Poll | None = None,
     ) -> Iterator[FrameAt]:
         """Yield the frames shown at ``times`` as they are decoded; moments without one are left out.
 
@@ -208,7 +214,7 @@ class FFmpegSource:
         walker = FrameWalker(self._demuxer, track, self._limits, self._threads, poll=poll, marks=self._marks)
         try:
             with translated(self._demuxer.reader, self._name, "its video cannot be decoded"):
-                yield from iter_frames(walker, track, self._clock, times, make)
+                yield from iter_frames(walker, track, self._clock, times, make, whole=whole)
         finally:
             self._frames_decoded += walker.decoded
 

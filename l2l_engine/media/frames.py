@@ -11,14 +11,20 @@ from numpy.typing import NDArray
 
 from l2l_engine.media.clock import CUT_SHORT, Clock
 from l2l_engine.media.decoder import DecodedFrame
-from l2l_engine.media.picture import ImageArray, PictureMaker
+from l2l_engine.media.picture import ImageArray, PictureMaker, WholeFrame
 from l2l_engine.media.source import FrameAt
 from l2l_engine.media.tracks import Track
 from l2l_engine.media.video import FrameWalker
 
 
 def iter_frames(
-    walker: FrameWalker, track: Track, clock: Clock, times: NDArray[np.float64], make: PictureMaker
+    walker: FrameWalker,
+    track: Track,
+    clock: Clock,
+    times: NDArray[np.float64],
+    make: PictureMaker,
+    *,
+    whole: bool = False,
 ) -> Iterator[FrameAt]:
     """Yield the frames shown at ``times``, those a while after their frame began last: it may be a hole."""
     zero = clock.zero
@@ -33,7 +39,7 @@ def iter_frames(
         if shown is not before:  # one frame may stand for several moments
             before, picture = shown, _picture(make, shown)
         if picture is not None:
-            seen = FrameAt(row, picture, shown.time - zero)
+            seen = FrameAt(row, picture, shown.time - zero, WholeFrame(shown.frame) if whole else None)
             if float(times[row]) - seen.shown_at > CUT_SHORT:
                 doubtful.append(seen)
             else:

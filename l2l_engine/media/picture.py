@@ -6,6 +6,7 @@ import functools
 import operator
 from dataclasses import dataclass
 
+import av.error
 import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
@@ -54,6 +55,31 @@ def orientation(frame: VideoFrame) -> Orientation:
     return Orientation(True, b < 0, c < 0)
 
 
+class WholeFrame:
+    """A decoded frame at its own size; see :class:`l2l_engine.media.source.Whole`."""
+
+    def __init__(self, frame: VideoFrame) -> None:
+        self._frame = frame
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its planes."""
+        return sum(plane.buffer_size for plane in self._frame.planes)
+
+    def pixels(self) -> ImageArray:
+        """uint8 [height, width, 3], RGB, upright and not mirrored, in an array of its own.
+
+        Raises:
+            ValueError: FFmpeg cannot convert the pixel format.
+        """
+        frame = self._frame
+        try:
+            image = _rgb(VideoReformatter(), frame, frame.width, frame.height)
+        except av.error.FFmpegError as error:
+            raise ValueError(f"its pixel format cannot be converted: {error}") from error
+        return np.ascontiguousarray(orientation(frame).turned(image))
+
+
 class PictureMaker:
     """Resizes the short side of frames, shows them as they are meant to be, and cuts out the centre.
 
@@ -90,10 +116,7 @@ class PictureMaker:
         return self._orientations[turn]
 
     def _rgb(self, frame: VideoFrame, width: int, height: int) -> ImageArray:
-        small = self._reformatter.reformat(
-            frame, width, height, "rgb24", interpolation=_FILTER, dst_color_range="JPEG", threads=1
-        )
-        return np.asarray(small.to_ndarray(), np.uint8)
+        return _rgb(self._reformatter, frame, width, height)
 
     def _middle(self, frame: VideoFrame) -> VideoFrame:
         """The centre of a strip, as a new frame; resizing all of it could take gigabytes."""
@@ -102,3 +125,10 @@ class PictureMaker:
         top, left = max(0, frame.height - longest) // 2, max(0, frame.width - longest) // 2
         cut = self._orientation(frame).turned(image[top : top + longest, left : left + longest])
         return VideoFrame.from_ndarray(np.ascontiguousarray(cut), format="rgb24")
+
+
+def _rgb(reformatter: VideoReformatter, frame: VideoFrame, width: int, height: int) -> ImageArray:
+    sized = reformatter.reformat(
+        frame, width, height, "rgb24", interpolation=_FILTER, dst_color_range="JPEG", threads=1
+    )
+    return np.asarray(sized.to_ndarray(), np.uint8)

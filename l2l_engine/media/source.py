@@ -61,6 +61,21 @@ class Frames:
     frames_decoded: int
 
 
+class Whole(Protocol):
+    """A decoded frame at its own size, which becomes pixels only if somebody wants them."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it holds."""
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """uint8 [height, width, 3], RGB, upright and not mirrored; non-square pixels stay as they are stored.
+
+        Raises:
+            ValueError: Its pixel format cannot be converted.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class FrameAt:
     """The frame that stands for one of the moments asked for.
@@ -69,11 +84,13 @@ class FrameAt:
         row: Index of the moment.
         image: uint8 [crop, crop, 3], as in :class:`Frames`.
         shown_at: Seconds: the presentation time of the frame.
+        whole: The frame itself, where it was asked for.
     """
 
     row: int
     image: NDArray[np.uint8]
     shown_at: float
+    whole: Whole | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +164,18 @@ class MediaSource(Protocol):
         """The valid ones of :meth:`audio_windows`, some at a time, while the others are still decoded."""
 
     def iter_frames(
-        self, times: NDArray[np.float64], *, short_side: int, crop: int, poll: Poll | None = None
+        self,
+        times: NDArray[np.float64],
+        *,
+        short_side: int,
+        crop: int,
+        whole: bool = False,
+        poll: Poll | None = None,
     ) -> Iterator[FrameAt]:
-        """The valid ones of :meth:`frames`, one at a time, while the others are still decoded."""
+        """The valid ones of :meth:`frames`, one at a time, while the others are still decoded.
+
+        With ``whole`` each brings the frame at its own size.
+        """
 
     def key_times(self, *, poll: Poll | None = None) -> NDArray[np.float64]:
         """When key frames are shown (float64 [K], seconds, increasing), without decoding; may be empty."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from l2l_engine.result import TimeArray
 from l2l_engine.run.compute import Collected, FeatureStore
-from l2l_engine.run.recognise import FrameCache
+from l2l_engine.run.kept import Kept
 from l2l_engine.run.watch import Stage
 
 Batch = list[tuple[float, Any]]
@@ -25,7 +25,7 @@ class Collector:
         stage: What decodes them, ``Stage.FRAMES`` or ``Stage.AUDIO``.
         store: Where they become features.
         clips: How frames make samples, where one takes several; None if each is one.
-        cache: Keeps frames of the host for whoever wants to see them again.
+        cache: Keeps samples of the host for whoever wants them again.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Collector:
         store: FeatureStore,
         *,
         clips: ClipAssembly | None = None,
-        cache: FrameCache | None = None,
+        cache: Kept[NDArray[Any]] | None = None,
     ) -> None:
         self.stage, self._store, self._clips, self._cache = stage, store, clips, cache
         self.undivided = store.undivided

@@ -51,8 +51,13 @@ class Pipeline:
         """The plan's recogniser, if it has one."""
         return self._compute.recogniser
 
-    def open(self, file: MediaFile, watch: Watch) -> Session:
+    def open(self, file: MediaFile, watch: Watch, *, keep: bool = False) -> Session:
         """Open one file, to extract features from it.
+
+        Args:
+            file: The file.
+            watch: Watches the call.
+            keep: Whether what is decoded will be asked for again, as :class:`Session` says.
 
         Raises:
             MediaError: If the file cannot be used; the message names it and the cause.
@@ -70,17 +75,19 @@ class Pipeline:
         try:
             watch.tick(Stage.PROBE, 0.0)
             job.run(probe, lambda: watch.tick(Stage.PROBE, 0.0))
-            return self._session(opened[0], watch, job)
+            return self._session(opened[0], watch, job, keep)
         except BaseException:
             job.close()
             for source in opened:
                 source.close()
             raise
 
-    def _session(self, source: MediaSource, watch: Watch, job: Job) -> Session:
+    def _session(self, source: MediaSource, watch: Watch, job: Job, keep: bool) -> Session:
         compute = self._compute.open(source, watch.stopwatch)
         try:
-            return Session(source, self._document, compute, watch, job=job, recogniser=self.recogniser)
+            return Session(
+                source, self._document, compute, watch, job=job, recogniser=self.recogniser, keep=keep
+            )
         except BaseException:
             compute.close()
             raise

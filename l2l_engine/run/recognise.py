@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +15,7 @@ from l2l_engine.media import MediaSource, Poll
 from l2l_engine.media.source import FrameAt
 from l2l_engine.plan import MediaSettings, PlanDocument, RecogniserSettings
 from l2l_engine.result import TimeArray
+from l2l_engine.run.kept import Kept
 
 MAX_CACHE_BYTES = 64 << 20
 """Most bytes of frames that one call keeps for the recogniser: 1,783 of 112 pixels."""
@@ -24,24 +24,11 @@ FRAMES_A_CALL = 8
 """Frames a call of a network: enough to keep a core busy, little enough to share out and to stop in time."""
 
 
-class FrameCache:
+class FrameCache(Kept[NDArray[Any]]):
     """Frames that were decoded for the image encoder, for the recogniser to see again."""
 
     def __init__(self) -> None:
-        self._frames: dict[float, NDArray[Any]] = {}
-        self._lock = threading.Lock()
-        self._left = MAX_CACHE_BYTES
-
-    def add(self, moment: float, frame: NDArray[Any]) -> None:
-        """Keep a frame, if there is room."""
-        with self._lock:
-            if frame.nbytes <= self._left and moment not in self._frames:
-                self._left -= frame.nbytes
-                self._frames[moment] = frame
-
-    def get(self, moment: float) -> NDArray[Any] | None:
-        """The frame shown at a moment; None if it was not decoded for it, or not kept."""
-        return self._frames.get(moment)
+        super().__init__(MAX_CACHE_BYTES)
 
 
 class Recogniser:

@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2l_engine.errors import MediaError, MediaUnreachableError
-from l2l_engine.media import MediaSource, sampling
+from l2l_engine.media import MediaSource, Poll, sampling
 from l2l_engine.plan import PlanDocument
 from l2l_engine.result import Features, FloatArray, MediaInfo, StreamInfo, TimeArray
 from l2l_engine.run.chunks import Chunk, audio_chunks, video_chunks
 from l2l_engine.run.collector import ClipAssembly, Collector
-from l2l_engine.run.compute import Bank, FileCompute
+from l2l_engine.run.compute import Bank, FileCompute, FrameReader
 from l2l_engine.run.cpu import HostStore, moment_logits
 from l2l_engine.run.extraction import Extraction
+from l2l_engine.run.kept import Keeper
 from l2l_engine.run.readers import Readers
 from l2l_engine.run.recognise import CachedFrames, FrameCache, Recogniser
 from l2l_engine.run.watch import Stage, Watch
@@ -59,6 +60,7 @@ class Session:
         watch: Watches the call.
         job: The call's share of the threads.
         recogniser: The plan's recogniser, if it has one.
+        keep: Whether :meth:`pictures` and :meth:`sounds` will be asked for: what is decoded is kept then.
 
     Attributes:
         timestamps: float64 [N], seconds; the moments attention is spread over.
@@ -73,6 +75,7 @@ class Session:
         *,
         job: Job,
         recogniser: Recogniser | None = None,
+        keep: bool = False,
     ) -> None:
         self._source, self._document, self._compute, self._watch = source, document, compute, watch
         self._job, self._readers = job, Readers(source)
@@ -82,11 +85,16 @@ class Session:
         self._cache: FrameCache | None = None
         if source.has_video and recogniser is not None and recogniser.sees_frames_of(document):
             self._cache = FrameCache()
+        self._keeper = Keeper(document.media) if keep else None
+        self._iter_frames: FrameReader = compute.iter_frames
+        if self._keeper is not None and compute.groups_together is None:
+            self._iter_frames = self._keeper.iter_frames
         self._image = self._audio = None
         if source.has_video and "image" in document.modalities:
             self._image = Collector(Stage.FRAMES, compute.store(Stage.FRAMES), cache=self._cache)
         if source.has_audio and "audio" in document.modalities:
-            self._audio = Collector(Stage.AUDIO, compute.store(Stage.AUDIO))
+            windows = None if self._keeper is None else self._keeper.windows
+            self._audio = Collector(Stage.AUDIO, compute.store(Stage.AUDIO), cache=windows)
         self._key_times: TimeArray | None = None
         self._dead: dict[str, bool] = {}
 
@@ -175,7 +183,7 @@ class Session:
             together = self._compute.groups_together
             image = self._image_chunks(self._image, self._image.new(image_knots), together)
         extraction = Extraction(
-            self._job, self._readers, self._document.media, self._watch, self._compute.iter_frames
+            self._job, self._readers, self._document.media, self._watch, self._iter_frames
         )
         # The sound first: its chunks are long, and their end should not be waited for.
         extraction.run(self._queues([*audio, *image]))
@@ -273,6 +281,34 @@ class Session:
         extraction.run(self._queues(self._image_chunks(collector, clips.wanted, None)))
         return store.bank(collector.collected())
 
+    def pictures(self, moments: TimeArray) -> dict[float, NDArray[np.uint8]]:
+        """The frames shown at some moments at their own size; those that were not kept are decoded again.
+
+        Args:
+            moments: float64 [M], increasing seconds, of a file that has pictures.
+
+        Returns:
+            By moment uint8 [height, width, 3]; without those that cannot be decoded.
+
+        Raises:
+            MediaError: If the file can no longer be read.
+        """
+        return self._again(Stage.FRAMES, Keeper.pictures, moments)
+
+    def sounds(self, starts: TimeArray) -> dict[float, FloatArray]:
+        """The windows of sound that begin at some moments; those that were not kept are decoded again.
+
+        Args:
+            starts: float64 [M], increasing seconds, of a file that has sound.
+
+        Returns:
+            By start float32 [window] at the plan's rate; without those that cannot be decoded.
+
+        Raises:
+            MediaError: If the file can no longer be read.
+        """
+        return self._again(Stage.AUDIO, Keeper.sounds, starts)
+
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Hold what is done inside to one file: if it was replaced meanwhile, that is the error.
@@ -302,6 +338,22 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _again(
+        self,
+        stage: Stage,
+        ask: Callable[[Keeper, MediaSource, TimeArray, Poll], dict[float, _T]],
+        times: TimeArray,
+    ) -> dict[float, _T]:
+        """What the keeper gives of some moments."""
+        keeper = self._keeper or Keeper(self._document.media)
+
+        def give(source: MediaSource) -> dict[float, _T]:
+            with self._watch.stopwatch.stage(stage):
+                return ask(keeper, source, times, self._job.poll())
+
+        # Not a stage that a budget ends: the answer is being made already.
+        return self._read(give, Stage.PROBE)
 
     def _queues(self, chunks: list[Chunk]) -> list[list[Chunk]]:
         if not self._source.reopens:
