@@ -53,7 +53,8 @@ class Wanted:
             raise NoSegmentsError(f"{plan}: the plan has no settings for segments, so nothing for {options}")
         self.makers = {name: FORMS[name].at(fps) for name in targets}
         self.places: dict[tuple[str, str], Path] = {}
-        alone, names = _is_one_file(arguments, found), _names(found)
+        alone = _is_one_file(arguments, found)
+        names = _names(found) if targets else []
         for name, target in targets.items():
             folder = not alone or target.is_dir()
             if folder and target.exists() and not target.is_dir():
@@ -64,6 +65,8 @@ class Wanted:
                 place = target / f"{stem}{FORMS[name].suffix}" if folder else target
                 if _same(place, file):
                     raise typer.BadParameter(f"{option(name)}: {place} is the file that is classified")
+                if not folder and place in self.places.values():
+                    raise typer.BadParameter(f"{option(name)}: {place} is another format's file already")
                 self.places[name, str(file)] = place
 
 
@@ -77,13 +80,13 @@ class SegmentFiles:
     def write(self, prediction: Prediction) -> None:
         """Hand it on, then write its segments; what a file makes impossible is said and counts as failed."""
         self._sink.write(prediction)
-        try:
-            texts = {name: make(prediction) for name, make in self._wanted.makers.items()}
-        except FrameRateError as error:
-            complain(str(error))
-            self.failed += 1
-            return
-        for name, text in texts.items():
+        for name, make in self._wanted.makers.items():
+            try:
+                text = make(prediction)
+            except FrameRateError as error:
+                complain(f"{option(name)}: {error}")
+                self.failed += 1
+                continue
             place = self._wanted.places[name, prediction.path or ""]
             place.parent.mkdir(parents=True, exist_ok=True)
             content = text.encode("utf-8", "backslashreplace")

@@ -78,12 +78,13 @@ def test_a_file_without_frames_does_not_stop_the_rest(
 ) -> None:
     sound = tmp_path / "sound.wav"
     sound.write_bytes(sound_file)
-    status, _, err = inside("predict", sound, video, "--plan", plan_file, "--edl", tmp_path / "out")
+    copy, out = tmp_path / "a.mp4", tmp_path / "out"
+    shutil.copy(video, copy)
+    status, _, err = inside("predict", sound, copy, "--plan", plan_file, "--edl", out, "--vtt", out)
     assert status == 1
+    assert "--edl:" in err
     assert "sound.wav: there is no frame rate in it" in err
-    assert [path.name for path in (tmp_path / "out").rglob("*.edl")] == [f"{video.stem}.edl"] or [
-        path.name for path in (tmp_path / "out").rglob("*.edl")
-    ]
+    assert sorted(path.name for path in out.iterdir()) == ["a.edl", "a.vtt", "sound.vtt"]
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -107,6 +108,7 @@ def test_what_cannot_be_written_is_an_error_before_any_file(
     for words, arguments in (
         ("is the file that is classified", [copy, "--srt", copy]),
         ("is a file, where several files are a folder", [copy, video, "--srt", tmp_path / "taken"]),
+        ("is another format's file already", [copy, "--srt", tmp_path / "o", "--vtt", tmp_path / "o"]),
         ("--fps goes with", [copy, "--srt", tmp_path / "out", "--fps", "25"]),
         ("an EDL counts", [copy, "--edl", tmp_path / "out", "--fps", "10"]),
         ("fps must be", [copy, "--otio", tmp_path / "out", "--fps", "-1"]),
