@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any, get_args
 from unittest.mock import patch
@@ -11,15 +10,15 @@ import numpy as np
 
 from benchmarks.floor import Knots
 from l2l_engine import Classifier
+from l2l_engine.call import PredictOptions
 from l2l_engine.media.sampling import Policy
 from l2l_engine.skim import Skimmer
 
 
 def lacks(options: dict[str, Any]) -> str | None:
     """Return which of the options of ``predict`` this version does not know; None if it knows them all."""
-    known = inspect.signature(Classifier.predict).parameters
     for name in options:
-        if name not in known:
+        if name not in PredictOptions.__annotations__:
             return f"this version's predict() has no {name}"
     policy = options.get("sampling", "auto")
     if policy not in get_args(Policy):

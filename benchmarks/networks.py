@@ -23,6 +23,8 @@ from training.models import AudioEncoder, ImageEncoder, media_settings
 
 CLASSES = 200
 PAPER = ModelConfig()
+PUBLISHED = ModelConfig(image="efficientnet_lite0", audio="yamnet")
+"""The encoders that come with weights: sizes and speed do not depend on what the weights are."""
 SMALL = ModelConfig(image_width=0.125, audio_width=0.125, features=64, fusion=64, keys=32, hidden=64)
 
 
@@ -55,7 +57,8 @@ def networks(model: ModelConfig, precisions: tuple[str, ...] = ("fp32",)) -> Net
 
 def plan_path(model: ModelConfig, precisions: tuple[str, ...] = ("fp32",)) -> Path:
     """Return the plan of these sizes and precisions."""
-    names = ["plan", "paper" if model == PAPER else "small", *(name for name in precisions if name != "fp32")]
+    sizes = {PAPER: "paper", PUBLISHED: "published"}.get(model, "small")
+    names = ["plan", sizes, *(name for name in precisions if name != "fp32")]
     path = FOLDER / f"{'-'.join(names)}.plan"
     if not path.exists():
         export_untrained(path, classes=CLASSES, model=model, precisions=precisions)

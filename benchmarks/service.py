@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from benchmarks import results
 from l2l_engine import Classifier
 
 ROOT = Path(__file__).parents[1]
@@ -324,8 +325,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--upload-timeout", type=float, default=20.0)
+    parser.add_argument("--output", type=Path, help="a results file to write besides")
     chosen = parser.parse_args()
-    print(json.dumps(measure(chosen.seconds, chosen.clients, chosen.upload_timeout), indent=1))
+    run = results.this_run()
+    found = measure(chosen.seconds, chosen.clients, chosen.upload_timeout)
+    print(json.dumps(found, indent=1))
+    if chosen.output is not None:
+        whole = {
+            "machine": results.machine(),
+            "run": run,
+            "seconds": chosen.seconds,
+            "clients": chosen.clients,
+        }
+        chosen.output.write_text(json.dumps(whole | {"found": found}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

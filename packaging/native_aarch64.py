@@ -28,11 +28,12 @@ def main() -> None:
         "L2L_CUDA": "OFF",
         "L2L_PYTHON": "OFF",
         "L2L_NATIVE_TESTS": "ON",
+        "L2L_NATIVE_TIMEOUT": "3000",
     }
     defined = [f"-D{name}={value}" for name, value in settings.items()]
     run("cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", *defined)
     run("cmake", "--build", folder, "-j2")
-    run("ctest", "--test-dir", folder, "--output-on-failure", "--timeout", "1200")
+    run("ctest", "--test-dir", folder, "--output-on-failure")
 
 
 if __name__ == "__main__":

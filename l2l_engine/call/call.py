@@ -49,6 +49,8 @@ class Call:
     def predict(self, pipeline: Pipeline, plan: Plan, *, device: str) -> Prediction:
         """Open, decode, skim, answer."""
         with pipeline.open(self._file, self._watch) as session, session.unchanged():
+            if pipeline.head is not None:
+                self._pace.keep(pipeline.head.seconds * len(session.timestamps))
             outcome = run(session, self._ask, plan, self._pace)
             recognised, seen = None, None
             if pipeline.recogniser is not None:

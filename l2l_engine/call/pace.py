@@ -90,7 +90,7 @@ class Pace:
     def __init__(self, ask: Ask, clock: Clock = time.perf_counter) -> None:
         self._clock = clock
         self._end = None if ask.budget_s is None else clock() + ask.budget_s
-        self._reserve = _ANSWER
+        self._answer = self._reserve = _ANSWER
         self._rate = 0.0
         """Seconds a unit of cost, the dearer of the last round and the mean of all."""
         self._spent = self._cost = 0.0
@@ -147,12 +147,16 @@ class Pace:
         self._rate = max(spent / cost, self._spent / self._cost)
         self._knots += count
 
+    def keep(self, seconds: float) -> None:
+        """Keep so much time besides for what follows the skimmer."""
+        self._answer = self._reserve = _ANSWER + seconds
+
     @contextmanager
     def skim(self) -> Iterator[None]:
         """Time a run of the skimmer: the last one must be in time too, over more knots."""
         begin = self._clock()
         yield
-        self._reserve = _ANSWER + 1.5 * (self._clock() - begin)
+        self._reserve = self._answer + 1.5 * (self._clock() - begin)
 
     def time_for(
         self, frames: TimeArray, keys: TimeArray, moments: int, seconds: float, windows: int = 0
@@ -168,7 +172,7 @@ class Pace:
         """
         if self._end is None:
             return True
-        self._reserve = _ANSWER
+        self._reserve = self._answer
         cost = _WALKED * float(walked(frames, keys).sum()) + _IMAGE * moments + _AUDIO * windows
         return cost * self._rate + seconds <= _ALL * self._left()
 

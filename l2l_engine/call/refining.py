@@ -202,26 +202,31 @@ class Refining:
         room = self._room(len(looked))
         frames = math.floor(SHARE * self._before) - (self._video.frames_decoded - self._before)
         for edge in edges:
-            more = np.union1d(chosen, self._between(*self._bracket(looked, edge)))
-            if len(more) <= room and self._cost(more) <= frames:
-                chosen = more
+            for some in self._between(*self._bracket(looked, edge)):
+                more = np.union1d(chosen, some)
+                if len(more) <= room and self._cost(more) <= frames:
+                    chosen = more
+                    break
         return chosen
 
-    def _between(self, low: float, high: float) -> TimeArray:
-        """The frames that tell best where between two knots an edge is, for what they cost."""
+    def _between(self, low: float, high: float) -> list[TimeArray]:
+        """The frames that tell best, for what they cost, where between two knots an edge is; first choice first.
+
+        One halves what is not known: the cheapest of the middle half. All are better where the way leads past.
+        """
         keys = _inside(self._keys, low, high)
         stamps = NOTHING if self._keys_alone else _inside(self._video.timestamps, low, high)
         moments = np.union1d(keys, stamps)
         if not len(moments) or high - low <= self._hop * 1.01:
-            return NOTHING
+            return []
         middle, quarter = (low + high) / 2, (high - low) / 4
         halves = moments[np.abs(moments - middle) <= quarter]
         nearest = moments[np.argmin(np.abs(moments - middle), keepdims=True)]
         most = halves if len(halves) else nearest
         costs = [(self._cost(most[i : i + 1]), abs(float(most[i]) - middle), i) for i in range(len(most))]
         cost, _, best = min(costs)
-        every = sampling.thin(stamps, _BETWEEN)
-        return every if len(every) and self._cost(every) <= _WHOLE * cost else most[best : best + 1]
+        every, one = sampling.thin(stamps, _BETWEEN), most[best : best + 1]
+        return [every, one] if len(every) and self._cost(every) <= _WHOLE * cost else [one]
 
     def _windows(self, edges: list[float]) -> TimeArray:
         """The windows to hear next: between the two heard on either side of an edge, all there are."""

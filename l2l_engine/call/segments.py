@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,9 +38,17 @@ def segments_of(
     """
     settings = document.segments
     assert settings is not None
-    scores = moment_scores(logits, settings, probabilities=probabilities, attention=choices(result))
-    order = np.argsort(times, kind="stable")
-    return find(scores[order], times[order], end, document)
+    order, attention = np.argsort(times, kind="stable"), choices(result)
+
+    def scores_of(number: int) -> _Scores:
+        # One class at a time: scores of all would take several times the memory that logits do.
+        one = slice(number, number + 1)
+        scores: _Scores = moment_scores(
+            logits[:, one], settings, probabilities=probabilities[one], attention=attention
+        )[order, 0]
+        return scores
+
+    return _found(scores_of, times[order], end, document, settings)
 
 
 def choices(result: SkimResult) -> _Scores:
@@ -92,11 +102,27 @@ def find(scores: _Scores, times: TimeArray, end: float, document: PlanDocument) 
     """
     settings = document.segments
     assert settings is not None
-    smoothed = _smoothed(scores, times, settings.smooth_s)
+    return _found(lambda number: scores[:, number], times, end, document, settings)
+
+
+def _found(
+    scores_of: Callable[[int], _Scores],
+    times: TimeArray,
+    end: float,
+    document: PlanDocument,
+    settings: SegmentSettings,
+) -> tuple[Segment, ...]:
+    """The segments by the scores float64 [N] of every class."""
+    reach = settings.smooth_s / 2 + _ROUNDING
+    near = np.searchsorted(times, times - reach), np.searchsorted(times, times + reach, side="right")
     found: list[tuple[float, float, int, float]] = []
     for number in document.foreground.tolist():
+        scores = scores_of(number)
+        if settings.smooth_s:
+            total = _running(scores)
+            scores = (total[near[1]] - total[near[0]]) / (near[1] - near[0])
         levels = settings.thresholds[number], settings.edge * settings.thresholds[number]
-        for start, stop, score in _stretches(smoothed[:, number], times, end, levels, settings):
+        for start, stop, score in _stretches(scores, times, end, levels, settings):
             found.append((start, stop, number, score))
     return tuple(
         Segment(document.classes[number], start, stop, score) for start, stop, number, score in sorted(found)
@@ -124,7 +150,7 @@ def _stretches(
     opens = np.flatnonzero(np.concatenate([[True], begins[1:] - ends[:-1] > settings.bridge_s]))
     closes = np.append(opens[1:], len(first)) - 1
     first, stop, begins, ends = first[opens], stop[closes], begins[opens], ends[closes]
-    total = np.concatenate([[0.0], np.cumsum(scores)])
+    total = _running(scores)
     means = np.clip((total[stop] - total[first]) / (stop - first), 0.0, 1.0)
     long = ends - begins >= settings.least_s
     return list(zip(begins[long].tolist(), ends[long].tolist(), means[long].tolist(), strict=True))
@@ -142,12 +168,6 @@ def _crossings(
     return found
 
 
-def _smoothed(scores: _Scores, times: TimeArray, seconds: float) -> _Scores:
-    """The mean of all moments within half of ``seconds``, of each."""
-    if not seconds:
-        return scores
-    reach = seconds / 2 + _ROUNDING
-    first, stop = np.searchsorted(times, times - reach), np.searchsorted(times, times + reach, side="right")
-    total = np.concatenate([np.zeros_like(scores[:1]), np.cumsum(scores, axis=0)])
-    means: _Scores = (total[stop] - total[first]) / (stop - first)[:, None]
-    return means
+def _running(scores: _Scores) -> _Scores:
+    total: _Scores = np.concatenate([[0.0], np.cumsum(scores)])
+    return total

@@ -9,6 +9,7 @@ says; the head is learnt for that. Where a classifier of single moments is there
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from l2l_engine import _native
 from l2l_engine.skim.inputs import Modality
-from l2l_engine.skim.pairs import Bank, Pairs, Rows
+from l2l_engine.skim.pairs import CHUNK, Bank, Pairs, Rows
 
 _Weights = Mapping[str, NDArray[Any]]
 _Times = NDArray[np.float64]
@@ -37,6 +38,8 @@ class MomentHead:
         self._fusion = _Fusion(weights)
         self._weight = np.ascontiguousarray(weights["moment.weight"], np.float32).T
         self._bias = np.asarray(weights["moment.bias"], np.float64)
+        self.seconds = self._try(len(weights["fusion.1.weight"]))
+        """What it takes for one moment, about."""
 
     def logits(self, image: Knots | None, audio: Knots | None, timestamps: _Times) -> NDArray[np.float64]:
         """Say it of the moments at ``timestamps`` (float64 [N], seconds): logits [N, C].
@@ -49,6 +52,13 @@ class MomentHead:
         for part, rows in self._fusion.chunks(image, audio, timestamps):
             found[part] = rows @ self._weight + self._bias
         return found
+
+    def _try(self, features: int) -> float:
+        knots, times = (np.zeros((1, features), np.float32), np.zeros(1)), np.arange(CHUNK, dtype=np.float64)
+        self.logits(knots, knots, times)  # the first run prepares for those that follow
+        begin = time.perf_counter()
+        self.logits(knots, knots, times)
+        return (time.perf_counter() - begin) / CHUNK
 
 
 def fused_rows(weights: _Weights, image: Knots | None, audio: Knots | None, timestamps: _Times) -> Rows:

@@ -264,6 +264,11 @@ def test_no_time_is_no_second_look() -> None:
     looked(slow, segments, budget_ms=1)
     assert len(slow.rounds) == 1
 
+    pace = Pace(Ask.of(WITH, budget_ms=500), FakeClock())
+    assert pace.time_for(np.zeros(1), np.zeros(1), 1, 0.0, windows=1)
+    pace.keep(0.6)
+    assert not pace.time_for(np.zeros(1), np.zeros(1), 1, 0.0)
+
     class Spent(FakeEdged):
         def extract(self, image_knots: np.ndarray, audio_knots: np.ndarray) -> None:
             if self.rounds:

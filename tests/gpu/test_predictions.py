@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from l2l_engine import Classifier
+from l2l_engine import Classifier, Prediction
 from l2l_engine.plan import RecogniserSettings, SkimSettings, write_plan
 from tests.api.graphs import audio_graph, image_graph, recogniser_graph
 from tests.api.plans import DOCUMENT, random_pairing, random_skim
 from tests.api.test_sound_alone import write as write_sound_alone
+from tests.api.test_when import GRAPHS, knowing
+from tests.api.test_when import WITH as TELLING
+from tests.api.videos import write_video
 from tests.gpu.host import HostDevice, HostNetwork
 from tests.gpu.videos import VP9
 
@@ -152,6 +155,29 @@ def test_a_plan_that_pairs(
             # DALI's frames differ a little.
             same(got, expected, tolerance=2e-2 if file is VP9 else 1e-5)
     assert device.launches
+
+
+def test_a_plan_that_tells_when(networks: dict[str, HostNetwork], tmp_path: Path, same: Same) -> None:
+    path, film = tmp_path / "when.plan", tmp_path / "film.mp4"
+    write_plan(path, TELLING, graphs=GRAPHS, skim=knowing())
+    write_video(film, seconds=12, event=(4.2, 9.1), size=(96, 72), gop=8)
+
+    def spans(found: Prediction) -> list[list[float]]:
+        assert found.segments is not None
+        return [[segment.start_s, segment.end_s, segment.score] for segment in found.segments]
+
+    with Classifier(path, device="cuda") as ours, Classifier(path, precision="fp32") as theirs:
+        for refine in (True, False):
+            got, expected = (each.predict(film, refine=refine) for each in (ours, theirs))
+            same(got, expected)
+            assert len(spans(got)) == 1
+            np.testing.assert_allclose(spans(got), spans(expected), atol=1e-4)
+        kept = ours.features(film)
+        times = {"image_times": kept.image_times, "audio_times": kept.audio_times}
+        again = ours.predict_features(kept.image_bank, kept.audio_bank, **times, timestamps=kept.timestamps)
+        np.testing.assert_allclose(
+            [row[0] for row in spans(again)], [row[0] for row in spans(got)], atol=1e-6
+        )
 
 
 def test_a_plan_with_a_recogniser(
