@@ -210,9 +210,9 @@ class Refining:
         return chosen
 
     def _between(self, low: float, high: float) -> list[TimeArray]:
-        """The frames that tell best, for what they cost, where between two knots an edge is; first choice first.
+        """The frames that tell best, for what they cost, where between two knots an edge is, best first.
 
-        One halves what is not known: the cheapest of the middle half. All are better where the way leads past.
+        One halves what is not known: the cheapest of the middle half. All are better where it walks past all.
         """
         keys = _inside(self._keys, low, high)
         stamps = NOTHING if self._keys_alone else _inside(self._video.timestamps, low, high)

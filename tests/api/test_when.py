@@ -14,12 +14,13 @@ from l2l_engine import Classifier, Prediction, Segment
 from l2l_engine.call import Ask
 from l2l_engine.call.pace import BudgetSpent, Pace
 from l2l_engine.call.refining import EDGES, ROUNDS, SHARE, Refining
-from l2l_engine.plan import PlanDocument, SegmentSettings, SkimSettings, read_plan, write_plan
+from l2l_engine.plan import PlanDocument, SegmentSettings, SkimSettings, write_plan
 from l2l_engine.skim.moments import fused_rows
 from tests.api.commands import inside
 from tests.api.fakes import FakeClock, FakeVideo
 from tests.api.graphs import audio_graph, image_graph
 from tests.api.plans import DOCUMENT, random_pairing, random_skim
+from tests.api.test_doubt import predict
 from tests.api.videos import write_video
 
 EVENT = (8.2, 15.3)
@@ -279,17 +280,13 @@ def test_no_time_is_no_second_look() -> None:
     assert looked(video, segments).rounds == 1
 
 
-def test_labels_are_those_above_their_own_threshold(tmp_path: Path) -> None:
-    several = replace(DOCUMENT, output="sigmoid", calibration=(), background=("star shaking",))
-    weights = random_skim()
-    weights["classifier.weight"][:] = 0
-    weights["classifier.bias"][:] = [1.0, 2.0, 3.0]
-    bank = np.ones((4, 12), np.float32)
+def test_labels_are_those_above_their_own_threshold() -> None:
+    several = replace(
+        DOCUMENT, output="sigmoid", calibration=(), background=("star shaking",), skim=SkimSettings(steps=1)
+    )
 
     def labels(document: PlanDocument) -> tuple[str, ...]:
-        write_plan(tmp_path / "x.plan", document, graphs=GRAPHS, skim=weights)
-        with Classifier(read_plan(tmp_path / "x.plan").path, threads=1) as made:
-            return made.predict_features(bank, bank).labels
+        return predict(np.array([1.0, 2.0, 3.0], np.float32), document).labels
 
     assert labels(several) == ("box sliding", "ball bouncing")
     assert labels(replace(several, thresholds=(0.7, 0.9, 0.1))) == ("ball bouncing",)
