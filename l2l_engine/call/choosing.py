@@ -10,7 +10,7 @@ from l2l_engine.skim import SkimResult
 
 Weights = NDArray[np.float64]
 
-SAME = 1e-3
+SAME = 0.02
 """Share of their length by which features differ at most that say the same: one picture shown twice."""
 
 ALIKE = 0.5
