@@ -93,8 +93,7 @@ def walked(classifier: Classifier, path: Path, count: int) -> Row:
     media, begin = classifier.plan.document.media, time.process_time()
     with open_media(path) as source:
         moments = even(source.duration, count)
-        sizes = {"short_side": media.short_side, "crop": media.crop}
-        for seen in source.iter_frames(moments, **sizes, whole=True):
+        for seen in source.iter_frames(moments, short_side=media.short_side, crop=media.crop, whole=True):
             if seen.whole is not None:
                 seen.whole.pixels()
         decoded = source.frames_decoded

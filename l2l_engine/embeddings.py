@@ -244,7 +244,7 @@ def _write_npz(target: Path, files: Iterator[FileFeatures], plan: str, hop: floa
 
 def _read_npz(source: Path) -> tuple[str, dict[str, Features]]:
     try:
-        with np.load(source, allow_pickle=False) as opened:
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as opened:
             arrays = dict(opened)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise FeaturesError(f"{source}: not a file of features: {error}") from error

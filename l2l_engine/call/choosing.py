@@ -10,7 +10,7 @@ from l2l_engine.skim import SkimResult
 
 Weights = NDArray[np.float64]
 
-SAME = 1e-3
+SAME = 0.02
 """Share of their length by which features differ at most that say the same: one picture shown twice."""
 
 ALIKE = 0.5
@@ -83,4 +83,5 @@ def _directions(features: FloatArray) -> NDArray[np.float64]:
     """Where features [M, D] lie from their mean, as unit vectors."""
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return centred / np.maximum(length, np.finfo(np.float32).tiny)
+    directions: NDArray[np.float64] = centred / np.maximum(length, np.finfo(np.float32).tiny)
+    return directions

@@ -21,7 +21,7 @@ from l2l_engine.plan import PlanDocument
 from l2l_engine.result import Features, FloatArray, MediaInfo, StoppedBy, TimeArray
 from l2l_engine.run.session import Skimmed
 
-MORE = 12
+MORE = 8
 """Moments looked at beyond those that are to be chosen: only who has seen some can choose."""
 
 WAY = 0.5
@@ -33,7 +33,7 @@ MOST_SPREAD = 8
 FIRST_KEYS = 8
 """Key frames of the first look at most, beyond as many as frames are to be chosen."""
 
-BESIDE = 1.9
+BESIDE = 2.9
 """Hops between sounds that are heard beside frames, at least: a window lasts about two."""
 
 _SPACING = 0.9

@@ -174,7 +174,7 @@ class FrameDecoding:
                 self._refuse(str(error))
         rows = np.flatnonzero(left)
         if len(rows):
-            for seen in source.iter_frames(times[rows], **self._sizes, poll=poll):
+            for seen in source.iter_frames(times[rows], **self._sizes, whole=False, poll=poll):
                 self.used.add("pyav")
                 yield FrameAt(int(rows[seen.row]), seen.image, seen.shown_at)
 

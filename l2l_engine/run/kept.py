@@ -82,7 +82,7 @@ class Keeper:
         if len(lost):
             for seen in self._iter_wholes(source, lost, poll):
                 wholes[float(lost[seen.row])] = seen.whole
-        found = {}
+        found: dict[float, NDArray[np.uint8]] = {}
         for moment, whole in wholes.items():
             with suppress(ValueError):  # a frame that no picture can be made of is none
                 found |= {} if whole is None else {moment: whole.pixels()}

@@ -114,6 +114,6 @@ class CachedFrames:
             else:
                 yield FrameAt(row, frame, moment)
         if missing:
-            sizes = {"short_side": self._media.short_side, "crop": self._media.crop}
-            for found in source.iter_frames(times[missing], **sizes, poll=poll):
+            short_side, crop = self._media.short_side, self._media.crop
+            for found in source.iter_frames(times[missing], short_side=short_side, crop=crop, poll=poll):
                 yield replace(found, row=missing[found.row])
