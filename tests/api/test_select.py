@@ -33,8 +33,13 @@ def made(**options: object) -> bytes:
 
 @pytest.fixture(scope="module")
 def content() -> bytes:
-    """12 s in which every frame shows its number; a key frame every 2.4 s."""
-    return media(frames=300, rate=25, video_options={"g": "60"})
+    """12 s in which every frame shows its number, and the sound grows; a key frame every 2.4 s."""
+    return media(
+        frames=300,
+        rate=25,
+        video_options={"g": "60"},
+        sound=lambda times: 0.05 * times * np.sin(2 * np.pi * 440 * times),
+    )
 
 
 @pytest.fixture(scope="module")
