@@ -47,12 +47,13 @@ def test_a_prediction_is_read_and_new_fields_are_at_their_defaults(name: str) ->
     text = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8")
     found = Prediction.from_json(text)
     assert (found.known, found.background, found.heard, found.seen) == (True, 0.0, (), ())
+    assert (found.labels, found.segments) == ((), None)
     old, new = json.loads(text), found.to_dict()
     # The media, too, say more by now than they did.
     said = {key: new[key] for key in old}
     said["media"] = {key: new["media"][key] for key in old["media"]}
     assert said == old
-    assert new.keys() - old.keys() == {"known", "background", "heard", "seen"}
+    assert new.keys() - old.keys() == {"known", "background", "heard", "seen", "labels", "segments"}
     assert Prediction.from_dict(new) == found
 
 
