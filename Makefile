@@ -23,7 +23,7 @@ lint: $(TESTING)/.installed
 	$(TESTING)/bin/lint-imports
 
 # What counts neither threads, memory nor time is tested by two processes, file by file; then the rest, alone.
-SIDE_BY_SIDE := tests/training tests/media tests/kernels tests/gpu tests/report tests/docs
+SIDE_BY_SIDE := tests/training tests/media tests/kernels tests/gpu tests/report tests/docs tests/formats
 unit: $(TESTING)/.installed
 	failed=0; \
 	$(TESTING)/bin/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE) || failed=1; \
