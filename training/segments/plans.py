@@ -28,8 +28,10 @@ from training.segments.truth import stretches_of
 from training.videos.manifest import Video, read_manifest
 from training.videos.sets import describe_set, load_sets
 
-SHORTEST = 10.0
+SHORTEST = 5.0
 """Seconds that the middle one of the validation videos must last: in a clip there is no when."""
+UNASKED = 20.0
+"""The same where nobody asked for segments: what is cut to ten seconds mostly is its action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def why_no_segments(config: Config) -> str:
         return "no plan was written"
     sets = _sets(config)
     apart = [video for video in sets["validation"] if video not in sets["train"]]
-    return why_none(read_plan(config.plan).document, apart)
+    return why_none(read_plan(config.plan).document, apart, UNASKED)
 
 
 def _sets(config: Config) -> dict[str, list[Video]]:
@@ -90,14 +92,14 @@ def _sets(config: Config) -> dict[str, list[Video]]:
     return {name: [video for _, video in load_sets(config, sets)] for name, sets in named.items()}
 
 
-def why_none(document: PlanDocument, validation: Sequence[Video]) -> str:
+def why_none(document: PlanDocument, validation: Sequence[Video], shortest: float = SHORTEST) -> str:
     """Return why a plan can learn nothing of when from these videos; empty if it can."""
     if document.skim.preset == "tags":
         return "a plan of tags names moments by itself"
     if not validation:
         return "there are no videos to choose settings on beside those that are learnt from"
     middle = median(video.duration for video in validation)
-    if middle < SHORTEST:
+    if middle < shortest:
         return f"the validation videos are clips (the middle one lasts {middle:.1f} s)"
     return ""
 
