@@ -94,7 +94,7 @@ def asked(name: str, sets: dict[str, Path], weights: Path) -> dict[str, Any]:
         "name": name,
         "learnt": report["footage"]["kept"] - report["held_out"]["rows"][0]["videos"],
         "rows": report["held_out"]["rows"],
-        "chosen": report["chosen"],
+        "chosen": {what: value for what, value in report["chosen"].items() if not what.endswith("_weights")},
         "head": report["head"],
         "seconds": report["seconds"],
     }
