@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from l2l_engine.call.ask import Ask
-from l2l_engine.call.knots import Knots
+from l2l_engine.call.knots import Knots, Video
 from l2l_engine.call.order import coarse_to_fine, spread, walked
 from l2l_engine.result import TimeArray
 from l2l_engine.run.watch import Stage
@@ -136,6 +136,17 @@ class Pace:
         if checked:
             count = min(count, max(FIRST_CHECK, self._knots))
         return count if self._end is None else self._affordable(todo, count)
+
+    def decode(self, video: Video, todo: Todo, count: int) -> bool:
+        """Decode the next ``count`` knots of ``todo`` and take them off; False if the time ended it."""
+        part = todo.first(count)
+        try:
+            with self.round(todo, count):
+                video.extract(part.image, part.audio)
+        except BudgetSpent:
+            return False
+        todo.drop(count)
+        return True
 
     @contextmanager
     def round(self, todo: Todo, count: int) -> Iterator[None]:

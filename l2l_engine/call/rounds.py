@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from l2l_engine.call import listening
 from l2l_engine.call.ask import Ask
 from l2l_engine.call.knots import NOTHING, Knots, Video, planned, policy
-from l2l_engine.call.pace import FIRST_CHECK, BudgetSpent, Pace, Todo
+from l2l_engine.call.pace import FIRST_CHECK, Pace, Todo
 from l2l_engine.call.stopping import confidence, sure_after
 from l2l_engine.errors import MediaError
 from l2l_engine.media import sampling
@@ -113,16 +113,9 @@ class _Rounds:
 
     def _decode_round(self, todo: Todo, count: int) -> bool:
         """Decode a round; False if the time ended it."""
-        part = todo.first(count)
         self._skimmed = None
         self._rounds += 1
-        try:
-            with self._pace.round(todo, count):
-                self._video.extract(part.image, part.audio)
-        except BudgetSpent:
-            return False
-        todo.drop(count)
-        return True
+        return self._pace.decode(self._video, todo, count)
 
     def _worth_a_look(self, weight: NDArray[np.float64]) -> TimeArray:
         """Moments that the sound makes worth an exact frame, the most first; none that was looked at."""

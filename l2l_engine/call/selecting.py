@@ -14,7 +14,7 @@ from l2l_engine.call.ask import Ask
 from l2l_engine.call.choosing import Weights, at, choose, shares
 from l2l_engine.call.knots import NOTHING, Knots, Video, planned
 from l2l_engine.call.order import AT_KEY, walked
-from l2l_engine.call.pace import BudgetSpent, Pace, Todo
+from l2l_engine.call.pace import Pace, Todo
 from l2l_engine.call.stopping import confidence
 from l2l_engine.media import sampling
 from l2l_engine.plan import PlanDocument
@@ -168,14 +168,9 @@ class _Selecting:
             count = self._pace.next(todo, checked=False)
             if not count:
                 return False
-            part = todo.first(count)
             self._rounds += 1
-            try:
-                with self._pace.round(todo, count):
-                    self._video.extract(part.image, part.audio)
-            except BudgetSpent:
+            if not self._pace.decode(self._video, todo, count):
                 return False
-            todo.drop(count)
         return True
 
     def _worth_a_look(self, weight: Weights, *, whatever_it_takes: bool = False) -> TimeArray:

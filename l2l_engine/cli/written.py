@@ -103,7 +103,7 @@ def _put(content: bytes, file: IO[bytes]) -> None:
 
 def says_when(plan: Path) -> bool:
     """Whether a plan gives segments."""
-    return getattr(read_plan(plan).document, "segments", None) is not None
+    return read_plan(plan).document.segments is not None
 
 
 def option(name: str) -> str:

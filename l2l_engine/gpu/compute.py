@@ -28,7 +28,7 @@ from l2l_engine.media.source import FrameAt
 from l2l_engine.plan import Plan
 from l2l_engine.result import TimeArray
 from l2l_engine.run.compute import PARTS, Bank, Collected
-from l2l_engine.run.cpu import skim_video
+from l2l_engine.run.host import skim_video
 from l2l_engine.run.recognise import Recogniser
 from l2l_engine.run.watch import Stage, Stopwatch
 from l2l_engine.run.workers import Workers

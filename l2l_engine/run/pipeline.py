@@ -10,7 +10,7 @@ from l2l_engine.media import DEFAULT_LIMITS, Limits, MediaFile, MediaSource
 from l2l_engine.plan import Plan, moment_weights
 from l2l_engine.result import TimeArray
 from l2l_engine.run.compute import Bank, Compute
-from l2l_engine.run.cpu import moment_logits
+from l2l_engine.run.host import moment_logits
 from l2l_engine.run.recognise import Recogniser
 from l2l_engine.run.session import Session
 from l2l_engine.run.watch import Stage, Stopwatch, Watch

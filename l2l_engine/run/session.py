@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,9 @@ from l2l_engine.result import Features, FloatArray, MediaInfo, StreamInfo, TimeA
 from l2l_engine.run.chunks import Chunk, audio_chunks, video_chunks
 from l2l_engine.run.collector import ClipAssembly, Collector
 from l2l_engine.run.compute import Bank, FileCompute, FrameReader
-from l2l_engine.run.cpu import HostStore, moment_logits
+from l2l_engine.run.coverage import Coverage, Kind
 from l2l_engine.run.extraction import Extraction
+from l2l_engine.run.host import HostStore, moment_logits
 from l2l_engine.run.kept import Keeper
 from l2l_engine.run.readers import Readers
 from l2l_engine.run.recognise import CachedFrames, FrameCache, Recogniser
@@ -28,12 +29,8 @@ from l2l_engine.run.workers import Job
 from l2l_engine.skim import MomentHead, SkimResult
 
 _T = TypeVar("_T")
-_Kind = Literal["video", "audio"]
 
 _USUAL_RATE = 25.0
-
-LEAST_COVERAGE = 0.5
-"""Below this share of readable frames and windows a file is an error, not a guess."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +93,8 @@ class Session:
             windows = None if self._keeper is None else self._keeper.windows
             self._audio = Collector(Stage.AUDIO, compute.store(Stage.AUDIO), cache=windows)
         self._key_times: TimeArray | None = None
-        self._dead: dict[str, bool] = {}
+        tracks: dict[Kind, Collector | None] = {"video": self._image, "audio": self._audio}
+        self._coverage = Coverage(source, watch.name, tracks, self._yields)
 
     @property
     def decoder(self) -> str:
@@ -200,7 +198,7 @@ class Session:
             MediaError: If too little of what was asked for could be decoded.
         """
         image, audio = (None if kind is None else kind.collected() for kind in (self._image, self._audio))
-        coverage = self._coverage()
+        coverage = self._coverage.share()
         times = self.timestamps if where is None else self.timestamps[where]
         result = self._job.run(
             lambda: self._compute.skim(image, audio, times, steps),
@@ -210,9 +208,9 @@ class Session:
             result = _spread_out(result, where)
         info = MediaInfo(
             duration=float(self._source.duration),
-            streams=tuple(stream for stream in self.streams if not self._dead.get(stream.kind)),
-            video="present" if self._source.has_video and not self._dead.get("video") else "absent",
-            audio="present" if self._source.has_audio and not self._dead.get("audio") else "absent",
+            streams=tuple(stream for stream in self.streams if not self._coverage.lacks(stream.kind)),
+            video="present" if self._source.has_video and not self._coverage.lacks("video") else "absent",
+            audio="present" if self._source.has_audio and not self._coverage.lacks("audio") else "absent",
             coverage=coverage,
             image_knots=0 if image is None else len(image.times),
             audio_knots=0 if audio is None else len(audio.times),
@@ -243,7 +241,7 @@ class Session:
         Raises:
             MediaError: If too little of what was asked for could be decoded.
         """
-        self._coverage()
+        self._coverage.share()
         collectors = {Stage.FRAMES: self._image, Stage.AUDIO: self._audio}
         found = {stage: kind.collected() for stage, kind in collectors.items() if kind is not None}
         collected = {stage: kind for stage, kind in found.items() if kind is not None}
@@ -373,35 +371,10 @@ class Session:
             lambda: self._readers.use(work, self._job.check), lambda: self._watch.tick(stage, 0.0)
         )
 
-    def _coverage(self) -> float:
-        """Share of the moments asked for that could be decoded, if it is enough."""
-        kinds: dict[_Kind, Collector | None] = {"video": self._image, "audio": self._audio}
-        collectors = {kind: collector for kind, collector in kinds.items() if collector is not None}
-        decoded = sum(collector.decoded for collector in collectors.values())
-        if not decoded:
-            nothing = {"video": "no frame", "audio": "no sound"}
-            what = " and ".join(nothing[kind] for kind in kinds if kind in collectors)
-            raise MediaError(f"{self._watch.name}: {what} could be decoded")
-        asked = sum(
-            collector.asked for kind, collector in collectors.items() if not self._is_dead(kind, collector)
-        )
-        there, duration = self._source.readable, self._source.duration
-        coverage = decoded / asked * there / duration
-        if coverage < LEAST_COVERAGE:
-            cut = f": the file was cut short, {there:.1f} of {duration:.1f} s are there"
-            cause = f"only {coverage:.0%} of what was needed could be decoded"
-            raise MediaError(f"{self._watch.name}: {cause}{cut if there < duration else ''}")
-        return coverage
-
-    def _is_dead(self, kind: _Kind, collector: Collector) -> bool:
-        """Whether a track is declared and yields nothing: it is absent then, and nothing of it was lost."""
-        if collector.decoded or not collector.asked:
-            return False
-        if kind not in self._dead:
-            # Not a stage that a budget ends: the answer is being made already.
-            yields = self._read(lambda source: source.yields(kind, poll=self._job.check), Stage.PROBE)
-            self._dead[kind] = not yields
-        return self._dead[kind]
+    def _yields(self, kind: Kind) -> bool:
+        """Whether a track has anything in it."""
+        # Not a stage that a budget ends: the answer is being made already.
+        return self._read(lambda source: source.yields(kind, poll=self._job.check), Stage.PROBE)
 
 
 def _spread_out(result: SkimResult, where: NDArray[np.bool_]) -> SkimResult:

@@ -19,8 +19,8 @@ from l2l_engine.plan import MediaSettings
 from l2l_engine.run import workers
 from l2l_engine.run.chunks import Chunk
 from l2l_engine.run.collector import Collector
-from l2l_engine.run.cpu import HostStore
 from l2l_engine.run.extraction import Extraction
+from l2l_engine.run.host import HostStore
 from l2l_engine.run.readers import Readers
 from l2l_engine.run.session import Session
 from l2l_engine.run.watch import Stage, Watch

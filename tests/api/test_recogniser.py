@@ -21,7 +21,7 @@ from l2l_engine.plan import PlanDocument, RecogniserSettings, SkimSettings, writ
 from l2l_engine.run import recognise
 from l2l_engine.run.collector import ClipAssembly, Collector
 from l2l_engine.run.compute import Bank
-from l2l_engine.run.cpu import HostStore
+from l2l_engine.run.host import HostStore
 from l2l_engine.run.recognise import FrameCache, Recogniser
 from l2l_engine.run.watch import Stage
 from tests.api.answers import HOP, same_answer

@@ -17,7 +17,7 @@ from l2l_engine.media import Frames, MediaSource, open_media
 from l2l_engine.media.mono import mono
 from l2l_engine.run.chunks import Chunk, video_chunks
 from l2l_engine.run.collector import Collector
-from l2l_engine.run.cpu import HostStore
+from l2l_engine.run.host import HostStore
 from l2l_engine.run.watch import Stage
 
 from .makers import media, tone
