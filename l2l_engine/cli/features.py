@@ -11,6 +11,7 @@ import typer
 from l2l_engine import embeddings
 from l2l_engine.call.many import as_typed
 from l2l_engine.classifier import Classifier
+from l2l_engine.cli.options import Files, MaxImageGap, MaxKnots, PlanFile, Recursive, Timeout
 from l2l_engine.cli.streams import complain, fatal_errors
 from l2l_engine.cli.wanted import find
 from l2l_engine.embeddings import FileFeatures
@@ -20,28 +21,16 @@ SAMPLING = ("auto", "exact", "keyframes")
 
 
 def features(  # noqa: PLR0917 - typer makes an option of each
-    files: Annotated[
-        list[str], typer.Argument(help="Video or sound files, folders, or URLs.", show_default=False)
-    ],
+    files: Files,
     target: Annotated[
         Path, typer.Option("--output", "-o", help="A .parquet or .npz file.", show_default=False)
     ],
-    plan: Annotated[
-        Path,
-        typer.Option("--plan", "-p", envvar="L2L_PLAN", help="The plan file.", show_default="engine.plan"),
-    ] = Path("engine.plan"),
+    plan: PlanFile = Path("engine.plan"),
     sampling: Annotated[str, typer.Option(help=f"Which frames to decode: {', '.join(SAMPLING)}.")] = "auto",
-    max_image_gap: Annotated[
-        float | None,
-        typer.Option(help="Largest gap between frames, in seconds.", show_default="the plan's"),
-    ] = None,
-    max_knots: Annotated[
-        int | None, typer.Option(min=1, help="Most frames and most sounds to decode, whatever the length.")
-    ] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds before a file is given up.")] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Go into folders inside folders.")
-    ] = False,
+    max_image_gap: MaxImageGap = None,
+    max_knots: MaxKnots = None,
+    timeout: Timeout = None,
+    recursive: Recursive = False,
 ) -> None:
     """Extract what a plan sees and hears in files: by moment, and the mean of each file.
 

@@ -19,6 +19,7 @@ from l2l_engine.cli.batch import classify
 from l2l_engine.cli.explain import explain_all
 from l2l_engine.cli.features import features
 from l2l_engine.cli.jobs import write_rows
+from l2l_engine.cli.options import Files, MaxImageGap, MaxKnots, PlanFile, Recursive, Timeout
 from l2l_engine.cli.serve import serve
 from l2l_engine.cli.streams import complain, fatal_errors, stand_in_for_closed, unwritable
 from l2l_engine.cli.wanted import find, missing, one_form, open_sink
@@ -36,18 +37,11 @@ app = typer.Typer(
 
 app.command(no_args_is_help=True)(serve)
 
-PlanOption = Annotated[
-    Path,
-    typer.Option("--plan", "-p", envvar="L2L_PLAN", help="The plan file.", show_default="engine.plan"),
-]
-
 
 @app.command(no_args_is_help=True)
 def predict(  # noqa: PLR0917 - typer makes an option of each
-    files: Annotated[
-        list[str], typer.Argument(help="Video or sound files, folders, or URLs.", show_default=False)
-    ],
-    plan: PlanOption = Path("engine.plan"),
+    files: Files,
+    plan: PlanFile = Path("engine.plan"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="A JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A row of CSV a file.")] = False,
@@ -74,20 +68,15 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
     sampling: Annotated[
         str, typer.Option(help=f"Which frames to decode: {', '.join(get_args(Policy))}.")
     ] = "auto",
-    max_image_gap: Annotated[
-        float | None,
-        typer.Option(help="Largest gap between frames, in seconds.", show_default="the plan's"),
-    ] = None,
-    max_knots: Annotated[
-        int | None, typer.Option(min=1, help="Most frames and most sounds to decode, whatever the length.")
-    ] = None,
+    max_image_gap: MaxImageGap = None,
+    max_knots: MaxKnots = None,
     budget_ms: Annotated[
         float | None, typer.Option(help="Answer after this many milliseconds with what was seen by then.")
     ] = None,
     stop_when: Annotated[
         float | None, typer.Option(help="Answer as soon as the confidence is this, from 0 to 1.")
     ] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds before a file is given up.")] = None,
+    timeout: Timeout = None,
     refine: Annotated[
         bool, typer.Option("--refine/--no-refine", help="Look again beside the edges of what happens.")
     ] = True,
@@ -108,9 +97,7 @@ def predict(  # noqa: PLR0917 - typer makes an option of each
         int, typer.Option(min=1, help="Most bytes of decoded sound held at once.")
     ] = DEFAULT_LIMITS.audio_bytes,
     max_duration: Annotated[float, typer.Option(help="Longest file, in seconds.")] = DEFAULT_LIMITS.duration,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Go into folders inside folders.")
-    ] = False,
+    recursive: Recursive = False,
     resume: Annotated[
         Path | None,
         typer.Option(help="Add results to this file (.jsonl, or .csv) and skip what it has already."),
